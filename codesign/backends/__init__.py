@@ -1,0 +1,1 @@
+"""Integer graphs to hardware projects."""

@@ -1,0 +1,1 @@
+"""Trained models to integer graphs: the only place where a float becomes an integer."""

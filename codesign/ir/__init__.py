@@ -1,0 +1,1 @@
+"""The integer graph: types, operators, exact execution, passes and file format."""

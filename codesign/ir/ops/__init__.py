@@ -1,0 +1,1 @@
+"""One file per operator: its attributes, type rule, shape rule and exact NumPy meaning."""

@@ -1,0 +1,1 @@
+"""The same vectors everywhere: first differing operator and element."""
