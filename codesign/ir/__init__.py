@@ -1,1 +1,26 @@
 """The integer graph: types, operators, exact execution, passes and file format."""
+
+from codesign.ir import golden, ops
+from codesign.ir.graph import Graph, GraphBuilder, Node, Scale, random_frames
+from codesign.ir.operator import Operator, OperatorError
+from codesign.ir.serialize import dumps, load, loads, save
+from codesign.ir.tensor import Tensor
+from codesign.ir.types import IntType
+
+__all__ = [
+    "Graph",
+    "GraphBuilder",
+    "IntType",
+    "Node",
+    "Operator",
+    "OperatorError",
+    "Scale",
+    "Tensor",
+    "dumps",
+    "golden",
+    "load",
+    "loads",
+    "ops",
+    "random_frames",
+    "save",
+]
