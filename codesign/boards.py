@@ -1,0 +1,108 @@
+"""Boards by name, read from `board/*.toml`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from codesign import names as _names
+from codesign import resources, tomlfile
+from codesign.errors import UserError
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Toolchain = Literal["vivado", "yosys+nextpnr"]
+
+
+class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One FPGA board: the part on it, what the part holds, and the tools that build for it.
+
+    Attributes
+    ----------
+    name : str
+        File name without ``.toml``.
+    title, vendor, family, part : str
+        `part` is the full ordering code that the synthesis tools take.
+    toolchain : {"vivado", "yosys+nextpnr"}
+    clock_mhz : float
+        Default clock of the network, in MHz.
+    lut, ff, dsp, uram : int
+        Lookup tables, flip-flops, multiplier blocks, 288-Kib memories.
+    bram36, bram18 : int or None
+        Block memories of 36 Kib, or of 18 Kib for families that count them so; exactly one is set.
+    lut_inputs : int
+        Inputs of one lookup table.
+    sources : tuple of str
+        Where the numbers come from.
+    """
+
+    name: str = ""
+    title: str
+    vendor: str
+    family: str
+    part: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
+    toolchain: Toolchain
+    clock_mhz: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+    lut: Count
+    ff: Count
+    dsp: Count
+    bram36: Count | None = None
+    bram18: Count | None = None
+    uram: Count = 0
+    lut_inputs: Annotated[int, msgspec.Meta(ge=4, le=8)] = 6
+    sources: tuple[str, ...] = ()
+
+    @property
+    def clock_period_ns(self) -> float:
+        """Period of the default clock in nanoseconds."""
+        return 1000.0 / self.clock_mhz
+
+    def resources(self) -> dict[str, int]:
+        """What the part holds, by resource name (``lut``, ``ff``, ``bram36`` or ``bram18``, ``dsp``, ``uram``)."""
+        held = {
+            "lut": self.lut,
+            "ff": self.ff,
+            "bram36": self.bram36,
+            "bram18": self.bram18,
+            "dsp": self.dsp,
+            "uram": self.uram,
+        }
+        return {name: count for name, count in held.items() if count is not None}
+
+
+def names() -> list[str]:
+    """Names of all boards, sorted."""
+    return sorted(_files())
+
+
+def load(name: str) -> Board:
+    """Read one board.
+
+    Parameters
+    ----------
+    name : str
+        A name from `names`.
+
+    Raises
+    ------
+    UserError
+        For an unknown name (with the closest ones), or a file with a wrong field.
+    """
+    files = _files()
+    path = files[_names.check("board", name, files)]
+    board = tomlfile.read(path, Board)
+    if board.name not in ("", name):
+        raise UserError(f"{path}: the field 'name' must be left out or be '{name}', found '{board.name}'.")
+    if (board.bram36 is None) == (board.bram18 is None):
+        raise UserError(f"{path}: give either the field 'bram36' or the field 'bram18'.")
+    return msgspec.structs.replace(board, name=name)
+
+
+def _files() -> dict[str, Path]:
+    """Board files by name; a folder named by CODESIGN_BOARDS adds to those that travel with the package."""
+    folders = [resources.folder("board")]
+    if own := os.environ.get("CODESIGN_BOARDS"):
+        folders.append(Path(own))
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
