@@ -1,1 +1,1 @@
-"""The command line, one file per command."""
+"""The command line: one file per command in `commands`, thin; the work is done in the rooms."""

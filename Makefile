@@ -1,0 +1,80 @@
+# Every target sets up the virtual environment .venv by itself; `make help` lists them.
+# Two variables choose what to work on: MODEL (see `codesign models`) and BOARD (see `codesign boards`).
+
+MODEL ?=
+BOARD ?= pynq-z2
+# The first Python that is new enough; python3 itself, with its clear message, when none is.
+new_enough = import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c '$(new_enough)' 2>/dev/null && echo $$name && exit; done; echo python3)
+
+# The values go to the recipes through the environment, unexpanded, so that no shell ever parses them.
+override MODEL := $(value MODEL)
+override BOARD := $(value BOARD)
+export MODEL BOARD
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+base := $(PYTHON) tools/environment.py
+dev := $(PYTHON) tools/environment.py dev
+full := $(PYTHON) tools/environment.py dev qkeras
+codesign := .venv/bin/codesign
+
+.PHONY: help synth csim verify report test test-all lint format wheel clean env
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+synth: needs-model ## C-simulate MODEL against its integers, then synthesise it for BOARD
+	@$(base)
+	@$(codesign) synth --board "$$BOARD" -- "$$MODEL"
+
+csim: needs-model ## compare the C simulation of MODEL with its committed vectors
+	@$(base)
+	@$(codesign) csim --check -- "$$MODEL"
+
+verify: needs-model ## send vectors through MODEL and its C simulation and compare every integer
+	@$(base)
+	@$(codesign) verify -- "$$MODEL"
+
+report: needs-model ## write build/MODEL/BOARD/report.html
+	@$(base)
+	@$(codesign) report --board "$$BOARD" -- "$$MODEL"
+
+test: ## run the tests (minutes)
+	@$(full)
+	@.venv/bin/python -m pytest -n auto
+
+test-all: ## run the tests and those marked slow
+	@$(full)
+	@.venv/bin/python -m pytest -n auto -m "slow or not slow"
+
+lint: ## check style, formatting and types
+	@$(dev)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: ## apply the formatting
+	@$(dev)
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+wheel: ## build the wheel into dist/
+	@$(dev)
+	@.venv/bin/python -m build --wheel
+
+env: ## set up .venv and nothing else
+	@$(base)
+
+clean: ## remove what commands have written (.venv stays)
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+	@find codesign tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: needs-model
+needs-model:
+	@if [[ -z "$$MODEL" ]]; then \
+		echo "say which model: make $(MAKECMDGOALS) MODEL=resnet8_w3 (codesign models lists them)" >&2; exit 2; \
+	fi

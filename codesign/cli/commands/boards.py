@@ -1,0 +1,42 @@
+"""`codesign boards`."""
+
+from __future__ import annotations
+
+from codesign import boards
+from codesign.cli.console import Console, table
+from codesign.cli.console import command as make
+
+
+@make(name="boards", short_help="List the boards and what their parts hold.")
+def command(console: Console) -> None:
+    """List the boards and what their parts hold."""
+    known = [boards.load(name) for name in boards.names()]
+    listed = [
+        {
+            "name": board.name,
+            "title": board.title,
+            "vendor": board.vendor,
+            "part": board.part,
+            "family": board.family,
+            **board.resources(),
+            "clock_mhz": board.clock_mhz,
+            "toolchain": board.toolchain,
+        }
+        for board in known
+    ]
+    columns = ("board", "part", "family", "LUT", "FF", "BRAM", "DSP", "MHz", "toolchain")
+    rows = [
+        (
+            board.name,
+            board.part,
+            board.family,
+            board.lut,
+            board.ff,
+            f"{board.bram36} × 36K" if board.bram36 is not None else f"{board.bram18} × 18K",
+            board.dsp,
+            board.clock_mhz,
+            board.toolchain,
+        )
+        for board in known
+    ]
+    console.result({"boards": listed}, table(columns, rows))

