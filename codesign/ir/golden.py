@@ -51,7 +51,9 @@ def run(graph: Graph, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[s
         for position, node in enumerate(graph.nodes):
             result = node.op.execute(*(values[edge] for edge in node.inputs))
             if not graph.edges[node.name].type.holds(result):
-                raise OperatorError(f"{node.name} ({node.op.name}) left its type {graph.edges[node.name].type}")
+                raise OperatorError(
+                    f"{node.name} ({node.op.name}) left its type {graph.edges[node.name].type}"
+                )
             values[node.name] = result
             if not trace:
                 for edge in set(node.inputs):
@@ -73,9 +75,13 @@ def checked_input(graph: Graph, x: np.ndarray) -> np.ndarray:
     tensor = graph.input
     x = np.asarray(x)
     if x.shape[1:] != tensor.shape or x.ndim != len(tensor.shape) + 1:
-        raise UserError(f"the input has shape {x.shape}; the network expects (frames, {', '.join(map(str, tensor.shape))}).")
+        raise UserError(
+            f"the input has shape {x.shape}; the network expects (frames, {', '.join(map(str, tensor.shape))})."
+        )
     if x.dtype.kind not in "iu":
-        raise UserError(f"the input holds {x.dtype}; give the raw integers ({tensor.type}) that the sensor gives.")
+        raise UserError(
+            f"the input holds {x.dtype}; give the raw integers ({tensor.type}) that the sensor gives."
+        )
     if not tensor.type.holds(x):
         raise UserError(
             f"the input spans {int(x.min())} to {int(x.max())}, outside {tensor.type} ({tensor.type.min} to {tensor.type.max})."

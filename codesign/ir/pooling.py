@@ -13,7 +13,10 @@ from codesign.ir.operator import require
 def pooled_shape(shape: tuple[int, ...], kernel: Any, stride: Any, name: str) -> tuple[int, ...]:
     """Return the frame shape after pooling (height, width, channels) without padding."""
     require(len(shape) == 3, f"{name} needs (height, width, channels), found {shape}")
-    require(kernel[0] <= shape[0] and kernel[1] <= shape[1], f"the {name} window {kernel} exceeds the frame {shape}")
+    require(
+        kernel[0] <= shape[0] and kernel[1] <= shape[1],
+        f"the {name} window {kernel} exceeds the frame {shape}",
+    )
     return (shape[0] - kernel[0]) // stride[0] + 1, (shape[1] - kernel[1]) // stride[1] + 1, shape[2]
 
 

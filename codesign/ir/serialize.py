@@ -69,11 +69,17 @@ def dumps(graph: Graph) -> bytes:
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("graph.json", _EPOCH), json.dumps(document, indent=1).encode(), zipfile.ZIP_DEFLATED)
+        archive.writestr(
+            zipfile.ZipInfo("graph.json", _EPOCH),
+            json.dumps(document, indent=1).encode(),
+            zipfile.ZIP_DEFLATED,
+        )
         for index, array in enumerate(arrays):
             member = io.BytesIO()
             np.save(member, np.ascontiguousarray(array, dtype="<i8"), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"arrays/{index}.npy", _EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(f"arrays/{index}.npy", _EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED
+            )
     return buffer.getvalue()
 
 
@@ -109,7 +115,9 @@ def loads(data: bytes, source: str = "the graph file") -> Graph:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             document = json.loads(_member(archive, "graph.json"))
             if not isinstance(document, dict) or document.get("format") != FORMAT:
-                raise UserError(f"{source} is not an integer graph of codesign; give a file written by `codesign emit`.")
+                raise UserError(
+                    f"{source} is not an integer graph of codesign; give a file written by `codesign emit`."
+                )
             if document.get("version") != VERSION:
                 raise UserError(
                     f"{source} has graph format version {document.get('version')!r}, this codesign reads {VERSION}; "
@@ -124,7 +132,9 @@ def loads(data: bytes, source: str = "the graph file") -> Graph:
         MemoryError,
     ) as error:  # fmt: skip
         detail = str(error) if isinstance(error, OperatorError) else type(error).__name__
-        raise UserError(f"{source} is damaged or no legal integer graph ({detail}); emit it again.") from error
+        raise UserError(
+            f"{source} is damaged or no legal integer graph ({detail}); emit it again."
+        ) from error
     except Exception as error:
         # zlib.error is not importable through zipfile, and a damaged stream may raise it.
         if type(error).__module__ in ("zlib", "zipfile"):
@@ -159,7 +169,9 @@ def _graph(document: dict[str, Any], archive: zipfile.ZipFile) -> Graph:
 
     builder = GraphBuilder(str(document["name"]))
     for entry in document["inputs"]:
-        builder.input(tuple(int(v) for v in entry["shape"]), _type(entry["type"]), float.fromhex(entry["scale"]))
+        builder.input(
+            tuple(int(v) for v in entry["shape"]), _type(entry["type"]), float.fromhex(entry["scale"])
+        )
     for entry in document["nodes"]:
         if entry["op"] not in classes:
             raise OperatorError(f"unknown operator {entry['op']!r}")

@@ -19,7 +19,18 @@ from codesign.ir.ops.max_pool import MaxPool
 from codesign.ir.ops.sum_pool import SumPool
 from codesign.ir.ops.threshold import Threshold
 
-__all__ = ["Add", "ArgMax", "Conv2d", "Dense", "Dyadic", "Flatten", "MaxPool", "SumPool", "Threshold", "by_name"]
+__all__ = [
+    "Add",
+    "ArgMax",
+    "Conv2d",
+    "Dense",
+    "Dyadic",
+    "Flatten",
+    "MaxPool",
+    "SumPool",
+    "Threshold",
+    "by_name",
+]
 
 
 def by_name() -> dict[str, type[Operator]]:

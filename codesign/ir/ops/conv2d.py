@@ -53,9 +53,15 @@ class Conv2d(Operator):
         set_(self, "weight_bits", checked_widths(self.weight_bits, weight, codebook))
         set_(self, "stride", int_pair(self.stride, "stride", 1))
         padding = (self.padding,) * 4 if isinstance(self.padding, (int, np.integer)) else tuple(self.padding)
-        require(len(padding) == 4 and all(int(p) == p and p >= 0 for p in padding), "padding needs four integers >= 0")
+        require(
+            len(padding) == 4 and all(int(p) == p and p >= 0 for p in padding),
+            "padding needs four integers >= 0",
+        )
         set_(self, "padding", tuple(int(p) for p in padding))
-        require(int(self.groups) >= 1 and weight.shape[3] % self.groups == 0, "groups must divide the output channels")
+        require(
+            int(self.groups) >= 1 and weight.shape[3] % self.groups == 0,
+            "groups must divide the output channels",
+        )
         set_(self, "groups", int(self.groups))
         if self.bias is not None:
             bias = int_array(self.bias, 1, "bias")

@@ -71,7 +71,8 @@ class Dyadic(Operator):
     def infer(self, *inputs: Tensor) -> Tensor:
         (x,) = inputs
         require(
-            len(self.multiplier) in (1, x.channels), f"dyadic has {len(self.multiplier)} constants for {x.channels} channels"
+            len(self.multiplier) in (1, x.channels),
+            f"dyadic has {len(self.multiplier)} constants for {x.channels} channels",
         )
         self.intermediate_type(x)
         return Tensor(x.shape, self.type)

@@ -1,0 +1,380 @@
+"""What the frontends share: real-valued layers lowered to integer operators.
+
+A `Value` is an integer edge with its real meaning per channel. Linear layers and pooling act on the integers,
+batch norm and ReLU only change the meaning, and a quantiser turns the meaning into a `Threshold` or `Dyadic`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from codesign.errors import UserError
+from codesign.frontends.requantize import Affine, Grid, fraction, requantizer
+from codesign.ir.graph import Graph, GraphBuilder, rebuild
+from codesign.ir.operator import Operator, OperatorError
+from codesign.ir.ops import Add, Conv2d, Dense, Dyadic, Flatten, MaxPool, SumPool
+from codesign.ir.passes import simplify
+from codesign.ir.types import IntType
+
+OUTPUT_FRACTION_BITS = 16
+"""Fraction bits of the multiplier that brings logits with one scale per channel to a common scale."""
+
+ADD_MULTIPLIER_BITS = 16
+"""Widest multiplier with which an addition aligns two operands to a common grid."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """An integer edge and what it means.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the graph being built, channels last.
+    affines : tuple of Affine
+        One per channel of the edge's last axis.
+    """
+
+    edge: str
+    affines: tuple[Affine, ...]
+
+    @property
+    def scale(self) -> Fraction | None:
+        """The scale if the edge is plainly scale·integer in every channel, else None."""
+        first = self.affines[0]
+        same = all(a.scale == first.scale and a.offset == 0 and a.linear for a in self.affines)
+        return first.scale if same else None
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """How one quantiser of the model was frozen, for the float64 reference model.
+
+    Parameters
+    ----------
+    edge_in, edge_out : str
+        Edges of the unsimplified graph.
+    affines : tuple of Affine
+        Meaning of the incoming edge per channel.
+    grid : Grid
+    op : Threshold or Dyadic
+    """
+
+    edge_in: str
+    edge_out: str
+    affines: tuple[Affine, ...]
+    grid: Grid
+    op: Operator
+
+
+class Lowering:
+    """Builds an integer graph from real-valued layers, refusing by name what has no exact integer form.
+
+    Parameters
+    ----------
+    name : str
+        Name of the graph, for people.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.builder = GraphBuilder(name)
+        self.requantizations: dict[str, Requantization] = {}
+
+    def input(
+        self, shape: Sequence[int], type: IntType, scale: Sequence[float], offset: Sequence[float]
+    ) -> Value:
+        """Add the graph input; real = scale[c]·integer + offset[c], each given once or per channel."""
+        edge = self.builder.input(shape, type, float(scale[0]))
+        channels = self.builder.edge(edge).channels
+        scales, offsets = (
+            _per_channel(scale, channels, "input scale"),
+            _per_channel(offset, channels, "input offset"),
+        )
+        return Value(
+            edge, tuple(Affine(fraction(s), fraction(o)) for s, o in zip(scales, offsets, strict=True))
+        )
+
+    def conv2d(
+        self,
+        x: Value,
+        weight: np.ndarray,
+        weight_scale: Sequence[float],
+        label: str,
+        *,
+        bias: np.ndarray | None = None,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+        groups: int = 1,
+        weight_bits: Sequence[int] | int | None = None,
+        codebook: np.ndarray | None = None,
+    ) -> Value:
+        """Add a convolution of integer weights (kh, kw, in/groups, out) that mean weight_scale[o]·integer."""
+        depthwise = groups == self.builder.edge(x.edge).channels
+        op = Conv2d(weight, _widths(weight_bits), stride, padding, groups, None, codebook)
+        if any(padding) and any(a.offset != 0 for a in x.affines):
+            raise UserError(
+                f"layer {label!r} pads an input whose zero is not integer 0 (its quantiser or normalisation has an "
+                "offset); train without the offset, so that padding means 0, or without padding."
+            )
+        return self._linear(x, op, op.values().sum(axis=(0, 1)), weight_scale, bias, label, depthwise)
+
+    def dense(
+        self,
+        x: Value,
+        weight: np.ndarray,
+        weight_scale: Sequence[float],
+        label: str,
+        *,
+        bias: np.ndarray | None = None,
+        weight_bits: Sequence[int] | int | None = None,
+        codebook: np.ndarray | None = None,
+    ) -> Value:
+        """Add a dense layer of integer weights (in, out) that mean weight_scale[o]·integer."""
+        op = Dense(weight, _widths(weight_bits), None, codebook)
+        return self._linear(x, op, op.values(), weight_scale, bias, label, depthwise=False)
+
+    def _linear(
+        self,
+        x: Value,
+        op: Conv2d | Dense,
+        sums: np.ndarray,
+        weight_scale: Sequence[float],
+        bias: np.ndarray | None,
+        label: str,
+        depthwise: bool,
+    ) -> Value:
+        """Add a linear operator; `sums` (in per group, out) are its weights summed over the window."""
+        if not all(a.linear for a in x.affines):
+            raise UserError(
+                f"layer {label!r} reads an activation that is not quantised; put a QuantReLU or QuantIdentity before it."
+            )
+        edge = self._add(op, x.edge, label=label)
+        outputs = self.builder.edge(edge).channels
+        scales = [fraction(s) for s in _per_channel(weight_scale, outputs, f"weight scale of {label!r}")]
+        biases = [Fraction(0)] * outputs if bias is None else [fraction(b) for b in np.asarray(bias).ravel()]
+        if len(biases) != outputs:
+            raise UserError(f"layer {label!r} has {len(biases)} biases for {outputs} outputs.")
+        affines = []
+        for o in range(outputs):
+            inputs = [x.affines[o * len(x.affines) // outputs]] if depthwise else list(x.affines)
+            if any(a.scale != inputs[0].scale for a in inputs):
+                raise UserError(
+                    f"layer {label!r} reads channels of different scales, which cannot be summed as integers; "
+                    "use one scale per tensor for the activation before it."
+                )
+            offset = biases[o]
+            if any(a.offset != 0 for a in inputs):
+                # Without padding, every output sees every weight once: the input's offset is a constant.
+                column = sums[:, o]
+                repeat = len(column) // len(inputs)
+                offset += scales[o] * sum(
+                    (int(w) * inputs[i // repeat if repeat else i].offset for i, w in enumerate(column)),
+                    Fraction(0),
+                )
+            affines.append(Affine(inputs[0].scale * scales[o], offset))
+        return Value(edge, tuple(affines))
+
+    def scale_shift(self, x: Value, factor: Sequence[float], shift: Sequence[float], label: str) -> Value:
+        """Apply factor[c]·x + shift[c] (batch norm in evaluation); no operator, only another meaning."""
+        channels = len(x.affines)
+        factors, shifts = _per_channel(factor, channels, label), _per_channel(shift, channels, label)
+        return Value(
+            x.edge,
+            tuple(
+                a.then(fraction(f), fraction(s)) for a, f, s in zip(x.affines, factors, shifts, strict=True)
+            ),
+        )
+
+    def clamp(self, x: Value, low: float | None, high: float | None) -> Value:
+        """Apply min(max(x, low), high), ReLU being low = 0; no operator, only another meaning."""
+        lo = None if low is None else fraction(low)
+        hi = None if high is None else fraction(high)
+        return Value(x.edge, tuple(a.clamped(lo, hi) for a in x.affines))
+
+    def quantize(self, x: Value, grid: Grid, label: str, key: str | None = None) -> Value:
+        """Round to a grid: adds a `Threshold` or `Dyadic`, or nothing if the edge is on the grid already.
+
+        Parameters
+        ----------
+        key : str, optional
+            Under which the frozen constants are kept in `requantizations`.
+        """
+        edge_in, affines = x.edge, x.affines
+        tensor = self.builder.edge(edge_in)
+        if x.scale == grid.scale and grid.low <= tensor.type.min and tensor.type.max <= grid.high:
+            return x
+        if any(a.scale < 0 for a in affines):
+            edge_in, affines = self._positive(x, label)
+        op = self._named(lambda: requantizer(affines, grid, self.builder.edge(edge_in).type), label)
+        edge = self._add(op, edge_in, label=label)
+        if key is not None:
+            self.requantizations[key] = Requantization(edge_in, edge, affines, grid, op)
+        return Value(edge, (Affine(grid.scale),) * len(affines))
+
+    def _positive(self, x: Value, label: str) -> tuple[str, tuple[Affine, ...]]:
+        """Negate the channels whose integers fall as their meaning rises (negative batch norm gain)."""
+        signs = np.array([-1 if a.scale < 0 else 1 for a in x.affines], dtype=np.int64)
+        zeros = np.zeros_like(signs)
+        tensor = self.builder.edge(x.edge)
+        flipped = IntType.for_range(
+            min(tensor.type.min, -tensor.type.max), max(tensor.type.max, -tensor.type.min)
+        )
+        edge = self._add(Dyadic(signs, zeros, zeros, flipped), x.edge, label=label)
+        affines = tuple(dataclasses.replace(a, scale=abs(a.scale)) for a in x.affines)
+        return edge, affines
+
+    def add(self, a: Value, b: Value, label: str) -> Value:
+        """Add two values, first bringing them to a common grid where their scales are small multiples of one."""
+        if not all(v.linear for v in (*a.affines, *b.affines)):
+            raise UserError(
+                f"the addition {label!r} reads an activation that is not quantised; quantise both operands."
+            )
+        if len(a.affines) != len(b.affines):
+            raise UserError(
+                f"the addition {label!r} broadcasts, which is not supported; give both operands one shape."
+            )
+        if any(v.scale != w.scale for v, w in zip(a.affines, b.affines, strict=True)):
+            a, b = self._aligned(a, b, label)
+        edge = self._add(Add(), a.edge, b.edge, label=label)
+        return Value(
+            edge,
+            tuple(Affine(v.scale, v.offset + w.offset) for v, w in zip(a.affines, b.affines, strict=True)),
+        )
+
+    def _aligned(self, a: Value, b: Value, label: str) -> tuple[Value, Value]:
+        """Multiply both operands by integers that bring them to a common scale per channel."""
+        grids = [_common_divisor(v.scale, w.scale) for v, w in zip(a.affines, b.affines, strict=True)]
+        aligned = []
+        for value in (a, b):
+            factors = [v.scale / g for v, g in zip(value.affines, grids, strict=True)]
+            if any(abs(f) >= 1 << ADD_MULTIPLIER_BITS for f in factors):
+                raise UserError(
+                    f"the operands of the addition {label!r} have unrelated scales; quantise both with one shared "
+                    "QuantIdentity (or with scales that are powers of two)."
+                )
+            multiplier = np.array([int(f) for f in factors], dtype=np.int64)
+            tensor = self.builder.edge(value.edge)
+            ends = np.outer(multiplier, [tensor.type.min, tensor.type.max])
+            output = IntType.for_range(int(ends.min()), int(ends.max()))
+            zeros = np.zeros_like(multiplier)
+            edge = self._add(Dyadic(multiplier, zeros, zeros, output), value.edge, label=label)
+            aligned.append(
+                Value(edge, tuple(Affine(g, v.offset) for v, g in zip(value.affines, grids, strict=True)))
+            )
+        return aligned[0], aligned[1]
+
+    def max_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
+        """Add max pooling, which commutes with every rising meaning."""
+        edge, affines = (
+            self._positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
+        )
+        return Value(self._add(MaxPool(kernel, stride), edge, label=label), affines)
+
+    def average_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
+        """Add a sum over windows; the division becomes a change of scale."""
+        if not all(a.linear for a in x.affines):
+            raise UserError(
+                f"the average pooling {label!r} reads an activation that is not quantised; quantise it first."
+            )
+        edge = self._add(SumPool(kernel, stride), x.edge, label=label)
+        taps = kernel[0] * kernel[1]
+        return Value(edge, tuple(Affine(a.scale / taps, a.offset) for a in x.affines))
+
+    def flatten(self, x: Value, label: str) -> Value:
+        """Read a frame as one vector, channels fastest."""
+        tensor = self.builder.edge(x.edge)
+        if len(tensor.shape) == 1:
+            return x
+        return Value(self._add(Flatten(), x.edge, label=label), x.affines * (tensor.size // tensor.channels))
+
+    def finish(self, x: Value, label: str) -> Graph:
+        """Return the simplified graph whose output is `x`, brought to one scale and with its bias as integers.
+
+        The bias of logits rounds to the accumulator's grid (half to even), an error of at most half a unit.
+        """
+        if not all(a.linear for a in x.affines):
+            raise UserError(
+                f"the network ends in {label!r}, an activation that is not quantised; quantise it or drop it."
+            )
+        scale = x.affines[0].scale
+        if any(a.scale != scale for a in x.affines):
+            return self._common_scale_output(x, label)
+        bias = np.array([round(a.offset / scale) if scale else 0 for a in x.affines], dtype=np.int64)
+        graph = self.builder.build(x.edge, scales={x.edge: float(scale)})
+        if bias.any():
+            graph = _with_output_bias(graph, bias)
+        return simplify(graph)
+
+    def _common_scale_output(self, x: Value, label: str) -> Graph:
+        scale = max(abs(a.scale) for a in x.affines)
+        one = 1 << OUTPUT_FRACTION_BITS
+        multiplier = np.array([round(a.scale / scale * one) for a in x.affines], dtype=np.int64)
+        bias = np.array([round(a.offset / scale * one) for a in x.affines], dtype=np.int64)
+        shift = np.full(len(bias), OUTPUT_FRACTION_BITS, dtype=np.int64)
+        tensor = self.builder.edge(x.edge)
+        ends = np.stack([multiplier * tensor.type.min + bias, multiplier * tensor.type.max + bias])
+        output = IntType.for_range(
+            int(ends.min() >> OUTPUT_FRACTION_BITS), int(ends.max() >> OUTPUT_FRACTION_BITS) + 1
+        )
+        edge = self._add(Dyadic(multiplier, bias, shift, output), x.edge, label=label)
+        return simplify(self.builder.build(edge, scales={edge: float(scale)}))
+
+    def _add(self, op: Operator, *edges: str, label: str) -> str:
+        return str(self._named(lambda: self.builder.add(op, *edges, label=label), label))
+
+    def _named(self, action, label):  # type: ignore[no-untyped-def]
+        try:
+            return action()
+        except OperatorError as error:
+            raise UserError(f"layer {label!r} cannot be expressed in integers: {error}.") from error
+
+
+def _with_output_bias(graph: Graph, bias: np.ndarray) -> Graph:
+    """Add integers to the output: into the last linear operator, or by a `Dyadic` behind anything else."""
+    output = graph.outputs[0]
+    last = next((node for node in graph.nodes if node.name == output), None)
+    keep = [(node.name, node.op, node.inputs, node.label) for node in graph.nodes]
+    if last is not None and isinstance(last.op, (Conv2d, Dense)) and not graph.consumers()[output]:
+        keep[-1 if graph.nodes[-1] is last else graph.nodes.index(last)] = (
+            last.name, dataclasses.replace(last.op, bias=bias), last.inputs, last.label,
+        )  # fmt: skip
+        return rebuild(graph, keep, {})
+    tensor = graph.edges[output]
+    zeros, ones = np.zeros_like(bias), np.ones_like(bias)
+    sums = IntType.for_range(
+        tensor.type.min + min(0, int(bias.min())), tensor.type.max + max(0, int(bias.max()))
+    )
+    keep.append(("output", Dyadic(ones, bias, zeros, sums), (output,), "output bias"))
+    return rebuild(
+        dataclasses.replace(
+            graph, outputs=("output",), scales={**graph.scales, "output": graph.scales[output]}
+        ),
+        keep,
+        {},
+    )
+
+
+def _per_channel(values: Sequence[float], channels: int, what: str) -> list[float]:
+    flat = [float(v) for v in np.asarray(values).ravel()]
+    if len(flat) == 1:
+        return flat * channels
+    if len(flat) != channels:
+        raise UserError(f"{what} has {len(flat)} entries for {channels} channels.")
+    return flat
+
+
+def _widths(widths: Sequence[int] | int | None) -> tuple[int, ...] | int | None:
+    return widths if widths is None or isinstance(widths, int) else tuple(widths)
+
+
+def _common_divisor(a: Fraction, b: Fraction) -> Fraction:
+    """Return the largest positive rational of which both are integer multiples."""
+    import math
+
+    denominator = math.lcm(a.denominator, b.denominator)
+    return Fraction(math.gcd(int(a * denominator), int(b * denominator)), denominator)

@@ -1,0 +1,274 @@
+"""From real scales to integer re-quantisation constants, in exact rational arithmetic.
+
+The one question answered here: an edge carries integers i whose real value in channel c is
+clamp(scale[c]·i + offset[c], low[c], high[c]), and a quantiser rounds that to a grid. Which `Threshold` or
+`Dyadic` computes the quantiser's integer from i?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from codesign.errors import UserError
+from codesign.ir.ops import Dyadic, Threshold
+from codesign.ir.types import IntType
+
+MAX_THRESHOLDS = 15
+"""A quantiser of up to 16 levels (4 bits) becomes a `Threshold`; a wider one a `Dyadic` where that is exact enough."""
+
+MULTIPLIER_BITS = 17
+"""Magnitude of a dyadic multiplier: with its sign it fills the 18-bit port of a DSP48 or ECP5 multiplier."""
+
+MAX_SHIFT = 40
+"""Largest dyadic shift: beyond it a multiplier is indistinguishable from 0 for accumulators of 32 bits."""
+
+ROUNDINGS = ("half_even", "half_up", "half_away", "floor", "ceil")
+"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero; and the directed ones."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Real meaning of an integer edge in one channel: clamp(scale·i + offset, low, high)."""
+
+    scale: Fraction
+    offset: Fraction = Fraction(0)
+    low: Fraction | None = None
+    high: Fraction | None = None
+
+    def then(self, factor: Fraction, shift: Fraction) -> Affine:
+        """Return factor·(this) + shift."""
+        bounds = [None if b is None else factor * b + shift for b in (self.low, self.high)]
+        if factor < 0:
+            bounds.reverse()
+        if factor == 0:
+            bounds = [None, None]
+        return Affine(factor * self.scale, factor * self.offset + shift, bounds[0], bounds[1])
+
+    def clamped(self, low: Fraction | None, high: Fraction | None) -> Affine:
+        """Return min(max(this, low), high)."""
+        new_low, new_high = self.low, self.high
+        if low is not None:
+            new_low = low if new_low is None else max(new_low, low)
+            new_high = None if new_high is None else max(new_high, low)
+        if high is not None:
+            new_high = high if new_high is None else min(new_high, high)
+            new_low = None if new_low is None else min(new_low, high)
+        return Affine(self.scale, self.offset, new_low, new_high)
+
+    @property
+    def linear(self) -> bool:
+        """Whether nothing is clamped."""
+        return self.low is None and self.high is None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A uniform quantiser: integer clamp(round(real / scale), low, high), meaning scale·integer.
+
+    A quantiser with zero point z and codes in [a, b] is the grid [a − z, b − z]: the edge then carries code − z,
+    so that integer 0 is real 0.
+    """
+
+    scale: Fraction
+    low: int
+    high: int
+    rounding: str = "half_even"
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise ValueError("a quantiser's scale must be positive")
+        if self.low >= self.high:
+            raise ValueError("a quantiser needs at least two levels")
+        if self.rounding not in ROUNDINGS:
+            raise ValueError(f"unknown rounding {self.rounding!r}")
+
+
+def fraction(value: float) -> Fraction:
+    """Return a float as the exact rational it is, refusing NaN and infinity."""
+    value = float(value)
+    if not math.isfinite(value):
+        raise UserError(
+            f"the model holds {value} where a finite number is needed; train it again or mend the checkpoint."
+        )
+    return Fraction(value)
+
+
+def reaches(grid: Grid, level: int) -> tuple[Fraction, bool]:
+    """Return (t, strict): the quantiser gives at least `level` for real/scale ≥ t, or > t when strict."""
+    half = Fraction(1, 2)
+    match grid.rounding:
+        case "half_even":
+            return level - half, level % 2 != 0
+        case "half_up":
+            return level - half, False
+        case "half_away":
+            return level - half, level <= 0
+        case "floor":
+            return Fraction(level), False
+        case _:
+            return Fraction(level - 1), True
+
+
+def channel_thresholds(affine: Affine, grid: Grid, input_type: IntType) -> list[int]:
+    """Return for each level above the lowest the smallest input integer that reaches it.
+
+    The scale must not be negative. Levels that every input reaches get the type's minimum, levels that none
+    reaches its maximum + 1.
+    """
+    always, never = input_type.min, input_type.max + 1
+    found = []
+    for level in range(grid.low + 1, grid.high + 1):
+        t, strict = reaches(grid, level)
+        t *= grid.scale
+
+        def passes(value: Fraction, t: Fraction = t, strict: bool = strict) -> bool:
+            return value > t if strict else value >= t
+
+        if affine.low is not None and passes(affine.low):
+            threshold = always
+        elif affine.high is not None and not passes(affine.high):
+            threshold = never
+        elif affine.scale == 0:
+            threshold = always if passes(affine.offset) else never
+        else:
+            position = (t - affine.offset) / affine.scale
+            threshold = math.floor(position) + 1 if strict else math.ceil(position)
+        found.append(min(max(threshold, always), never))
+    return found
+
+
+def threshold_operator(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> Threshold:
+    """Return the `Threshold` that equals the quantiser for every input; one row when all channels agree."""
+    rows = [channel_thresholds(affine, grid, input_type) for affine in affines]
+    if all(row == rows[0] for row in rows):
+        rows = rows[:1]
+    return Threshold(np.array(rows, dtype=np.int64), grid.low)
+
+
+def dyadic_operator(affines: Sequence[Affine], grid: Grid) -> Dyadic | None:
+    """Return the `Dyadic` closest to the quantiser, or None when its clamp cannot express the quantiser's range.
+
+    The multiplier is scale ratio · 2^shift rounded to `MULTIPLIER_BITS` bits and made odd where the ratio is
+    a dyadic rational, so power-of-two ratios are exact. Ties go up whatever the quantiser's rule.
+    """
+    low, high = grid.low, grid.high
+    # A clamp outside the grid changes nothing; one at 0 (ReLU), the same in all channels, makes the range unsigned.
+    lows = {a.low for a in affines if a.low is not None and a.low > grid.low * grid.scale}
+    if any(a.high is not None and a.high < grid.high * grid.scale for a in affines):
+        return None
+    if lows:
+        if lows != {Fraction(0)} or any(a.low != 0 for a in affines):
+            return None
+        low = 0
+    output = IntType.for_range(low, high)
+    if (output.min, output.max) != (low, high) or grid.rounding not in (
+        "half_even",
+        "half_up",
+        "half_away",
+        "floor",
+    ):
+        return None
+    multipliers, biases, shifts = [], [], []
+    for affine in affines:
+        ratio, offset = affine.scale / grid.scale, affine.offset / grid.scale
+        if grid.rounding == "floor":
+            offset -= Fraction(1, 2)
+        multiplier, shift = _dyadic(ratio)
+        if grid.rounding == "floor" and shift == 0:
+            shift, multiplier = 1, multiplier * 2  # room for the half that turns rounding into truncation
+        if offset != 0 and shift < 16 and (offset * (1 << shift)).denominator != 1:
+            multiplier, shift = multiplier << (16 - shift), 16  # fraction bits for the bias
+        multipliers.append(multiplier)
+        shifts.append(shift)
+        biases.append(round(offset * (1 << shift)))
+    columns = [tuple(column) for column in zip(multipliers, biases, shifts, strict=True)]
+    if all(column == columns[0] for column in columns):
+        columns = columns[:1]
+    m, b, n = (np.array(values, dtype=np.int64) for values in zip(*columns, strict=True))
+    return Dyadic(m, b, n, output)
+
+
+def _dyadic(ratio: Fraction) -> tuple[int, int]:
+    """Return (multiplier, shift) with multiplier / 2^shift closest to `ratio` among `MULTIPLIER_BITS`-bit multipliers."""
+    if ratio == 0:
+        return 0, 0
+    exponent = math.floor(math.log2(abs(ratio))) if abs(ratio) < 1 << 60 else int(abs(ratio)).bit_length()
+    shift = min(max(MULTIPLIER_BITS - 1 - exponent, 0), MAX_SHIFT)
+    multiplier = round(ratio * (1 << shift))
+    if abs(multiplier) >= 1 << MULTIPLIER_BITS and shift > 0:
+        shift -= 1
+        multiplier = round(ratio * (1 << shift))
+    while shift > 0 and multiplier % 2 == 0:
+        multiplier //= 2
+        shift -= 1
+    return multiplier, shift
+
+
+def requantizer(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> Threshold | Dyadic:
+    """Return the operator that turns integers of an edge into the quantiser's integers.
+
+    Narrow grids get thresholds, which are exact. Wide ones get a `Dyadic`, unless its clamp cannot express the
+    range or an exact tie is within reach and the quantiser does not round ties up: then thresholds too.
+
+    Parameters
+    ----------
+    affines : sequence of Affine
+        Per channel, scales not negative.
+    grid : Grid
+    input_type : IntType
+        Of the edge.
+
+    Raises
+    ------
+    UserError
+        When a quantiser of more than 8 bits needs thresholds.
+    """
+    levels = grid.high - grid.low
+    if levels <= MAX_THRESHOLDS:
+        return threshold_operator(affines, grid, input_type)
+    dyadic = dyadic_operator(affines, grid)
+    if dyadic is not None and not _tie_matters(affines, grid, input_type):
+        return dyadic
+    if levels > 255:
+        reason = "its range is not that of an integer type" if dyadic is None else "its ties do not round up"
+        raise UserError(
+            f"a quantiser with {levels + 1} levels is not supported because {reason}; "
+            "use at most 8 bits there, or the full range of its width."
+        )
+    return threshold_operator(affines, grid, input_type)
+
+
+def _tie_matters(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> bool:
+    """Tell whether some input hits a rounding tie that the quantiser does not round up."""
+    if grid.rounding in ("half_up", "floor"):
+        return False
+    for affine in affines:
+        a, d = affine.scale / grid.scale, affine.offset / grid.scale
+        if a == 0:
+            continue
+        # Ties are the integers i with a·i + d = k + ½. Denominators of trained float scales are huge, so the
+        # first test (can the fraction part be one half at all?) nearly always settles it.
+        period = a.denominator
+        tie = (Fraction(1, 2) - d) * period
+        if tie.denominator != 1:
+            continue
+        step = math.gcd(a.numerator, period)
+        if int(tie) % step:
+            continue
+        # i0 solves a.numerator·i ≡ tie (mod period); solutions repeat every `period` (numerator is coprime to it).
+        i0 = int(tie) * pow(a.numerator, -1, period) % period if period > 1 else 0
+        start = max(input_type.min, math.floor((grid.low - 1 - d) / a)) if a > 0 else input_type.min
+        first = start + (i0 - start) % period
+        for i in range(first, input_type.max + 1, max(period, 1)):
+            value = a * i + d
+            level = math.floor(value) + 1  # half up gives this one
+            if grid.low < level <= grid.high and reaches(grid, level)[1]:
+                return True
+            if value > grid.high + 1 and a > 0:
+                break
+    return False

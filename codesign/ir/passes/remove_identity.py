@@ -1,0 +1,30 @@
+"""Drop operators that change nothing."""
+
+from __future__ import annotations
+
+from codesign.ir.graph import Graph, Node, rebuild
+from codesign.ir.ops import Dyadic, Flatten, MaxPool, SumPool
+
+
+def remove_identity(graph: Graph) -> Graph:
+    """Return the graph without operators whose output equals their input in every value and in its type."""
+    identities = [node for node in graph.nodes if _is_identity(graph, node)]
+    if not identities:
+        return graph
+    gone = {node.name: node.inputs[0] for node in identities}
+    return rebuild(
+        graph, [(n.name, n.op, n.inputs, n.label) for n in graph.nodes if n.name not in gone], gone
+    )
+
+
+def _is_identity(graph: Graph, node: Node) -> bool:
+    if graph.edges[node.name] != graph.edges[node.inputs[0]]:
+        return False
+    match node.op:
+        case Dyadic() as op:
+            return bool((op.multiplier == 1).all() and (op.bias == 0).all() and (op.shift == 0).all())
+        case Flatten():
+            return True
+        case MaxPool() | SumPool() as op:
+            return op.kernel == (1, 1) and op.stride == (1, 1)
+    return False
