@@ -213,7 +213,7 @@ def requantizer(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> T
     """Return the operator that turns integers of an edge into the quantiser's integers.
 
     Narrow grids get thresholds, which are exact. Wide ones get a `Dyadic`, unless its clamp cannot express the
-    range or an exact tie is within reach and the quantiser does not round ties up: then thresholds too.
+    range or some input lies exactly on a step that it puts on the other side: then thresholds too.
 
     Parameters
     ----------
@@ -232,10 +232,12 @@ def requantizer(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> T
     if levels <= MAX_THRESHOLDS:
         return threshold_operator(affines, grid, input_type)
     dyadic = dyadic_operator(affines, grid)
-    if dyadic is not None and not _tie_matters(affines, grid, input_type):
+    if dyadic is not None and not _misses_step(affines, grid, input_type, dyadic):
         return dyadic
     if levels > 255:
-        reason = "its range is not that of an integer type" if dyadic is None else "its ties do not round up"
+        reason = (
+            "its range is not that of an integer type" if dyadic is None else "its ties are not rounded up"
+        )
         raise UserError(
             f"a quantiser with {levels + 1} levels is not supported because {reason}; "
             "use at most 8 bits there, or the full range of its width."
@@ -243,32 +245,39 @@ def requantizer(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> T
     return threshold_operator(affines, grid, input_type)
 
 
-def _tie_matters(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> bool:
-    """Tell whether some input hits a rounding tie that the quantiser does not round up."""
-    if grid.rounding in ("half_up", "floor"):
-        return False
-    for affine in affines:
+def _misses_step(affines: Sequence[Affine], grid: Grid, input_type: IntType, dyadic: Dyadic) -> bool:
+    """Tell whether an input lies exactly on a step of the quantiser and the `Dyadic` puts it on the other side.
+
+    There the quantiser's tie rule decides, and neither a rounded multiplier nor another tie rule is a small
+    error in a constant: power-of-two scales hit such inputs all the time, trained float scales never do.
+    """
+    # Steps lie at k + fraction for integers k.
+    fraction_part = Fraction(1, 2) if grid.rounding.startswith("half") else Fraction(0)
+    for channel, affine in enumerate(affines):
         a, d = affine.scale / grid.scale, affine.offset / grid.scale
         if a == 0:
             continue
-        # Ties are the integers i with a·i + d = k + ½. Denominators of trained float scales are huge, so the
-        # first test (can the fraction part be one half at all?) nearly always settles it.
+        # Which integers i give a·i + d = k + fraction? Denominators of trained scales are huge, so this first
+        # test (can the fraction be met at all?) nearly always settles it.
+        target = (fraction_part - d) * a.denominator
+        if target.denominator != 1:
+            continue
         period = a.denominator
-        tie = (Fraction(1, 2) - d) * period
-        if tie.denominator != 1:
-            continue
-        step = math.gcd(a.numerator, period)
-        if int(tie) % step:
-            continue
-        # i0 solves a.numerator·i ≡ tie (mod period); solutions repeat every `period` (numerator is coprime to it).
-        i0 = int(tie) * pow(a.numerator, -1, period) % period if period > 1 else 0
-        start = max(input_type.min, math.floor((grid.low - 1 - d) / a)) if a > 0 else input_type.min
-        first = start + (i0 - start) % period
-        for i in range(first, input_type.max + 1, max(period, 1)):
+        i0 = int(target) * pow(a.numerator, -1, period) % period if period > 1 else 0
+        start = max(input_type.min, math.floor((grid.low - 1 - d) / a))
+        constant = channel % len(dyadic.multiplier)
+        m, b, n, half = (
+            int(v[constant]) for v in (dyadic.multiplier, dyadic.bias, dyadic.shift, dyadic.half)
+        )
+        for i in range(start + (i0 - start) % period, input_type.max + 1, period):
             value = a * i + d
-            level = math.floor(value) + 1  # half up gives this one
-            if grid.low < level <= grid.high and reaches(grid, level)[1]:
-                return True
-            if value > grid.high + 1 and a > 0:
+            if value > grid.high + 1:
                 break
+            level = math.floor(value - fraction_part) + (
+                1 if fraction_part else 0
+            )  # the upper side of the step
+            upper = not reaches(grid, level)[1]
+            expected = min(max(level if upper else level - 1, dyadic.type.min), dyadic.type.max)
+            if min(max((m * i + b + half) >> n, dyadic.type.min), dyadic.type.max) != expected:
+                return True
     return False
