@@ -1,0 +1,260 @@
+"""The models that come with the package or lie in the user's folder: one TOML file each.
+
+A model file says what the network is, on which data and how it is trained, and what the trained
+checkpoint beside it was measured to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from codesign import resources
+from codesign.errors import UserError
+from codesign.quant.widths import Widths
+from codesign.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How weights and activations are quantised: names of files in `codesign/quant`."""
+
+    weights: str = "lsq"
+    activations: str = "lsq"
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was measured on the trained checkpoint.
+
+    Attributes
+    ----------
+    float_accuracy : float or None
+        Top-1 in percent of the float32 network, whole test set.
+    accuracy : float or None
+        Top-1 in percent of the integer graph, golden executor, whole test set.
+    validation_accuracy : float or None
+        Top-1 in percent on the held-out training examples.
+    images, seed, epochs, parameters, macs : int or None
+        Size of the test set; of the training; of the network.
+    checkpoint_sha256 : str or None
+        Digest of the checkpoint that was measured.
+    """
+
+    float_accuracy: float | None = None
+    accuracy: float | None = None
+    validation_accuracy: float | None = None
+    images: int | None = None
+    seed: int | None = None
+    epochs: int | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    checkpoint_sha256: str | None = None
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A model as its TOML file describes it.
+
+    Attributes
+    ----------
+    title : str
+        One line for people.
+    framework : {"brevitas", "qkeras"}
+        What it is trained with; a float network of "brevitas" is plain torch.
+    dataset, topology : str
+        Names of files in `codesign/data` and `codesign/train/topologies`.
+    input_scale : float
+        Value of one step of the integer input, a power of two.
+    topology_options : dict
+        Arguments of the topology.
+    widths : Widths
+        Bit widths.
+    method : Method
+        Quantisation methods.
+    recipe : Recipe or None
+        How it is trained.
+    result : Result
+        What was measured.
+    path : str
+        The TOML file; not read from it.
+    """
+
+    title: str
+    framework: Literal["brevitas", "qkeras"]
+    dataset: str
+    topology: str
+    input_scale: PowerOfTwo
+    topology_options: dict[str, Any] = msgspec.field(default_factory=dict)
+    widths: Widths = Widths()
+    method: Method = Method()
+    recipe: Recipe | None = None
+    result: Result = Result()
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, that of its file."""
+        return Path(self.path).stem
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The trained weights, beside the TOML file."""
+        return Path(self.path).with_suffix(".safetensors")
+
+    def module(self) -> nn.Module:
+        """Return the network with fresh weights, in training mode."""
+        from codesign import data
+        from codesign.quant import layers
+        from codesign.train import topologies
+
+        dataset = data.load(self.dataset)
+        maker = layers.make(self.widths, self.method.weights, self.method.activations)
+        return topologies.build(
+            self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options
+        )
+
+    def build(self) -> nn.Module:
+        """Return the trained network in evaluation mode.
+
+        Raises
+        ------
+        UserError
+            When the checkpoint is missing, damaged or of another network.
+        """
+        from codesign.train import checkpoint
+
+        module = self.module()
+        checkpoint.load_weights(module, self.checkpoint_path)
+        return module.eval()
+
+    def sibling(self, name: str) -> Model:
+        """Return another model, searched in this model's folder first."""
+        path = Path(self.path).with_name(f"{name}.toml")
+        return read(path) if path.is_file() else load(name)
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides the trained weights: everything but title and result."""
+        bare = msgspec.structs.replace(self, title="", result=Result(), path="")
+        return hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
+
+
+def folders() -> list[Path]:
+    """Return the folders searched for models: $CODESIGN_MODELS, ./models, those of the package."""
+    found: list[Path] = []
+    if chosen := os.environ.get("CODESIGN_MODELS"):
+        found.append(Path(chosen))
+    local = Path.cwd() / "models"
+    if any(local.glob("*.toml")):
+        found.append(local)
+    try:
+        found.append(resources.folder("models"))
+    except FileNotFoundError:
+        if not found:
+            raise UserError("there is no folder of models; set CODESIGN_MODELS to one.") from None
+    return found
+
+
+def names() -> list[str]:
+    """Return the names of all models, sorted."""
+    return sorted({path.stem for folder in folders() for path in folder.glob("*.toml")})
+
+
+def load(name: str) -> Model:
+    """Return the model `name`, or the model of a path that ends in `.toml`.
+
+    Raises
+    ------
+    UserError
+        When there is no such model or its file is not right.
+    """
+    if name.endswith(".toml"):
+        return read(Path(name))
+    for folder in folders():
+        # Compare with what is there: a name is never used to make a path of.
+        for path in folder.glob("*.toml"):
+            if path.stem == name:
+                return read(path)
+    close = difflib.get_close_matches(name, names(), 3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names())}."
+    raise UserError(f"there is no model '{name}'; {hint}")
+
+
+def read(path: Path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    UserError
+        Naming the file, the field and what is expected there.
+    """
+    path = Path(os.path.abspath(path))
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree.pop("path", None)
+        model = msgspec.convert(tree, Model)
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}; `codesign models` lists the known models.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not a TOML file: {error}.") from None
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {_explain(str(error))}.") from None
+    mantissa = math.frexp(model.input_scale)[0]
+    if mantissa != 0.5:
+        raise UserError(
+            f"{path}: `input_scale` must be a power of two, such as 0.015625, not {model.input_scale}."
+        )
+    return msgspec.structs.replace(model, path=str(path))
+
+
+def _explain(message: str) -> str:
+    """Turn a validation message into `field: what is expected`."""
+    where = re.search(r" - at `\$\.?(.*?)`$", message)
+    text = message[: where.start()] if where else message
+    text = text.replace("Object", "The table").rstrip(".")
+    return f"`{where.group(1)}`: {text}" if where and where.group(1) else text
+
+
+def record(model: Model, values: dict[str, Any]) -> Model:
+    """Write measured values into the `[result]` section of the model's file, keeping the rest as it is.
+
+    Parameters
+    ----------
+    model : Model
+        Its file is changed.
+    values : dict
+        Fields of `Result`; None removes a field.
+
+    Returns
+    -------
+    Model
+        Read again from the file.
+    """
+    from codesign.files import atomic_write
+
+    merged = msgspec.structs.asdict(model.result) | values
+    msgspec.convert(merged, Result)
+    lines = ["[result]"]
+    for key in Result.__struct_fields__:
+        value = merged.get(key)
+        if value is not None:
+            lines.append(f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value!r}")
+    text = Path(model.path).read_text(encoding="utf-8")
+    # The section ends at the next header or at the end of the file.
+    section = re.compile(r"^\[result\][^\n]*\n(?:(?!^\[).*\n?)*", re.MULTILINE)
+    body = "\n".join(lines) + "\n"
+    text = section.sub(lambda _: body, text) if section.search(text) else text.rstrip("\n") + "\n\n" + body
+    atomic_write(model.path, text)
+    return read(Path(model.path))
