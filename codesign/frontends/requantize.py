@@ -27,8 +27,9 @@ MULTIPLIER_BITS = 17
 MAX_SHIFT = 40
 """Largest dyadic shift: beyond it a multiplier is indistinguishable from 0 for accumulators of 32 bits."""
 
-ROUNDINGS = ("half_even", "half_up", "half_away", "floor", "ceil")
-"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero; and the directed ones."""
+ROUNDINGS = ("half_even", "half_up", "half_away", "floor", "ceil", "sign")
+"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero; the directed ones; and the bipolar
+quantiser that gives -1 below 0 and +1 from 0 on (its grid is -1 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def reaches(grid: Grid, level: int) -> tuple[Fraction, bool]:
             return level - half, level <= 0
         case "floor":
             return Fraction(level), False
+        case "sign":
+            return Fraction(0), False
         case _:
             return Fraction(level - 1), True
 

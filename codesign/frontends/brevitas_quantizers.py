@@ -1,0 +1,210 @@
+"""Reading Brevitas quantisers: integer weights with their scales, and the grids of activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+
+from codesign.errors import UserError
+from codesign.frontends.requantize import Grid, fraction, reaches
+
+ROUNDINGS = {"ROUND": "half_even", "FLOOR": "floor", "CEIL": "ceil"}
+"""Brevitas' names of rounding modes (torch.round, floor, ceil)."""
+
+PROBES = 4096
+"""Values sent through an activation quantiser to check that it is the grid it says."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Integer weights of a layer.
+
+    Parameters
+    ----------
+    values : ndarray of int64, torch layout (out, in/groups, kh, kw) or (out, in)
+        Integers, or codes into `codebook`.
+    scale : ndarray of float64, shape (out,) or (1,)
+        real = scale · integer.
+    bits : int
+        Declared width.
+    codebook : ndarray of int64 or None
+        Integer values of codes.
+    """
+
+    values: np.ndarray
+    scale: np.ndarray
+    bits: int
+    codebook: np.ndarray | None
+
+
+def read_weights(module: Any, label: str) -> Weights:
+    """Return the integer weights of a Brevitas layer.
+
+    Raises
+    ------
+    UserError
+        When the layer's weights are float, have a zero point, or are not multiples of their scale.
+    """
+    if not getattr(getattr(module, "weight_quant", None), "is_quant_enabled", False):
+        raise UserError(
+            f"layer {label!r} has float weights; give it a weight quantiser (weight_quant=… of Brevitas)."
+        )
+    with torch.no_grad():
+        quantized = module.quant_weight()
+    if getattr(quantized, "bit_width", None) is None or not hasattr(quantized, "zero_point"):
+        raise UserError(
+            f"the weight quantiser of layer {label!r} makes a {type(quantized).__name__}, not integers with a scale; "
+            "use an integer quantiser."
+        )
+    if bool((quantized.zero_point != 0).any()):
+        raise UserError(
+            f"the weights of layer {label!r} have a zero point; use a symmetric weight quantiser."
+        )
+    value = quantized.value.detach().double().numpy()
+    scale = quantized.scale.detach().double().numpy()
+    outputs = value.shape[0]
+    if scale.size not in (1, outputs) or (scale.size > 1 and scale.shape[0] != outputs):
+        raise UserError(
+            f"the weight scales of layer {label!r} have shape {tuple(scale.shape)}; use one per tensor or per output channel."
+        )
+    scale = np.abs(scale.reshape(-1))
+    broadcast = scale.reshape(-1, *(1,) * (value.ndim - 1))
+    integers = np.rint(value / broadcast)
+    # A float32 product of integer and scale is off by at most half an ulp.
+    if not np.allclose(integers * broadcast, value, rtol=2**-22, atol=0.0):
+        raise UserError(
+            f"the weights of layer {label!r} are not multiples of their scale; use an integer quantiser."
+        )
+    bits = int(quantized.bit_width)
+    if bits == 1:
+        if set(np.unique(integers)) <= {-1.0, 1.0}:
+            return Weights((integers > 0).astype(np.int64), scale, 1, np.array([-1, 1], dtype=np.int64))
+        raise UserError(
+            f"the 1-bit weights of layer {label!r} are not -1 and +1; use a binary weight quantiser."
+        )
+    return Weights(integers.astype(np.int64), scale, bits, None)
+
+
+def is_quantizer(proxy: Any) -> bool:
+    """Tell whether a quantiser proxy of a Brevitas layer is there and switched on."""
+    return bool(getattr(proxy, "is_quant_enabled", False))
+
+
+def activation_bounds(proxy: Any, label: str) -> tuple[float | None, float | None]:
+    """Return the clamp of the activation function in front of an activation quantiser: (0, None) for ReLU.
+
+    Raises
+    ------
+    UserError
+        When it is no clamp (sigmoid, tanh).
+    """
+    function = proxy.fused_activation_quant_proxy.activation_impl
+    match type(function).__name__:
+        case "Identity":
+            return None, None
+        case "ReLU":
+            return 0.0, None
+        case "ReLU6":
+            return 0.0, 6.0
+        case "Hardtanh":
+            return float(function.min_val), float(function.max_val)
+        case name:
+            raise UserError(
+                f"layer {label!r} applies {name} before its quantiser, which has no exact integer form here; "
+                "use QuantReLU, QuantIdentity or QuantHardTanh."
+            )
+
+
+def read_grid(proxy: Any, label: str) -> Grid:
+    """Return the grid of an activation quantiser in evaluation, and check it on real values.
+
+    Raises
+    ------
+    UserError
+        When it is no uniform grid with one scale, or behaves differently from what it declares.
+    """
+    proxy.eval()
+    quantizer = getattr(proxy.fused_activation_quant_proxy, "tensor_quant", None)
+    try:
+        with torch.no_grad():
+            scale, zero_point, bit_width = proxy.scale(), proxy.zero_point(), proxy.bit_width()
+    except (AttributeError, RuntimeError, TypeError) as error:
+        raise UserError(f"the quantiser of layer {label!r} has no fixed integer grid ({error}).") from error
+    if scale is None or bit_width is None or scale.numel() != 1 or zero_point.numel() != 1:
+        raise UserError(
+            f"the quantiser of layer {label!r} needs one scale per tensor; activations per channel do not sum."
+        )
+    bits = int(bit_width)
+    signed, narrow = bool(proxy.is_signed), bool(proxy.is_narrow_range)
+    step = fraction(abs(float(scale)))
+    if step == 0:
+        raise UserError(f"the quantiser of layer {label!r} has scale 0; train the network first.")
+    if bits == 1 and signed:
+        grid = Grid(step, -1, 1, "sign")
+    else:
+        low = -(1 << (bits - 1)) + int(narrow) if signed else 0
+        high = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1 - int(narrow)
+        zero = round(float(zero_point))
+        rounding = ROUNDINGS.get(str(getattr(proxy, "rounding_mode", None) or "ROUND").upper())
+        if rounding is None:
+            raise UserError(
+                f"the quantiser of layer {label!r} rounds by {proxy.rounding_mode}; use ROUND, FLOOR or CEIL."
+            )
+        grid = Grid(step, low - zero, high - zero, rounding)
+    _probe(quantizer, grid, label)
+    return grid
+
+
+def _probe(quantizer: Any, grid: Grid, label: str) -> None:
+    """Send values through the quantiser and compare with the grid, away from ties (float32 blurs those)."""
+    span = grid.high - grid.low
+    generator = torch.Generator().manual_seed(0)
+    positions = grid.low - 2 + (span + 4) * torch.rand(PROBES, generator=generator, dtype=torch.float64)
+    step = float(grid.scale)
+    x = (positions * step).float()
+    with torch.no_grad():
+        result = quantizer(x.reshape(1, -1, 1, 1))
+    value = (result[0] if isinstance(result, tuple) else result).double().reshape(-1)
+    found = value / step
+    exact = x.double() / step
+    steps = np.array([float(reaches(grid, level)[0]) for level in range(grid.low + 1, grid.high + 1)])
+    expected = grid.low + np.searchsorted(steps, exact.numpy(), side="right")
+    nearest = np.abs(exact.numpy()[:, None] - steps[None, :]).min(axis=1) if span <= 512 else np.ones(PROBES)
+    clear = nearest > 1e-3
+    if not np.allclose(found.numpy()[clear], expected[clear], rtol=0, atol=1e-3):
+        raise UserError(
+            f"the quantiser of layer {label!r} is not the uniform grid it declares (scale {step:g}, "
+            f"{grid.low} to {grid.high}); use a Brevitas integer quantiser or one of codesign.quant."
+        )
+
+
+def quantized_bias(module: Any, input_scale: Fraction | None, label: str) -> np.ndarray | None:
+    """Return the real bias of a layer, as its own bias quantiser rounds it; None without a bias."""
+    if module.bias is None:
+        return None
+    if not is_quantizer(getattr(module, "bias_quant", None)):
+        return module.bias.detach().double().numpy()
+    if input_scale is None:
+        raise UserError(
+            f"layer {label!r} quantises its bias by its input's scale, but the input has no single scale."
+        )
+    from brevitas.quant_tensor import IntQuantTensor
+
+    # With an input of zeros the layer gives its bias, rounded by whatever rule its quantiser follows.
+    shape = (
+        (1, module.in_features)
+        if hasattr(module, "in_features")
+        else (1, module.in_channels, *module.kernel_size)
+    )
+    zeros = IntQuantTensor(
+        torch.zeros(shape), scale=torch.tensor(float(input_scale)), zero_point=torch.tensor(0.0),
+        bit_width=torch.tensor(8.0), signed=True, training=False,
+    )  # fmt: skip
+    with torch.no_grad():
+        out = module(zeros)
+    value = getattr(out, "value", out)
+    return value.detach().double().numpy().reshape(value.shape[1], -1)[:, 0]
