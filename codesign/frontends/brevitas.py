@@ -50,6 +50,8 @@ class Imported:
         The traced module, in evaluation mode.
     input_scale, input_offset : ndarray of float64
         Per input channel, real = scale · integer + offset.
+    biases : dict of str to ndarray of float64
+        Bias of every layer that has one, as its own quantiser rounds it, by fx node name.
     """
 
     graph: Graph
@@ -57,6 +59,7 @@ class Imported:
     module: fx.GraphModule
     input_scale: np.ndarray
     input_offset: np.ndarray
+    biases: dict[str, np.ndarray]
 
 
 def from_brevitas(
@@ -141,9 +144,10 @@ def import_brevitas(
         np.atleast_1d(np.asarray(input_offset, float)),
     )
     start = lowering.input(frame, input_type or IntType(8, signed=False), list(scale), list(offset))
-    graph = _Walk(traced, lowering, Step(start)).run()
+    walk = _Walk(traced, lowering, Step(start))
+    graph = walk.run()
     wide = np.ones(channels)
-    return Imported(graph, lowering, traced, scale * wide, offset * wide)
+    return Imported(graph, lowering, traced, scale * wide, offset * wide, walk.biases)
 
 
 def trace(model: nn.Module) -> fx.GraphModule:
@@ -197,6 +201,7 @@ class _Walk:
         self.lowering = lowering
         self.start = start
         self.known: dict[fx.Node, Step] = {}
+        self.biases: dict[str, np.ndarray] = {}
 
     def run(self) -> Graph:
         placeholders = 0
@@ -252,6 +257,12 @@ class _Walk:
             step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key)
         )
 
+    def _bias(self, node: fx.Node, module: Any, step: Step, label: str) -> np.ndarray | None:
+        bias = quantizers.quantized_bias(module, step.value.scale, label)
+        if bias is not None:
+            self.biases[node.name] = bias
+        return bias
+
     def conv2d(self, node: fx.Node, module: Any, label: str) -> Step:
         step = self._quantized_io(
             self._sole(node, label), getattr(module, "input_quant", None), label, f"{node.name}.in"
@@ -266,7 +277,7 @@ class _Walk:
             weights.values.transpose(2, 3, 1, 0),
             list(weights.scale),
             label,
-            bias=quantizers.quantized_bias(module, step.value.scale, label),
+            bias=self._bias(node, module, step, label),
             stride=tuple(module.stride),
             padding=_padding(module),
             groups=int(module.groups),
@@ -290,7 +301,7 @@ class _Walk:
             matrix,
             list(weights.scale),
             label,
-            bias=quantizers.quantized_bias(module, step.value.scale, label),
+            bias=self._bias(node, module, step, label),
             weight_bits=None if weights.codebook is not None else weights.bits,
             codebook=weights.codebook,
         )

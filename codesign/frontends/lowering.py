@@ -7,6 +7,7 @@ batch norm and ReLU only change the meaning, and a quantiser turns the meaning i
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -310,6 +311,10 @@ class Lowering:
             graph = _with_output_bias(graph, bias)
         return simplify(graph)
 
+    def unsimplified(self) -> Graph:
+        """Return the graph as lowered so far, ending in the newest edge: what `requantizations` name."""
+        return self.builder.build(self.builder.newest)
+
     def _common_scale_output(self, x: Value, label: str) -> Graph:
         scale = max(abs(a.scale) for a in x.affines)
         one = 1 << OUTPUT_FRACTION_BITS
@@ -374,7 +379,5 @@ def _widths(widths: Sequence[int] | int | None) -> tuple[int, ...] | int | None:
 
 def _common_divisor(a: Fraction, b: Fraction) -> Fraction:
     """Return the largest positive rational of which both are integer multiples."""
-    import math
-
     denominator = math.lcm(a.denominator, b.denominator)
     return Fraction(math.gcd(int(a * denominator), int(b * denominator)), denominator)

@@ -3,7 +3,7 @@
 from codesign.ir import golden, ops
 from codesign.ir.graph import Graph, GraphBuilder, Node, Scale, random_frames
 from codesign.ir.operator import Operator, OperatorError
-from codesign.ir.serialize import dumps, load, loads, save
+from codesign.ir.serialize import digest, dumps, load, loads, save
 from codesign.ir.tensor import Tensor
 from codesign.ir.types import IntType
 
@@ -16,6 +16,7 @@ __all__ = [
     "OperatorError",
     "Scale",
     "Tensor",
+    "digest",
     "dumps",
     "golden",
     "load",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -187,6 +186,11 @@ class GraphBuilder:
         self._nodes.append(Node(name, op, tuple(inputs), label))
         return name
 
+    @property
+    def newest(self) -> str:
+        """The edge made last."""
+        return next(reversed(self._edges))
+
     def edge(self, name: str) -> Tensor:
         """Return an edge made so far."""
         return self._edges[name]
@@ -252,11 +256,6 @@ def rebuild(
     outputs = [new[resolve(edge)] for edge in graph.outputs]
     scales = {out: graph.scales[old].factor for out, old in zip(outputs, graph.outputs, strict=True)}
     return builder.build(*outputs, scales=scales)
-
-
-def renamed_graph(graph: Graph, name: str) -> Graph:
-    """Return the same graph under another name for people."""
-    return dataclasses.replace(graph, name=name)
 
 
 def random_frames(graph: Graph, count: int, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ refuses other versions, unknown operators or attributes, and members larger than
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -81,6 +82,28 @@ def dumps(graph: Graph) -> bytes:
                 zipfile.ZipInfo(f"arrays/{index}.npy", _EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED
             )
     return buffer.getvalue()
+
+
+def digest(graph: Graph) -> str:
+    """Return a SHA-256 over structure and integers; names for people, labels and scales do not count."""
+    sha = hashlib.sha256()
+
+    def feed(value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            sha.update(repr(value.shape).encode())
+            sha.update(np.ascontiguousarray(value, dtype="<i8").tobytes())
+        else:
+            sha.update(repr(value).encode())
+        sha.update(b"\0")
+
+    feed([(edge, graph.edges[edge].shape, str(graph.edges[edge].type)) for edge in graph.inputs])
+    for node in graph.nodes:
+        feed((node.name, node.op.name, node.inputs))
+        for key, value in node.op.attributes().items():
+            feed(key)
+            feed(str(value) if isinstance(value, IntType) else value)
+    feed(graph.outputs)
+    return sha.hexdigest()
 
 
 def save(graph: Graph, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,173 @@
+"""The Brevitas module in float64 with its frozen constants: an independent witness of the integer graph.
+
+It walks the same traced module, but computes with real numbers, channels first, through torch's double
+precision layers. Only what the frontend froze is shared: integer weights times their scales, the quantisers'
+grids, and for wide quantisers the multiplier, bias and shift. Point 6 of the numeric contract: its integers
+equal those of the golden executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from codesign.frontends import brevitas_quantizers as quantizers
+from codesign.frontends.brevitas import Imported
+from codesign.frontends.lowering import Requantization
+from codesign.frontends.requantize import Grid
+from codesign.ir import golden
+from codesign.ir.ops import Dyadic
+
+
+class FrozenModel(fx.Interpreter):
+    """Evaluates a converted module in float64.
+
+    Parameters
+    ----------
+    imported : Imported
+        From `codesign.frontends.brevitas.import_brevitas`.
+    """
+
+    def __init__(self, imported: Imported) -> None:
+        super().__init__(imported.module)
+        self.imported = imported
+        self.frozen: dict[str, np.ndarray] = {}
+        self._node = ""
+
+    def run_integers(self, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Evaluate raw integer frames.
+
+        Parameters
+        ----------
+        x : ndarray of int, shape (frames, height, width, channels) or (frames, features)
+
+        Returns
+        -------
+        tuple
+            The real output (float64, as the module returns it), and for each quantiser that became an operator
+            its integers, channels last, under the name of its edge in the unsimplified graph.
+        """
+        self.frozen = {}
+        real = x.astype(np.float64) * self.imported.input_scale + self.imported.input_offset
+        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(real, -1, 1)))
+        with torch.no_grad():
+            output = self.run(tensor)
+        return output.numpy(), self.frozen
+
+    def run_node(self, n: fx.Node) -> Any:
+        self._node = n.name
+        return super().run_node(n)
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = self.imported.module.get_submodule(target)
+        name = self._node
+        for kind in type(module).__mro__:
+            match kind.__name__:
+                case "QuantConv2d" | "QuantLinear":
+                    return self._linear(module, str(target), args[0], name)
+                case "QuantNonLinearActLayer":
+                    x = self._maybe(getattr(module, "input_quant", None), args[0], f"{name}.in", str(target))
+                    return self._maybe(module.act_quant, x, name, str(target))
+                case "QuantEltwiseAdd":
+                    a, b = (
+                        self._maybe(module.input_quant, x, f"{name}.in{i}", str(target))
+                        for i, x in enumerate(args[:2])
+                    )
+                    return self._maybe(module.output_quant, a + b, f"{name}.out", str(target))
+                case "BatchNorm1d" | "BatchNorm2d":
+                    return self._batch_norm(module, args[0])
+        return module(*args, **kwargs)
+
+    def _linear(self, module: Any, label: str, x: torch.Tensor, name: str) -> torch.Tensor:
+        x = self._maybe(getattr(module, "input_quant", None), x, f"{name}.in", label)
+        weights = quantizers.read_weights(module, label)
+        integers = weights.values if weights.codebook is None else weights.codebook[weights.values]
+        scale = weights.scale.reshape(-1, *(1,) * (integers.ndim - 1))
+        weight = torch.from_numpy(integers * scale)
+        frozen = self.imported.biases.get(name)
+        bias = None if frozen is None else torch.from_numpy(frozen)
+        if isinstance(module, nn.Linear):
+            y = nn.functional.linear(x, weight, bias)
+        else:
+            y = nn.functional.conv2d(x, weight, bias, module.stride, module.padding, 1, module.groups)
+        return self._maybe(getattr(module, "output_quant", None), y, f"{name}.out", label)
+
+    def _batch_norm(self, module: Any, x: torch.Tensor) -> torch.Tensor:
+        gain = None if module.weight is None else module.weight.detach().double()
+        bias = None if module.bias is None else module.bias.detach().double()
+        return nn.functional.batch_norm(
+            x, module.running_mean.double(), module.running_var.double(), gain, bias, False, 0.0, module.eps
+        )
+
+    def _maybe(self, proxy: Any, x: torch.Tensor, key: str, label: str) -> torch.Tensor:
+        """Apply a quantiser, if it is one, and keep its integers."""
+        if not quantizers.is_quantizer(proxy):
+            return x
+        low, high = quantizers.activation_bounds(proxy, label)
+        grid = quantizers.read_grid(proxy, label)
+        record = self.imported.lowering.requantizations.get(key)
+        if record is not None and isinstance(record.op, Dyadic):
+            # A ReLU in front is the clamp to an unsigned type behind.
+            integers = _dyadic(x, record, record.op)
+        else:
+            integers = _on_grid(torch.clamp(x, low, high) if low is not None or high is not None else x, grid)
+        if record is not None:
+            self.frozen[record.edge_out] = np.moveaxis(integers.numpy(), 1, -1).astype(np.int64)
+        return integers * float(grid.scale)
+
+
+def _on_grid(x: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Quantise real values by the quantiser's own formula, in float64."""
+    v = x / float(grid.scale)
+    match grid.rounding:
+        case "half_even":
+            v = torch.round(v)
+        case "floor":
+            v = torch.floor(v)
+        case "ceil":
+            v = torch.ceil(v)
+        case "sign":
+            return torch.where(v >= 0, 1.0, -1.0).double()
+        case _:
+            raise ValueError(f"Brevitas has no rounding {grid.rounding}")
+    return torch.clamp(v, grid.low, grid.high)
+
+
+def _dyadic(x: torch.Tensor, record: Requantization, op: Dyadic) -> torch.Tensor:
+    """Quantise real values with the frozen multiplier, bias and shift instead of the real ratio."""
+    channels = x.shape[1]
+    view = (1, channels, *(1,) * (x.ndim - 2))
+
+    def column(values: Any) -> torch.Tensor:
+        wide = np.broadcast_to(np.asarray(values, dtype=np.float64), (channels,))
+        return torch.from_numpy(wide.copy()).reshape(view)
+
+    scale = column([float(a.scale) for a in record.affines])
+    offset = column([float(a.offset) for a in record.affines])
+    integer = torch.round((x - offset) / torch.where(scale == 0, 1.0, scale))
+    ratio = torch.ldexp(column(op.multiplier), -column(op.shift))
+    shift = torch.ldexp(column(op.bias), -column(op.shift))
+    rounded = torch.floor(integer * ratio + shift + column(np.where(op.shift > 0, 0.5, 0.0)))
+    return torch.clamp(rounded, op.type.min, op.type.max)
+
+
+def differences(imported: Imported, x: np.ndarray, batch: int = 100) -> Iterator[tuple[str, int, int]]:
+    """Compare every quantiser's integers with the golden executor on the unsimplified graph.
+
+    Yields
+    ------
+    tuple
+        Edge, number of differing integers, number of integers compared, once per edge and batch.
+    """
+    unsimplified = imported.lowering.unsimplified()
+    model = FrozenModel(imported)
+    for start in range(0, len(x), batch):
+        piece = x[start : start + batch]
+        _, frozen = model.run_integers(piece)
+        traced = golden.run(unsimplified, piece, trace=True)
+        for edge, integers in frozen.items():
+            yield edge, int((traced[edge] != integers).sum()), integers.size
