@@ -207,7 +207,8 @@ class Lowering:
         """
         edge_in, affines = x.edge, x.affines
         tensor = self.builder.edge(edge_in)
-        if x.scale == grid.scale and grid.low <= tensor.type.min and tensor.type.max <= grid.high:
+        on_grid = x.scale == grid.scale and grid.low <= tensor.type.min and tensor.type.max <= grid.high
+        if on_grid and grid.keeps_levels:
             return x
         if any(a.scale < 0 for a in affines):
             edge_in, affines = self._positive(x, label)

@@ -27,9 +27,10 @@ MULTIPLIER_BITS = 17
 MAX_SHIFT = 40
 """Largest dyadic shift: beyond it a multiplier is indistinguishable from 0 for accumulators of 32 bits."""
 
-ROUNDINGS = ("half_even", "half_up", "half_away", "floor", "ceil", "sign")
-"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero; the directed ones; and the bipolar
-quantiser that gives -1 below 0 and +1 from 0 on (its grid is -1 to 1)."""
+ROUNDINGS = ("half_even", "half_up", "half_away", "floor", "ceil", "sign", "dead_zone")
+"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero; the directed ones; the binary
+quantiser that gives its highest level from 0 on and its lowest below (a grid of -1 to 1, or 0 to 1); and the
+ternary one that gives the sign where |x| reaches a threshold and 0 elsewhere (a grid of -1 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,23 @@ class Grid:
     """A uniform quantiser: integer clamp(round(real / scale), low, high), meaning scale·integer.
 
     A quantiser with zero point z and codes in [a, b] is the grid [a − z, b − z]: the edge then carries code − z,
-    so that integer 0 is real 0.
+    so that integer 0 is real 0. `threshold`, in units of the scale, matters to the rounding "dead_zone" alone.
     """
 
     scale: Fraction
     low: int
     high: int
     rounding: str = "half_even"
+    threshold: Fraction = Fraction(1, 2)
+
+    @property
+    def keeps_levels(self) -> bool:
+        """Whether a real value that is one of the levels always gives that level."""
+        return self.rounding not in ("sign", "dead_zone")
 
     def __post_init__(self) -> None:
+        if self.threshold <= 0:
+            raise ValueError("a dead zone needs a positive threshold")
         if self.scale <= 0:
             raise ValueError("a quantiser's scale must be positive")
         if self.low >= self.high:
@@ -113,6 +122,8 @@ def reaches(grid: Grid, level: int) -> tuple[Fraction, bool]:
             return Fraction(level), False
         case "sign":
             return Fraction(0), False
+        case "dead_zone":
+            return (grid.threshold, False) if level > 0 else (-grid.threshold, True)
         case _:
             return Fraction(level - 1), True
 
