@@ -25,6 +25,9 @@ from codesign.train.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from codesign.frontends.brevitas import Imported
+    from codesign.ir import Graph
+
 PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -137,6 +140,60 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         module = self.module()
         checkpoint.load_weights(module, self.checkpoint_path)
         return module.eval()
+
+    def graph(self) -> Graph:
+        """Return the integer graph of the trained network, through the frontend of its framework.
+
+        Raises
+        ------
+        UserError
+            When the network has float weights, or its checkpoint is missing or damaged.
+        """
+        from codesign import data
+        from codesign.ir import IntType
+
+        self.require_integers()
+        dataset = data.load(self.dataset)
+        input_type = IntType(dataset.input_bits, dataset.input_signed)
+        if self.framework == "qkeras":
+            from codesign.frontends.qkeras import from_qkeras
+
+            return from_qkeras(
+                self.build(), input_type=input_type, input_scale=self.input_scale, name=self.name
+            )
+        return self.imported().graph
+
+    def imported(self) -> Imported:
+        """Return the trained Brevitas network with its integer graph and the constants frozen on the way."""
+        import torch
+
+        from codesign import data
+        from codesign.frontends.brevitas import import_brevitas
+        from codesign.ir import IntType
+
+        self.require_integers()
+        dataset = data.load(self.dataset)
+        shape = dataset.shape if len(dataset.shape) == 1 else (dataset.shape[2], *dataset.shape[:2])
+        return import_brevitas(
+            self.build(),
+            torch.zeros(1, *shape),
+            input_type=IntType(dataset.input_bits, dataset.input_signed),
+            input_scale=self.input_scale,
+            name=self.name,
+        )
+
+    def require_integers(self) -> None:
+        """Raise `UserError` for a float network, which has no integer graph."""
+        if self.widths.is_float:
+            others = [
+                name
+                for name in names()
+                if name.split("_")[0] == self.name.split("_")[0] and name != self.name
+            ]
+            hint = f"such as {' or '.join(others[:3])}" if others else "see `codesign models`"
+            raise UserError(
+                f"{self.name} has float weights and no integer graph; choose a quantised model, {hint}."
+            )
 
     def sibling(self, name: str) -> Model:
         """Return another model, searched in this model's folder first."""

@@ -1,7 +1,7 @@
 """The integer graph: types, operators, exact execution, passes and file format."""
 
 from codesign.ir import golden, ops
-from codesign.ir.graph import Graph, GraphBuilder, Node, Scale, random_frames
+from codesign.ir.graph import Graph, GraphBuilder, Node, Scale
 from codesign.ir.operator import Operator, OperatorError
 from codesign.ir.serialize import digest, dumps, load, loads, save
 from codesign.ir.tensor import Tensor
@@ -22,6 +22,5 @@ __all__ = [
     "load",
     "loads",
     "ops",
-    "random_frames",
     "save",
 ]

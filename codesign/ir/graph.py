@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from codesign.ir.operator import Operator, OperatorError
 from codesign.ir.tensor import Tensor
 from codesign.ir.types import IntType
@@ -135,6 +133,7 @@ class GraphBuilder:
     --------
     >>> builder = GraphBuilder("sum")
     >>> x = builder.input((4,), IntType(8, signed=False))
+    >>> import numpy as np
     >>> from codesign.ir.ops import Dense
     >>> y = builder.add(Dense(np.ones((4, 2), dtype=np.int64)), x)
     >>> graph = builder.build(y)
@@ -256,10 +255,3 @@ def rebuild(
     outputs = [new[resolve(edge)] for edge in graph.outputs]
     scales = {out: graph.scales[old].factor for out, old in zip(outputs, graph.outputs, strict=True)}
     return builder.build(*outputs, scales=scales)
-
-
-def random_frames(graph: Graph, count: int, seed: int) -> np.ndarray:
-    """Return `count` uniformly random input frames, int64 of shape (count, *input shape)."""
-    tensor = graph.input
-    rng = np.random.default_rng(seed)
-    return rng.integers(tensor.type.min, tensor.type.max + 1, size=(count, *tensor.shape), dtype=np.int64)
