@@ -43,7 +43,11 @@ class Network(Graph):
         return golden.run(self, x)
 
     def emit(
-        self, backend: str = "hls4ml", board: str = "pynq-z2", folder: str | Path | None = None, **options: Any
+        self,
+        backend: str = "hls4ml",
+        board: str = "pynq-z2",
+        folder: str | Path | None = None,
+        **options: Any,
     ) -> Project:
         """Write the hardware project.
 

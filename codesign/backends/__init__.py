@@ -1,4 +1,4 @@
-"""Integer graphs to hardware projects: one folder per backend, found by name."""
+"""Integer graphs to hardware projects: one folder per backend, found by its name."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, cast
 
-from codesign.errors import UserError
+from codesign import names as _names
 
 if TYPE_CHECKING:
     from codesign.backends.base import Backend
 
 
 def names() -> list[str]:
-    """Return the names of all backends."""
+    """Return the backends of this installation, sorted: every package in this folder."""
     return sorted(info.name for info in pkgutil.iter_modules(__path__) if info.ispkg)
 
 
 def load(name: str) -> Backend:
-    """Return a backend.
+    """Return a backend by name.
 
     Raises
     ------
     UserError
-        When there is none of that name.
+        For an unknown name (with the closest ones).
     """
-    if name not in names():
-        raise UserError(f"there is no backend {name!r}; known: {', '.join(names())}.")
-    return cast("Backend", importlib.import_module(f"{__name__}.{name}"))
+    module = importlib.import_module(f"{__name__}.{_names.check('backend', name, names())}")
+    return cast("Backend", module)

@@ -253,9 +253,7 @@ class _Walk:
         if not quantizers.is_quantizer(proxy):
             return step
         value = self.lowering.clamp(step.value, *quantizers.activation_bounds(proxy, label))
-        return replace(
-            step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key)
-        )
+        return replace(step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key))
 
     def _bias(self, node: fx.Node, module: Any, step: Step, label: str) -> np.ndarray | None:
         bias = quantizers.quantized_bias(module, step.value.scale, label)
@@ -268,9 +266,7 @@ class _Walk:
             self._sole(node, label), getattr(module, "input_quant", None), label, f"{node.name}.in"
         )
         if tuple(module.dilation) != (1, 1) or module.padding_mode != "zeros":
-            raise UserError(
-                f"layer {label!r} uses dilation or padding other than zeros; use plain zero padding."
-            )
+            raise UserError(f"layer {label!r} uses dilation or padding other than zeros; use plain zero padding.")
         weights = quantizers.read_weights(module, label)
         value = self.lowering.conv2d(
             step.value,
@@ -284,9 +280,7 @@ class _Walk:
             weight_bits=None if weights.codebook is not None else weights.bits,
             codebook=weights.codebook,
         )
-        return self._quantized_io(
-            Step(value), getattr(module, "output_quant", None), label, f"{node.name}.out"
-        )
+        return self._quantized_io(Step(value), getattr(module, "output_quant", None), label, f"{node.name}.out")
 
     def linear(self, node: fx.Node, module: Any, label: str) -> Step:
         step = self._quantized_io(
@@ -305,13 +299,12 @@ class _Walk:
             weight_bits=None if weights.codebook is not None else weights.bits,
             codebook=weights.codebook,
         )
-        return self._quantized_io(
-            Step(value), getattr(module, "output_quant", None), label, f"{node.name}.out"
-        )
+        return self._quantized_io(Step(value), getattr(module, "output_quant", None), label, f"{node.name}.out")
 
     def float_layer(self, node: fx.Node, module: Any, label: str) -> Step:
         raise UserError(
-            f"layer {label!r} is a {type(module).__name__} with float weights; use brevitas.nn.Quant{type(module).__name__}."
+            f"layer {label!r} is a {type(module).__name__} with float weights; "
+            f"use brevitas.nn.Quant{type(module).__name__}."
         )
 
     def activation(self, node: fx.Node, module: Any, label: str) -> Step:
@@ -326,9 +319,7 @@ class _Walk:
     def batch_norm(self, node: fx.Node, module: Any, label: str) -> Step:
         step = self._sole(node, label)
         if module.running_mean is None:
-            raise UserError(
-                f"layer {label!r} keeps no running statistics; train it with track_running_stats=True."
-            )
+            raise UserError(f"layer {label!r} keeps no running statistics; train it with track_running_stats=True.")
         mean, variance = module.running_mean.double().numpy(), module.running_var.double().numpy()
         gain = np.ones_like(mean) if module.weight is None else module.weight.detach().double().numpy()
         bias = np.zeros_like(mean) if module.bias is None else module.bias.detach().double().numpy()
@@ -354,9 +345,7 @@ class _Walk:
 
     def max_pool(self, node: fx.Node, module: Any, label: str) -> Step:
         if _pair(module.padding) != (0, 0) or _pair(module.dilation) != (1, 1) or module.ceil_mode:
-            raise UserError(
-                f"the max pooling {label!r} is padded, dilated or in ceil mode; use none of these."
-            )
+            raise UserError(f"the max pooling {label!r} is padded, dilated or in ceil mode; use none of these.")
         step = self._sole(node, label)
         kernel = _pair(module.kernel_size)
         stride = kernel if module.stride is None else _pair(module.stride)
@@ -384,9 +373,7 @@ class _Walk:
     def flatten(self, node: fx.Node, module: Any, label: str) -> Step:
         start = module.start_dim if module is not None else _argument(node, 1, "start_dim", 0)
         if start != 1:
-            raise UserError(
-                f"{label!r} flattens from axis {start}; flatten from axis 1, which keeps the batch."
-            )
+            raise UserError(f"{label!r} flattens from axis {start}; flatten from axis 1, which keeps the batch.")
         return self._flattened(self._sole(node, label), label)
 
     def _flattened(self, step: Step, label: str) -> Step:
@@ -394,9 +381,7 @@ class _Walk:
         if len(shape) == 1:
             return step
         height, width, channels = shape
-        order = (
-            np.arange(channels * height * width).reshape(channels, height, width).transpose(1, 2, 0).ravel()
-        )
+        order = np.arange(channels * height * width).reshape(channels, height, width).transpose(1, 2, 0).ravel()
         return Step(self.lowering.flatten(step.value, label), order)
 
     def eltwise_add(self, node: fx.Node, module: Any, label: str) -> Step:
@@ -417,9 +402,7 @@ class _Walk:
         if name in ("add", "iadd", "add_", "sub", "mul", "imul", "truediv", "div"):
             if len(arguments) == 2 and all(a in self.known for a in arguments):
                 if name not in ("add", "iadd", "add_"):
-                    raise UserError(
-                        f"{label!r} combines two activations by {name}; only addition is supported."
-                    )
+                    raise UserError(f"{label!r} combines two activations by {name}; only addition is supported.")
                 a, b = (self._step(arg, label) for arg in arguments)
                 return replace(a, value=self.lowering.add(a.value, b.value, label))
             return self._constant_arithmetic(node, name, label)
@@ -430,9 +413,7 @@ class _Walk:
             return self.flatten(node, None, label)
         if name in ("view", "reshape"):
             if not _is_flat_view(node):
-                raise UserError(
-                    f"{label!r} reshapes to {node.args[1:]}; only flattening to (frames, -1) is supported."
-                )
+                raise UserError(f"{label!r} reshapes to {node.args[1:]}; only flattening to (frames, -1) is supported.")
             return self._flattened(self._sole(node, label), label)
         if name in ("dropout", "identity", "contiguous", "float", "detach"):
             return self._sole(node, label)
@@ -443,9 +424,7 @@ class _Walk:
         if name == "size" or (target is operator.getitem and node.args[0] not in self.known):
             return None
         if name == "adaptive_avg_pool2d":
-            return self._global_average(
-                self._sole(node, label), _argument(node, 1, "output_size", None), label
-            )
+            return self._global_average(self._sole(node, label), _argument(node, 1, "output_size", None), label)
         if name == "mean":
             axes = _argument(node, 1, "dim", None)
             if axes is not None and sorted(a % 4 for a in axes) == [2, 3]:
@@ -489,9 +468,7 @@ class _Walk:
             return self._scale_shift(step, constant, zero, label)
         if forward and (constant != 0).all():
             return self._scale_shift(step, 1.0 / constant, zero, label)
-        raise UserError(
-            f"{label!r} divides by an activation or by zero; only division by a constant is supported."
-        )
+        raise UserError(f"{label!r} divides by an activation or by zero; only division by a constant is supported.")
 
     def _constant(self, source: Any, label: str) -> np.ndarray:
         if isinstance(source, (int, float)):
@@ -502,9 +479,7 @@ class _Walk:
                 found = getattr(found, part)
             if isinstance(found, torch.Tensor) and found.numel() == max(found.shape, default=1):
                 return found.detach().double().numpy()
-        raise UserError(
-            f"{label!r} uses a constant that is neither a number nor one value per channel; {WAY_OUT}."
-        )
+        raise UserError(f"{label!r} uses a constant that is neither a number nor one value per channel; {WAY_OUT}.")
 
 
 def _padding(module: Any) -> tuple[int, int, int, int]:
@@ -530,7 +505,7 @@ def _argument(node: fx.Node, position: int, name: str, default: Any) -> Any:
 def _is_flat_view(node: fx.Node) -> bool:
     """Tell whether a view is (x.size(0), -1) or (x.shape[0], -1)."""
     shape = node.args[1] if len(node.args) == 2 and isinstance(node.args[1], tuple) else node.args[1:]
-    return len(shape) == 2 and shape[1] == -1
+    return len(shape) == 2 and isinstance(shape[1], int) and shape[1] == -1
 
 
 _MODULES: dict[str, Callable[[_Walk, fx.Node, Any, str], Step]] = {

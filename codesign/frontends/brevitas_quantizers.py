@@ -50,9 +50,7 @@ def read_weights(module: Any, label: str) -> Weights:
         When the layer's weights are float, have a zero point, or are not multiples of their scale.
     """
     if not getattr(getattr(module, "weight_quant", None), "is_quant_enabled", False):
-        raise UserError(
-            f"layer {label!r} has float weights; give it a weight quantiser (weight_quant=… of Brevitas)."
-        )
+        raise UserError(f"layer {label!r} has float weights; give it a weight quantiser (weight_quant=… of Brevitas).")
     with torch.no_grad():
         quantized = module.quant_weight()
     if getattr(quantized, "bit_width", None) is None or not hasattr(quantized, "zero_point"):
@@ -61,31 +59,26 @@ def read_weights(module: Any, label: str) -> Weights:
             "use an integer quantiser."
         )
     if bool((quantized.zero_point != 0).any()):
-        raise UserError(
-            f"the weights of layer {label!r} have a zero point; use a symmetric weight quantiser."
-        )
+        raise UserError(f"the weights of layer {label!r} have a zero point; use a symmetric weight quantiser.")
     value = quantized.value.detach().double().numpy()
     scale = quantized.scale.detach().double().numpy()
     outputs = value.shape[0]
     if scale.size not in (1, outputs) or (scale.size > 1 and scale.shape[0] != outputs):
         raise UserError(
-            f"the weight scales of layer {label!r} have shape {tuple(scale.shape)}; use one per tensor or per output channel."
+            f"the weight scales of layer {label!r} have shape {tuple(scale.shape)}; "
+            "use one per tensor or per output channel."
         )
     scale = np.abs(scale.reshape(-1))
     broadcast = scale.reshape(-1, *(1,) * (value.ndim - 1))
     integers = np.rint(value / broadcast)
     # A float32 product of integer and scale is off by at most half an ulp.
     if not np.allclose(integers * broadcast, value, rtol=2**-22, atol=0.0):
-        raise UserError(
-            f"the weights of layer {label!r} are not multiples of their scale; use an integer quantiser."
-        )
+        raise UserError(f"the weights of layer {label!r} are not multiples of their scale; use an integer quantiser.")
     bits = int(quantized.bit_width)
     if bits == 1:
         if set(np.unique(integers)) <= {-1.0, 1.0}:
             return Weights((integers > 0).astype(np.int64), scale, 1, np.array([-1, 1], dtype=np.int64))
-        raise UserError(
-            f"the 1-bit weights of layer {label!r} are not -1 and +1; use a binary weight quantiser."
-        )
+        raise UserError(f"the 1-bit weights of layer {label!r} are not -1 and +1; use a binary weight quantiser.")
     return Weights(integers.astype(np.int64), scale, bits, None)
 
 
@@ -189,17 +182,11 @@ def quantized_bias(module: Any, input_scale: Fraction | None, label: str) -> np.
     if not is_quantizer(getattr(module, "bias_quant", None)):
         return module.bias.detach().double().numpy()
     if input_scale is None:
-        raise UserError(
-            f"layer {label!r} quantises its bias by its input's scale, but the input has no single scale."
-        )
+        raise UserError(f"layer {label!r} quantises its bias by its input's scale, but the input has no single scale.")
     from brevitas.quant_tensor import IntQuantTensor
 
     # With an input of zeros the layer gives its bias, rounded by whatever rule its quantiser follows.
-    shape = (
-        (1, module.in_features)
-        if hasattr(module, "in_features")
-        else (1, module.in_channels, *module.kernel_size)
-    )
+    shape = (1, module.in_features) if hasattr(module, "in_features") else (1, module.in_channels, *module.kernel_size)
     zeros = IntQuantTensor(
         torch.zeros(shape), scale=torch.tensor(float(input_scale)), zero_point=torch.tensor(0.0),
         bit_width=torch.tensor(8.0), signed=True, training=False,

@@ -74,8 +74,7 @@ class FrozenModel(fx.Interpreter):
                     return self._maybe(module.act_quant, x, name, str(target))
                 case "QuantEltwiseAdd":
                     a, b = (
-                        self._maybe(module.input_quant, x, f"{name}.in{i}", str(target))
-                        for i, x in enumerate(args[:2])
+                        self._maybe(module.input_quant, x, f"{name}.in{i}", str(target)) for i, x in enumerate(args[:2])
                     )
                     return self._maybe(module.output_quant, a + b, f"{name}.out", str(target))
                 case "BatchNorm1d" | "BatchNorm2d":

@@ -86,9 +86,7 @@ class Lowering:
         self.builder = GraphBuilder(name)
         self.requantizations: dict[str, Requantization] = {}
 
-    def input(
-        self, shape: Sequence[int], type: IntType, scale: Sequence[float], offset: Sequence[float]
-    ) -> Value:
+    def input(self, shape: Sequence[int], type: IntType, scale: Sequence[float], offset: Sequence[float]) -> Value:
         """Add the graph input; real = scale[c]·integer + offset[c], each given once or per channel."""
         edge = self.builder.input(shape, type, float(scale[0]))
         channels = self.builder.edge(edge).channels
@@ -96,9 +94,7 @@ class Lowering:
             _per_channel(scale, channels, "input scale"),
             _per_channel(offset, channels, "input offset"),
         )
-        return Value(
-            edge, tuple(Affine(fraction(s), fraction(o)) for s, o in zip(scales, offsets, strict=True))
-        )
+        return Value(edge, tuple(Affine(fraction(s), fraction(o)) for s, o in zip(scales, offsets, strict=True)))
 
     def conv2d(
         self,
@@ -152,7 +148,8 @@ class Lowering:
         """Add a linear operator; `sums` (in per group, out) are its weights summed over the window."""
         if not all(a.linear for a in x.affines):
             raise UserError(
-                f"layer {label!r} reads an activation that is not quantised; put a QuantReLU or QuantIdentity before it."
+                f"layer {label!r} reads an activation that is not quantised; "
+                "put a QuantReLU or QuantIdentity before it."
             )
         edge = self._add(op, x.edge, label=label)
         outputs = self.builder.edge(edge).channels
@@ -186,9 +183,7 @@ class Lowering:
         factors, shifts = _per_channel(factor, channels, label), _per_channel(shift, channels, label)
         return Value(
             x.edge,
-            tuple(
-                a.then(fraction(f), fraction(s)) for a, f, s in zip(x.affines, factors, shifts, strict=True)
-            ),
+            tuple(a.then(fraction(f), fraction(s)) for a, f, s in zip(x.affines, factors, shifts, strict=True)),
         )
 
     def clamp(self, x: Value, low: float | None, high: float | None) -> Value:
@@ -223,9 +218,7 @@ class Lowering:
         signs = np.array([-1 if a.scale < 0 else 1 for a in x.affines], dtype=np.int64)
         zeros = np.zeros_like(signs)
         tensor = self.builder.edge(x.edge)
-        flipped = IntType.for_range(
-            min(tensor.type.min, -tensor.type.max), max(tensor.type.max, -tensor.type.min)
-        )
+        flipped = IntType.for_range(min(tensor.type.min, -tensor.type.max), max(tensor.type.max, -tensor.type.min))
         edge = self._add(Dyadic(signs, zeros, zeros, flipped), x.edge, label=label)
         affines = tuple(dataclasses.replace(a, scale=abs(a.scale)) for a in x.affines)
         return edge, affines
@@ -237,9 +230,7 @@ class Lowering:
                 f"the addition {label!r} reads an activation that is not quantised; quantise both operands."
             )
         if len(a.affines) != len(b.affines):
-            raise UserError(
-                f"the addition {label!r} broadcasts, which is not supported; give both operands one shape."
-            )
+            raise UserError(f"the addition {label!r} broadcasts, which is not supported; give both operands one shape.")
         if any(v.scale != w.scale for v, w in zip(a.affines, b.affines, strict=True)):
             a, b = self._aligned(a, b, label)
         edge = self._add(Add(), a.edge, b.edge, label=label)
@@ -265,16 +256,12 @@ class Lowering:
             output = IntType.for_range(int(ends.min()), int(ends.max()))
             zeros = np.zeros_like(multiplier)
             edge = self._add(Dyadic(multiplier, zeros, zeros, output), value.edge, label=label)
-            aligned.append(
-                Value(edge, tuple(Affine(g, v.offset) for v, g in zip(value.affines, grids, strict=True)))
-            )
+            aligned.append(Value(edge, tuple(Affine(g, v.offset) for v, g in zip(value.affines, grids, strict=True))))
         return aligned[0], aligned[1]
 
     def max_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
         """Add max pooling, which commutes with every rising meaning."""
-        edge, affines = (
-            self._positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
-        )
+        edge, affines = self._positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
         return Value(self._add(MaxPool(kernel, stride), edge, label=label), affines)
 
     def average_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
@@ -324,9 +311,7 @@ class Lowering:
         shift = np.full(len(bias), OUTPUT_FRACTION_BITS, dtype=np.int64)
         tensor = self.builder.edge(x.edge)
         ends = np.stack([multiplier * tensor.type.min + bias, multiplier * tensor.type.max + bias])
-        output = IntType.for_range(
-            int(ends.min() >> OUTPUT_FRACTION_BITS), int(ends.max() >> OUTPUT_FRACTION_BITS) + 1
-        )
+        output = IntType.for_range(int(ends.min() >> OUTPUT_FRACTION_BITS), int(ends.max() >> OUTPUT_FRACTION_BITS) + 1)
         edge = self._add(Dyadic(multiplier, bias, shift, output), x.edge, label=label)
         return simplify(self.builder.build(edge, scales={edge: float(scale)}))
 
@@ -352,14 +337,10 @@ def _with_output_bias(graph: Graph, bias: np.ndarray) -> Graph:
         return rebuild(graph, keep, {})
     tensor = graph.edges[output]
     zeros, ones = np.zeros_like(bias), np.ones_like(bias)
-    sums = IntType.for_range(
-        tensor.type.min + min(0, int(bias.min())), tensor.type.max + max(0, int(bias.max()))
-    )
+    sums = IntType.for_range(tensor.type.min + min(0, int(bias.min())), tensor.type.max + max(0, int(bias.max())))
     keep.append(("output", Dyadic(ones, bias, zeros, sums), (output,), "output bias"))
     return rebuild(
-        dataclasses.replace(
-            graph, outputs=("output",), scales={**graph.scales, "output": graph.scales[output]}
-        ),
+        dataclasses.replace(graph, outputs=("output",), scales={**graph.scales, "output": graph.scales[output]}),
         keep,
         {},
     )

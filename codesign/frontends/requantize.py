@@ -72,7 +72,7 @@ class Affine:
 class Grid:
     """A uniform quantiser: integer clamp(round(real / scale), low, high), meaning scale·integer.
 
-    A quantiser with zero point z and codes in [a, b] is the grid [a − z, b − z]: the edge then carries code − z,
+    A quantiser with zero point z and codes in [a, b] is the grid [a - z, b - z]: the edge then carries code - z,
     so that integer 0 is real 0. `threshold`, in units of the scale, matters to the rounding "dead_zone" alone.
     """
 
@@ -249,9 +249,7 @@ def requantizer(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> T
     if dyadic is not None and not _misses_step(affines, grid, input_type, dyadic):
         return dyadic
     if levels > 255:
-        reason = (
-            "its range is not that of an integer type" if dyadic is None else "its ties are not rounded up"
-        )
+        reason = "its range is not that of an integer type" if dyadic is None else "its ties are not rounded up"
         raise UserError(
             f"a quantiser with {levels + 1} levels is not supported because {reason}; "
             "use at most 8 bits there, or the full range of its width."
@@ -280,16 +278,12 @@ def _misses_step(affines: Sequence[Affine], grid: Grid, input_type: IntType, dya
         i0 = int(target) * pow(a.numerator, -1, period) % period if period > 1 else 0
         start = max(input_type.min, math.floor((grid.low - 1 - d) / a))
         constant = channel % len(dyadic.multiplier)
-        m, b, n, half = (
-            int(v[constant]) for v in (dyadic.multiplier, dyadic.bias, dyadic.shift, dyadic.half)
-        )
+        m, b, n, half = (int(v[constant]) for v in (dyadic.multiplier, dyadic.bias, dyadic.shift, dyadic.half))
         for i in range(start + (i0 - start) % period, input_type.max + 1, period):
             value = a * i + d
             if value > grid.high + 1:
                 break
-            level = math.floor(value - fraction_part) + (
-                1 if fraction_part else 0
-            )  # the upper side of the step
+            level = math.floor(value - fraction_part) + (1 if fraction_part else 0)  # the upper side of the step
             upper = not reaches(grid, level)[1]
             expected = min(max(level if upper else level - 1, dyadic.type.min), dyadic.type.max)
             if min(max((m * i + b + half) >> n, dyadic.type.min), dyadic.type.max) != expected:

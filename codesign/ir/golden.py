@@ -43,7 +43,8 @@ def run(graph: Graph, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[s
         When a value leaves its derived type, which would be a bug of an operator.
     """
     x = checked_input(graph, x)
-    graph.output  # refuses graphs with several outputs before any work
+    if len(graph.outputs) != 1:
+        raise OperatorError(f"the graph has {len(graph.outputs)} outputs, not one")
     pieces: list[dict[str, np.ndarray]] = []
     last_use = _last_use(graph)
     for start in range(0, max(len(x), 1), CHUNK):
@@ -51,9 +52,7 @@ def run(graph: Graph, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[s
         for position, node in enumerate(graph.nodes):
             result = node.op.execute(*(values[edge] for edge in node.inputs))
             if not graph.edges[node.name].type.holds(result):
-                raise OperatorError(
-                    f"{node.name} ({node.op.name}) left its type {graph.edges[node.name].type}"
-                )
+                raise OperatorError(f"{node.name} ({node.op.name}) left its type {graph.edges[node.name].type}")
             values[node.name] = result
             if not trace:
                 for edge in set(node.inputs):
@@ -79,19 +78,18 @@ def checked_input(graph: Graph, x: np.ndarray) -> np.ndarray:
             f"the input has shape {x.shape}; the network expects (frames, {', '.join(map(str, tensor.shape))})."
         )
     if x.dtype.kind not in "iu":
-        raise UserError(
-            f"the input holds {x.dtype}; give the raw integers ({tensor.type}) that the sensor gives."
-        )
+        raise UserError(f"the input holds {x.dtype}; give the raw integers ({tensor.type}) that the sensor gives.")
     if not tensor.type.holds(x):
         raise UserError(
-            f"the input spans {int(x.min())} to {int(x.max())}, outside {tensor.type} ({tensor.type.min} to {tensor.type.max})."
+            f"the input spans {int(x.min())} to {int(x.max())}, outside {tensor.type}, "
+            f"which is {tensor.type.min} to {tensor.type.max}."
         )
     return x
 
 
 def _last_use(graph: Graph) -> dict[str, int]:
     """Return for every edge the position of the last node that reads it; outputs are never dropped."""
-    last = {edge: -1 for edge in graph.edges}
+    last = dict.fromkeys(graph.edges, -1)
     for position, node in enumerate(graph.nodes):
         for edge in node.inputs:
             last[edge] = position

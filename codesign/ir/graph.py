@@ -120,9 +120,7 @@ class Graph:
         lines = [f"{self.name}({', '.join(f'{name}: {self.edges[name]}' for name in self.inputs)})"]
         for node in self.nodes:
             label = f"   # {node.label}" if node.label else ""
-            lines.append(
-                f"  {node.name} = {node.op.name}({', '.join(node.inputs)}): {self.edges[node.name]}{label}"
-            )
+            lines.append(f"  {node.name} = {node.op.name}({', '.join(node.inputs)}): {self.edges[node.name]}{label}")
         return "\n".join([*lines, f"  return {', '.join(self.outputs)}"])
 
 
@@ -220,9 +218,7 @@ class GraphBuilder:
         for edge in outputs:
             if edge not in all_scales:
                 all_scales[edge] = Scale(float((scales or {}).get(edge, 1.0)))
-        return Graph(
-            self.name, tuple(self._nodes), dict(self._edges), tuple(self._inputs), tuple(outputs), all_scales
-        )
+        return Graph(self.name, tuple(self._nodes), dict(self._edges), tuple(self._inputs), tuple(outputs), all_scales)
 
 
 def rebuild(

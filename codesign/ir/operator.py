@@ -86,9 +86,7 @@ def int_array(values: Any, ndim: int, what: str) -> np.ndarray:
 def int_pair(value: Any, what: str, low: int) -> tuple[int, int]:
     """Return a pair of integers, each at least `low`; one integer stands for both."""
     pair = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
-    require(
-        len(pair) == 2 and all(isinstance(v, (int, np.integer)) for v in pair), f"{what} needs two integers"
-    )
+    require(len(pair) == 2 and all(isinstance(v, (int, np.integer)) for v in pair), f"{what} needs two integers")
     require(all(v >= low for v in pair), f"{what} must be at least {low}, found {tuple(pair)}")
     return int(pair[0]), int(pair[1])
 

@@ -78,9 +78,7 @@ def dumps(graph: Graph) -> bytes:
         for index, array in enumerate(arrays):
             member = io.BytesIO()
             np.save(member, np.ascontiguousarray(array, dtype="<i8"), allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"arrays/{index}.npy", _EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED
-            )
+            archive.writestr(zipfile.ZipInfo(f"arrays/{index}.npy", _EPOCH), member.getvalue(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -155,9 +153,7 @@ def loads(data: bytes, source: str = "the graph file") -> Graph:
         MemoryError,
     ) as error:  # fmt: skip
         detail = str(error) if isinstance(error, OperatorError) else type(error).__name__
-        raise UserError(
-            f"{source} is damaged or no legal integer graph ({detail}); emit it again."
-        ) from error
+        raise UserError(f"{source} is damaged or no legal integer graph ({detail}); emit it again.") from error
     except Exception as error:
         # zlib.error is not importable through zipfile, and a damaged stream may raise it.
         if type(error).__module__ in ("zlib", "zipfile"):
@@ -192,9 +188,7 @@ def _graph(document: dict[str, Any], archive: zipfile.ZipFile) -> Graph:
 
     builder = GraphBuilder(str(document["name"]))
     for entry in document["inputs"]:
-        builder.input(
-            tuple(int(v) for v in entry["shape"]), _type(entry["type"]), float.fromhex(entry["scale"])
-        )
+        builder.input(tuple(int(v) for v in entry["shape"]), _type(entry["type"]), float.fromhex(entry["scale"]))
     for entry in document["nodes"]:
         if entry["op"] not in classes:
             raise OperatorError(f"unknown operator {entry['op']!r}")

@@ -29,9 +29,7 @@ def weight_array(weight: object, ndim: int, codebook: object) -> tuple[np.ndarra
     if codebook is not None:
         book = int_array(codebook, 1, "codebook")
         require(len(np.unique(book)) == len(book), "the codebook lists a value twice")
-        require(
-            int(array.min()) >= 0 and int(array.max()) < len(book), "a weight code lies outside the codebook"
-        )
+        require(int(array.min()) >= 0 and int(array.max()) < len(book), "a weight code lies outside the codebook")
     require(
         weight_bits(array if book is None else book) <= MAX_WEIGHT_BITS,
         f"weights exceed {MAX_WEIGHT_BITS} bits",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Literal, Protocol, overload
 
 import numpy as np
 
@@ -14,8 +14,13 @@ from codesign.ir import Graph, golden
 class Runner(Protocol):
     """What can be verified: a compiled project of any backend."""
 
-    def run(self, x: np.ndarray, trace: bool = False) -> Any:
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[True]) -> dict[str, np.ndarray]: ...
+    def run(self, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[str, np.ndarray]:
         """Return the output integers, or with `trace` a dict from edge name to integers."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,7 @@ class VerifyResult:
         return self.differences == 0
 
 
-def compare(
-    graph: Graph, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
-) -> VerifyResult:
+def compare(graph: Graph, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> VerifyResult:
     """Compare two traces edge by edge, in execution order.
 
     Parameters

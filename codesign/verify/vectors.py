@@ -92,13 +92,9 @@ def load(path: Path) -> dict[str, Any]:
                 f"{path} is of another version; record the vectors anew with `codesign csim MODEL --update`."
             )
     except FileNotFoundError as error:
-        raise UserError(
-            f"there are no vectors at {path}; record them with `codesign csim MODEL --update`."
-        ) from error
+        raise UserError(f"there are no vectors at {path}; record them with `codesign csim MODEL --update`.") from error
     except (ValueError, KeyError, TypeError, OverflowError, binascii.Error, zlib.error, OSError) as error:
-        raise UserError(
-            f"{path} is damaged ({type(error).__name__}); restore it from version control."
-        ) from error
+        raise UserError(f"{path} is damaged ({type(error).__name__}); restore it from version control.") from error
     return {"graph_sha256": document["graph_sha256"], "frames": frames, "outputs": outputs, "edges": edges}
 
 
@@ -128,9 +124,7 @@ def changes(graph: Graph, committed: Mapping[str, Any], project: Runner | None) 
     return found
 
 
-def _against(
-    who: str, graph: Graph, traced: Mapping[str, np.ndarray], committed: Mapping[str, Any]
-) -> list[str]:
+def _against(who: str, graph: Graph, traced: Mapping[str, np.ndarray], committed: Mapping[str, Any]) -> list[str]:
     for node in graph.nodes:
         expected = committed["edges"].get(node.name)
         if node.name in traced and _edge_hash(traced[node.name]) != expected:
@@ -155,10 +149,8 @@ def _edge_hash(values: np.ndarray) -> str:
 
 def _pack(frames: np.ndarray) -> dict[str, str]:
     low, high = int(frames.min()), int(frames.max())
-    for name, code in _DTYPES.items():
-        info = np.iinfo(code)
-        if info.min <= low and high <= info.max:
-            break
+    name = next(n for n, c in _DTYPES.items() if np.iinfo(c).min <= low and high <= np.iinfo(c).max)
+    code = _DTYPES[name]
     data = zlib.compress(np.ascontiguousarray(frames, dtype=code).tobytes(), 9)
     return {"dtype": name, "zlib_base64": base64.b64encode(data).decode()}
 

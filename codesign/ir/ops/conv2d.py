@@ -15,7 +15,7 @@ from codesign.ir.weights import checked_widths, decode, weight_array
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Operator):
-    """y[i, j, o] = bias[o] + Σ x[i·s + u − pad_top, j·s + v − pad_left, c] · w[u, v, c, o], exactly.
+    """y[i, j, o] = bias[o] + Σ x[i·s + u - pad_top, j·s + v - pad_left, c] · w[u, v, c, o], exactly.
 
     Parameters
     ----------
@@ -78,6 +78,11 @@ class Conv2d(Operator):
         """Whether every group holds exactly one input channel (and there is more than one group)."""
         return self.groups > 1 and self.weight.shape[2] == 1
 
+    @property
+    def channel_bits(self) -> tuple[int, ...]:
+        """Declared weight width of every output channel."""
+        return checked_widths(self.weight_bits, self.weight, self.codebook)
+
     def values(self) -> np.ndarray:
         """Return the integer weights, shape as `weight`."""
         return decode(self.weight, self.codebook)
@@ -126,7 +131,7 @@ class Conv2d(Operator):
 
     def _windows(self, x: np.ndarray) -> np.ndarray:
         """Return a view (frames, rows, columns, channels, kernel_height, kernel_width) of a padded input."""
-        windows = np.lib.stride_tricks.sliding_window_view(x, self.kernel, axis=(1, 2))  # type: ignore[call-overload]
+        windows = np.lib.stride_tricks.sliding_window_view(x, self.kernel, axis=(1, 2))
         stride_height, stride_width = self.stride  # type: ignore[misc]
         return windows[:, ::stride_height, ::stride_width]
 

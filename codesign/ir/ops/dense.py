@@ -47,6 +47,11 @@ class Dense(Operator):
             require(len(bias) == weight.shape[1], f"{len(bias)} biases for {weight.shape[1]} output features")
             set_(self, "bias", bias)
 
+    @property
+    def channel_bits(self) -> tuple[int, ...]:
+        """Declared weight width of every output channel."""
+        return checked_widths(self.weight_bits, self.weight, self.codebook)
+
     def values(self) -> np.ndarray:
         """Return the integer weights, shape as `weight`."""
         return decode(self.weight, self.codebook)

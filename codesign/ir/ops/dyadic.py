@@ -14,7 +14,7 @@ from codesign.ir.types import IntType
 
 @dataclass(frozen=True, eq=False)
 class Dyadic(Operator):
-    """y = clamp((x·multiplier[c] + bias[c] + half[c]) >> shift[c]) with half = 2^(shift−1): round half up.
+    """y = clamp((x·multiplier[c] + bias[c] + half[c]) >> shift[c]) with half = 2^(shift-1): round half up.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Dyadic(Operator):
 
     @property
     def half(self) -> np.ndarray:
-        """Rounding constant per channel: 2^(shift−1), or 0 without a shift."""
+        """Rounding constant per channel: 2^(shift-1), or 0 without a shift."""
         return np.where(self.shift > 0, np.left_shift(1, np.maximum(self.shift - 1, 0)), 0)
 
     def intermediate_type(self, x: Tensor) -> IntType:
@@ -65,7 +65,7 @@ class Dyadic(Operator):
             total = int(b) + int(h)
             low = min(low, *ends, min(ends) + total)
             high = max(high, *ends, max(ends) + total)
-        require(-(1 << 61) <= low and high < 1 << 61, "the dyadic product needs more than 62 bits")
+        require(low >= -(1 << 61) and high < 1 << 61, "the dyadic product needs more than 62 bits")
         return IntType.for_range(low, high)
 
     def infer(self, *inputs: Tensor) -> Tensor:

@@ -30,9 +30,7 @@ class MaxPool(Operator):
     def __post_init__(self) -> None:
         kernel = int_pair(self.kernel, "kernel", 1)
         object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(
-            self, "stride", kernel if self.stride is None else int_pair(self.stride, "stride", 1)
-        )
+        object.__setattr__(self, "stride", kernel if self.stride is None else int_pair(self.stride, "stride", 1))
 
     def infer(self, *inputs: Tensor) -> Tensor:
         (x,) = inputs

@@ -26,7 +26,7 @@ class Threshold(Operator):
     Notes
     -----
     This is FINN's MultiThreshold (Umuroglu et al., FPGA 2017) with integer thresholds. Two equal thresholds
-    with offset −1 give the bipolar outputs {−1, +1}.
+    with offset -1 give the bipolar outputs {-1, +1}.
     """
 
     name: ClassVar[str] = "threshold"

@@ -28,28 +28,22 @@ def absorb_negation(graph: Graph) -> Graph:
             continue
         if not isinstance(producer.op, (Conv2d, Dense)):
             continue
-        if not node.op.type.holds(
-            np.array([graph.edges[producer.name].type.min, graph.edges[producer.name].type.max])
-        ):
+        if not node.op.type.holds(np.array([graph.edges[producer.name].type.min, graph.edges[producer.name].type.max])):
             # The clamp must be idle: with signs alone it is, as long as the type holds both ends.
             continue
         signs = np.broadcast_to(node.op.multiplier, (graph.edges[node.name].channels,))
         negated = _negated(producer.op, signs)
         if negated is None:
             continue
-        keep = [
-            (n.name, negated if n is producer else n.op, n.inputs, n.label)
-            for n in graph.nodes
-            if n is not node
-        ]
+        keep = [(n.name, negated if n is producer else n.op, n.inputs, n.label) for n in graph.nodes if n is not node]
         return rebuild(graph, keep, {node.name: producer.name})
     return graph
 
 
 def _only_signs(op: Dyadic) -> bool:
-    return bool(
-        (np.abs(op.multiplier) == 1).all() and (op.bias == 0).all() and (op.shift == 0).all()
-    ) and bool((op.multiplier == -1).any())
+    return bool((np.abs(op.multiplier) == 1).all() and (op.bias == 0).all() and (op.shift == 0).all()) and bool(
+        (op.multiplier == -1).any()
+    )
 
 
 def _negated(op: Conv2d | Dense, signs: np.ndarray) -> Operator | None:
@@ -57,9 +51,8 @@ def _negated(op: Conv2d | Dense, signs: np.ndarray) -> Operator | None:
     bias = None if op.bias is None else op.bias * signs
     values = op.values() * signs
     if op.codebook is None:
-        declared = op.weight_bits
-        assert isinstance(declared, tuple)
-        # −(−2^(b−1)) needs one bit more.
+        declared = op.channel_bits
+        # -(-2^(b-1)) needs one bit more.
         widths = tuple(max(have, weight_bits(values[..., c])) for c, have in enumerate(declared))
         return dataclasses.replace(op, weight=values, weight_bits=widths, bias=bias)
     code_of = {int(value): code for code, value in enumerate(op.codebook)}

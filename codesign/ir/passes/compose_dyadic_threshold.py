@@ -49,7 +49,7 @@ def _compose(dyadic: Dyadic, threshold: Threshold, x: Tensor) -> Threshold:
             elif level > dyadic.type.max:
                 found = x.type.max + 1
             else:
-                # (m·x + constant) >> n ≥ level  ⇔  m·x ≥ level·2^n − constant, rounded up
+                # (m·x + constant) >> n ≥ level  ⇔  m·x ≥ level·2^n - constant, rounded up
                 found = -((constant - (level << n)) // m)
             result[row, k] = min(max(found, x.type.min), x.type.max + 1)
     return Threshold(result, threshold.offset)

@@ -15,6 +15,4 @@ def merge_duplicates(graph: Graph) -> Graph:
                 break
     if not gone:
         return graph
-    return rebuild(
-        graph, [(n.name, n.op, n.inputs, n.label) for n in graph.nodes if n.name not in gone], gone
-    )
+    return rebuild(graph, [(n.name, n.op, n.inputs, n.label) for n in graph.nodes if n.name not in gone], gone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codesign.ir.graph import Graph, rebuild
+from codesign.ir.operator import Operator
 from codesign.ir.ops import MaxPool, Threshold
 
 
@@ -20,7 +21,7 @@ def pool_after_threshold(graph: Graph) -> Graph:
             continue
         if pool.name in graph.outputs or len(consumers[pool.name]) != 1:
             continue
-        keep = []
+        keep: list[tuple[str, Operator, tuple[str, ...], str]] = []
         for n in graph.nodes:
             if n is pool:
                 continue

@@ -12,9 +12,7 @@ def remove_identity(graph: Graph) -> Graph:
     if not identities:
         return graph
     gone = {node.name: node.inputs[0] for node in identities}
-    return rebuild(
-        graph, [(n.name, n.op, n.inputs, n.label) for n in graph.nodes if n.name not in gone], gone
-    )
+    return rebuild(graph, [(n.name, n.op, n.inputs, n.label) for n in graph.nodes if n.name not in gone], gone)
 
 
 def _is_identity(graph: Graph, node: Node) -> bool:
