@@ -15,7 +15,14 @@ from typing import IO, Any
 import rich_click as click
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 _PIPE_WIDTH = 160
@@ -44,7 +51,9 @@ class Console:
             self._stream.write(json.dumps(data, default=_plain, allow_nan=False) + "\n")
         else:
             for renderable in shown:
-                self._out.print(renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False)
+                self._out.print(
+                    renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False
+                )
         self._stream.flush()
 
     def say(self, text: str) -> None:
@@ -65,7 +74,11 @@ class Console:
         )
         with bar:
             task = bar.add_task(description, total=total)
-            yield lambda units=1: bar.advance(task, units)
+
+            def advance(units: int = 1) -> None:
+                bar.advance(task, units)
+
+            yield advance
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> Table:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 import rich_click as click
+from click.exceptions import Exit, NoArgsIsHelpError
 
 from codesign.cli import commands, console
 from codesign.errors import UserError
@@ -71,9 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code: int | None
     try:
         code = application.main(arguments, prog_name="codesign", standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except Exit as stop:
         code = stop.exit_code
-    except click.exceptions.NoArgsIsHelpError as help_:
+    except NoArgsIsHelpError as help_:
         print(help_.format_message(), file=sys.stderr)
         code = USER_ERROR
     except click.ClickException as error:
@@ -92,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             place = f" {error.filename}" if error.filename else ""
             code = console.fail(
-                f"the system refused to write or read{place}: {error.strerror}; free some space or choose another folder.",
+                f"the system refused to write or read{place}: {error.strerror}; "
+                "free some space or choose another folder.",
                 USER_ERROR,
                 as_json,
             )

@@ -158,7 +158,7 @@ def _shape(node: Node) -> str:
         words.append("×".join(map(str, node.op.kernel)))
     elif (kernel := facts.get("kernel")) is not None:
         words.append("×".join(map(str, kernel)))
-    if (stride := facts.get("stride")) not in (None, (1, 1)) and not (stride == facts.get("kernel")):
+    if (stride := facts.get("stride")) not in (None, (1, 1)) and stride != facts.get("kernel"):
         words.append(f"stride {stride[0]}" if stride[0] == stride[1] else f"stride {stride[0]}×{stride[1]}")
     if isinstance(node.op, Conv2d) and node.op.groups > 1:
         words.append("depthwise" if node.op.depthwise else f"{node.op.groups} groups")

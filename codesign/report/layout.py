@@ -6,6 +6,7 @@ and not through them.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -37,7 +38,11 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 def place(
-    nodes: Sequence[str], edges: Sequence[tuple[str, str]], widths: Mapping[str, float], gap: float, lane: float
+    nodes: Sequence[str],
+    edges: Sequence[tuple[str, str]],
+    widths: Mapping[str, float],
+    gap: float,
+    lane: float,
 ) -> Placement:
     """Lay out a graph.
 
@@ -112,7 +117,7 @@ def _with_waypoints(
             chain.append(point)
         chains[source, target] = chain
         path = [source, *chain, target]
-        links += list(zip(path, path[1:], strict=False))
+        links += list(itertools.pairwise(path))
     return chains, widths, layers, links
 
 
@@ -136,7 +141,9 @@ def _ordered(
             here = {name: position[name] for name in order[level]}
             order[level].sort(
                 key=lambda name, here=here, position=position: (  # type: ignore[misc]
-                    statistics.fmean(position[n] for n in neighbours[name]) if neighbours.get(name) else here[name],
+                    statistics.fmean(position[n] for n in neighbours[name])
+                    if neighbours.get(name)
+                    else here[name],
                     name not in rank,
                     here[name],
                 )
@@ -158,7 +165,7 @@ def _neighbours(links: Sequence[tuple[str, str]]) -> tuple[dict[str, list[str]],
 
 def _crossings(order: Sequence[Sequence[str]], below: Mapping[str, list[str]]) -> int:
     count = 0
-    for row, following in zip(order, order[1:], strict=False):
+    for row, following in itertools.pairwise(order):
         position = {name: i for i, name in enumerate(following)}
         ends = [sorted(position[n] for n in below.get(name, [])) for name in row]
         for i, left in enumerate(ends):
@@ -202,11 +209,15 @@ def _coordinates(
 
 
 def _separated(
-    row: Sequence[str], desired: Sequence[float], weights: Sequence[float], widths: Mapping[str, float], gap: float
+    row: Sequence[str],
+    desired: Sequence[float],
+    weights: Sequence[float],
+    widths: Mapping[str, float],
+    gap: float,
 ) -> list[float]:
     """Least-squares positions with at least the given distances (pool adjacent violators)."""
     offsets = [0.0]
-    for left, right in zip(row, row[1:], strict=False):
+    for left, right in itertools.pairwise(row):
         offsets.append(offsets[-1] + (widths[left] + widths[right]) / 2 + gap)
     blocks: list[tuple[float, float, int]] = []  # weighted mean, weight, members
     for want, offset, weight in zip(desired, offsets, weights, strict=True):

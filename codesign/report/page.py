@@ -77,7 +77,10 @@ def _verdict(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     if not done:
         return {"kind": "open", "text": "Not verified yet"}
     vectors = max(check["vectors"] or 0 for check in done)
-    return {"kind": "good", "text": f"Exact: every compared integer equal, up to {_number(vectors)} test vectors"}
+    return {
+        "kind": "good",
+        "text": f"Exact: every compared integer equal, up to {_number(vectors)} test vectors",
+    }
 
 
 def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -90,9 +93,15 @@ def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
         tiles.append(_tile("Accuracy in integers", f"{model['accuracy']:.2f}", "%", images + against))
     memory = total["weight_memory_bits"]
     ratio = total["float32_memory_bits"] / memory if memory else 1.0
-    tiles.append(_tile("Weights", *_bytes(memory), f"{_number(total['weights'])} weights, {ratio:.1f}× less than float32"))
+    tiles.append(
+        _tile(
+            "Weights", *_bytes(memory), f"{_number(total['weights'])} weights, {ratio:.1f}× less than float32"
+        )
+    )
     tiles.append(_tile("Multiply-accumulates", *_short(total["macs"]), "per frame"))
-    tiles.append(_tile("Bit operations", *_short(total["bit_operations"]), "weight bits × input bits, per frame"))
+    tiles.append(
+        _tile("Bit operations", *_short(total["bit_operations"]), "weight bits × input bits, per frame")
+    )
     widest = total["widest_accumulator_bits"]
     if widest is not None:
         tiles.append(_tile("Widest accumulator", str(widest), "bit", "exact, from the actual weights"))
@@ -100,7 +109,9 @@ def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
     if synthesis and synthesis["cycles_per_frame"]:
         clock = content["board"]["clock_mhz"]
         rate = clock * 1e6 / synthesis["cycles_per_frame"]
-        tiles.append(_tile("Frames per second", f"{rate:,.0f}", "", f"at {clock:g} MHz, by the tool's report"))
+        tiles.append(
+            _tile("Frames per second", f"{rate:,.0f}", "", f"at {clock:g} MHz, by the tool's report")
+        )
     return tiles
 
 
@@ -135,7 +146,12 @@ def _resources(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     if board["uram"]:
         rows.append(("URAM", used["uram"], board["uram"]))
     return [
-        {"name": name, "used": _number(count), "available": _number(limit), "share": 100 * count / limit if limit else 0}
+        {
+            "name": name,
+            "used": _number(count),
+            "available": _number(limit),
+            "share": 100 * count / limit if limit else 0,
+        }
         for name, count, limit in rows
     ]
 
@@ -163,7 +179,11 @@ def _row(layer: Mapping[str, Any], all_macs: int, markup: Any) -> dict[str, Any]
         "input_shape": _extent(layer["input_shape"]),
         "output_shape": _extent(layer["output_shape"]),
         "weights": _number(layer["weights"]) if layer["weights"] else "",
-        "bits": "" if not widths else str(widths[1]) if widths[0] == widths[1] else f"{widths[0]}–{widths[1]}",
+        "bits": ""
+        if not widths
+        else str(widths[1])
+        if widths[0] == widths[1]
+        else f"{widths[0]}–{widths[1]}",
         "zero": f"{100 * layer['zero_weights']:.0f} %" if layer["weights"] else "",
         "histogram": markup(_histogram(layer["histogram"])),
         "constants": _number(layer["constants"]) if layer["constants"] else "",

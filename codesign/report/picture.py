@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from html import escape
 
@@ -66,8 +67,8 @@ def svg(graph: Graph, layers: Sequence[Layer]) -> str:
     width = placed.right - placed.left + 2 * _MARGIN + 60
     height = max(tops[box.name] + box.height for box in boxes) + _MARGIN
     parts = [
-        f'<svg class="graph" viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width:.0f}px" role="img" '
-        f'aria-label="{escape(f"graph of {len(graph.nodes)} operators")}" xmlns="http://www.w3.org/2000/svg">'
+        f'<svg class="graph" viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width:.0f}px" '
+        f'role="img" aria-label="{escape(f"graph of {len(graph.nodes)} operators")}" xmlns="http://www.w3.org/2000/svg">'
     ]
     level_tops: dict[int, tuple[float, float]] = {}
     for name, level in placed.layers.items():
@@ -121,7 +122,15 @@ def _boxes(graph: Graph, layers: Sequence[Layer]) -> list[_Box]:
     facts = {layer.node: layer for layer in layers}
     readers = graph.consumers()
     boxes = [
-        _Box(edge, "port", ["input", str(graph.edges[edge].type)], [edge], [], edge, f"{edge}: {graph.edges[edge]}")
+        _Box(
+            edge,
+            "port",
+            ["input", str(graph.edges[edge].type)],
+            [edge],
+            [],
+            edge,
+            f"{edge}: {graph.edges[edge]}",
+        )
         for edge in graph.inputs
     ]
     owner: dict[str, _Box] = {}
@@ -129,7 +138,12 @@ def _boxes(graph: Graph, layers: Sequence[Layer]) -> list[_Box]:
         layer = facts[node.name]
         source = owner.get(node.inputs[0])
         alone = len(readers[node.inputs[0]]) == 1 and node.inputs[0] not in graph.outputs
-        if source is not None and alone and layer.operator in _REQUANTISE and source.kind in ("weighted", "join"):
+        if (
+            source is not None
+            and alone
+            and layer.operator in _REQUANTISE
+            and source.kind in ("weighted", "join")
+        ):
             source.lines.append(f"→ {_title(layer)}")
             source.members.append(node.name)
             source.out = node.name
@@ -137,7 +151,13 @@ def _boxes(graph: Graph, layers: Sequence[Layer]) -> list[_Box]:
             source.tooltip += f"\n{node.name}: {layer.operator} {layer.label}".rstrip()
             owner[node.name] = source
             continue
-        kind = "weighted" if layer.operator in _WEIGHTED else "requantise" if layer.operator in _REQUANTISE else "other"
+        kind = (
+            "weighted"
+            if layer.operator in _WEIGHTED
+            else "requantise"
+            if layer.operator in _REQUANTISE
+            else "other"
+        )
         kind = "join" if layer.operator == "add" else kind
         detail = f"{layer.node}"
         if layer.weight_bits:
@@ -191,7 +211,7 @@ def _port(distance: float, width: float) -> float:
 def _curve(points: Sequence[tuple[float, float]]) -> str:
     """A smooth line through points, vertical at both ends."""
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if abs(x0 - x1) < 0.5:
             path += f"L{x1:.1f} {y1:.1f}"
         else:

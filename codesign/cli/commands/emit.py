@@ -1,0 +1,42 @@
+"""`codesign emit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codesign.cli import options
+from codesign.cli.console import Console
+from codesign.cli.console import command as make
+from codesign.cli.work import Work
+
+
+@make(name="emit", short_help="Write the hardware project of a model.")
+@options.model
+@options.board
+@options.backend
+@options.io_type
+@options.strategy
+@options.reuse_factor
+@options.clock
+def command(console: Console, model: str, board: str, backend: str, **chosen: Any) -> None:
+    """Write the hardware project of a model, and its integer graph, to build/MODEL/BOARD/.
+
+    MODEL is a name from `codesign models` or the path of a model's TOML file.
+    """
+    from codesign import ir
+
+    work = Work.on(model, board, console)
+    project = work.emit(backend, **chosen)
+    graph = work.folder / "graph.zip"
+    ir.save(work.graph, graph)
+    console.result(
+        {
+            "model": work.model.name,
+            "board": work.board.name,
+            "backend": backend,
+            "folder": project.folder,
+            "graph": graph,
+            "graph_sha256": ir.digest(work.graph),
+        },
+        f"The {backend} project is in {project.folder}, the integer graph in {graph}.",
+    )

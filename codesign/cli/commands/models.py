@@ -1,0 +1,67 @@
+"""`codesign models`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codesign.cli.console import Console, table
+from codesign.cli.console import command as make
+
+
+@make(name="models", short_help="List the models with their widths and measured accuracy.")
+def command(console: Console) -> None:
+    """List the models with their widths and measured accuracy.
+
+    Accuracy is top-1 on the whole test set: of the integers that the hardware computes, and of the float
+    model they come from. Models are searched in $CODESIGN_MODELS, ./models and the package.
+    """
+    from codesign import zoo
+
+    listed: list[dict[str, Any]] = []
+    for name in zoo.names():
+        model = zoo.load(name)
+        listed.append(
+            {
+                "name": name,
+                "title": model.title,
+                "framework": model.framework,
+                "dataset": model.dataset,
+                "weight_bits": model.widths.weight_bits,
+                "activation_bits": model.widths.activation_bits,
+                "accuracy": model.result.accuracy,
+                "float_accuracy": model.result.float_accuracy,
+                "parameters": model.result.parameters,
+                "macs": model.result.macs,
+                "trained": model.checkpoint_path.is_file(),
+            }
+        )
+    columns = (
+        "model",
+        "framework",
+        "data set",
+        "weights",
+        "activations",
+        "integers %",
+        "float %",
+        "parameters",
+        "MACs",
+    )
+    rows = [
+        (
+            entry["name"],
+            entry["framework"],
+            entry["dataset"],
+            _bits(entry["weight_bits"]),
+            _bits(entry["activation_bits"]),
+            entry["accuracy"],
+            entry["float_accuracy"],
+            entry["parameters"],
+            entry["macs"],
+        )
+        for entry in listed
+    ]
+    console.result({"models": listed}, table(columns, rows))
+
+
+def _bits(width: int) -> str:
+    return "float" if width == 32 else f"{width} bit"

@@ -1,0 +1,125 @@
+"""`codesign synth`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codesign.cli import options
+from codesign.cli.console import Console, table
+from codesign.cli.console import command as make
+from codesign.cli.work import Work, difference
+from codesign.errors import UserError
+
+if TYPE_CHECKING:
+    from codesign.backends.base import SynthResult
+    from codesign.boards import Board
+
+
+@make(name="synth", short_help="Emit, C-simulate, compare and synthesise a model for a board.")
+@options.model
+@options.board
+@options.backend
+@options.vectors(20)
+@options.seed
+@options.io_type
+@options.strategy
+@options.reuse_factor
+@options.clock
+def command(
+    console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any
+) -> int:
+    """Write the hardware project of a model, prove its C simulation exact, and synthesise it.
+
+    Where Vitis HLS is missing, everything up to that point is done and the exact command for it is told. The
+    exit code is 1 when an integer differs or the design does not fit the board.
+    """
+    from codesign import ir, report
+    from codesign.verify.compare import verify
+
+    work = Work.on(model, board, console)
+    if work.board.toolchain != "vivado":
+        raise UserError(
+            f"the hls4ml backend synthesises for AMD parts, and {work.board.name} has a {work.board.vendor} "
+            "part; choose another board, see codesign boards."
+        )
+    project = work.compiled(backend, **chosen)
+    ir.save(work.graph, work.folder / "graph.zip")
+    frames, words = work.frames(vectors, seed)
+    with console.progress(f"Comparing {vectors} vectors with the golden executor"):
+        result = verify(work.graph, project, frames)
+    report.note(
+        work.folder,
+        ir.digest(work.graph),
+        report.Check(
+            name=f"C simulation ({backend}, {chosen['io_type']}) against the golden executor",
+            done=True,
+            vectors=result.vectors,
+            tensors=result.tensors,
+            differences=result.differences,
+            first_difference=difference(result),
+            how=words,
+        ),
+    )
+    if not result:
+        raise UserError(
+            f"the C simulation differs from the golden executor in {result.differences} integers, "
+            f"first {result.first_difference}; nothing was synthesised."
+        )
+    with console.progress("Running the synthesis tool"):
+        outcome = project.synth()
+    exceeded = outcome.report.exceeds(work.board.resources()) if outcome.report else []
+    status = "does-not-fit" if exceeded else outcome.status
+    data = {
+        "model": work.model.name,
+        "board": work.board.name,
+        "backend": backend,
+        "status": status,
+        "tool": outcome.tool,
+        "command": outcome.command,
+        "folder": project.folder,
+        "vectors": result.vectors,
+        "tensors": result.tensors,
+        "differences": result.differences,
+        **_numbers(outcome),
+        "exceeds": exceeded,
+        "bitstream": None,
+    }
+    report.note_synthesis(work.folder, ir.digest(work.graph), outcome.report, outcome.command)
+    equal = (
+        f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the C simulation "
+        f"equal the golden executor ({result.vectors} vectors)."
+    )
+    console.result(data, equal, *_shown(outcome, work.board, project.folder, exceeded))
+    return 1 if exceeded else 0
+
+
+def _numbers(outcome: SynthResult) -> dict[str, Any]:
+    keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame")
+    return {key: getattr(outcome.report, key) if outcome.report else None for key in keys}
+
+
+def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str]) -> list[Any]:
+    if outcome.status == "tool-missing":
+        return [
+            f"{outcome.tool} is not installed here, so nothing was synthesised; the project is in {folder}. "
+            "Where it is installed, run:",
+            f"  {outcome.command}",
+        ]
+    if outcome.report is None:
+        return [f"{outcome.tool} ran and left no report; see {outcome.log}."]
+    used, limits = outcome.report, board.resources()
+    rows = [
+        (name.upper(), getattr(used, name, None), limit, "too many" if name in exceeded else "")
+        for name, limit in limits.items()
+        if name != "bram18"
+    ]
+    speed = [
+        ("cycles per frame", used.cycles_per_frame),
+        ("latency, cycles", used.latency_cycles),
+        ("reachable clock, MHz", used.fmax_mhz),
+    ]
+    return [
+        table(("resource", "used", f"on {board.part}", ""), rows),
+        table(("speed", ""), speed),
+        f"By {used.tool}, {used.stage}.",
+    ]

@@ -1,0 +1,145 @@
+"""What the commands on one model share: where results lie, which frames to send, the compiled project."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codesign import boards
+from codesign.cli.console import Console
+from codesign.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from codesign.backends.base import Project
+    from codesign.boards import Board
+    from codesign.data import Dataset
+    from codesign.ir import Graph
+    from codesign.zoo import Model
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One model on one board.
+
+    Parameters
+    ----------
+    model : Model
+    board : Board
+    console : Console
+    """
+
+    model: Model
+    board: Board
+    console: Console
+
+    @classmethod
+    def on(cls, model: str, board: str, console: Console) -> Work:
+        """Read the model and the board by name.
+
+        Raises
+        ------
+        UserError
+            When either does not exist, with the close ones.
+        """
+        return cls(load_model(model), boards.load(board), console)
+
+    @property
+    def folder(self) -> Path:
+        """Where results go: ``build/<model>/<board>`` below the current folder."""
+        return Path("build") / self.model.name / self.board.name
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The integer graph of the trained model."""
+        self.model.require_integers()
+        with self.console.progress(f"Converting {self.model.name} to integers"):
+            return self.model.graph()
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The data set of the model."""
+        from codesign import data
+
+        return data.load(self.model.dataset)
+
+    def frames(self, count: int, seed: int) -> tuple[np.ndarray, str]:
+        """Return frames to verify with, and in words where they come from.
+
+        Half are test images, half are random with the extremes first; all are random where the data set
+        is not to be had.
+        """
+        import numpy as np
+
+        from codesign.verify.frames import dataset_frames, random_frames
+
+        try:
+            images = self.dataset.x_test
+        except UserError as error:
+            self.console.say(f"{error} Using random frames.")
+            return random_frames(self.graph, count, seed), f"random frames, seed {seed}"
+        made = random_frames(self.graph, count // 2, seed)
+        real = dataset_frames(images, count - count // 2, seed)
+        words = f"{len(real)} test images and {len(made)} random and extreme frames, seed {seed}"
+        return np.concatenate([made, real]), words
+
+    def project_folder(self, backend: str, options: dict[str, Any]) -> Path:
+        """Where the project of a backend lies."""
+        variant = "_parallel" if options.get("io_type") == "io_parallel" else ""
+        return self.folder / f"{backend}{variant}"
+
+    def emit(self, backend: str, **options: Any) -> Project:
+        """Write the project of `backend`; options that are None are left to the backend."""
+        from codesign import backends
+
+        chosen = {name: value for name, value in options.items() if value is not None}
+        folder = self.project_folder(backend, chosen)
+        graph = self.graph
+        with self.console.progress(f"Writing the {backend} project"):
+            return backends.load(backend).emit(graph, self.board, folder, **chosen)
+
+    def compiled(self, backend: str, **options: Any) -> Project:
+        """Write the project and build its simulation."""
+        project = self.emit(backend, **options)
+        with self.console.progress("Compiling the C simulation"):
+            project.compile()
+        return project
+
+
+def load_model(name: str) -> Model:
+    """Read a model by name, or from a path that ends in ``.toml``.
+
+    Raises
+    ------
+    UserError
+        When there is no such model, or its name would not be a safe folder name.
+    """
+    from codesign import zoo
+
+    model = zoo.load(name)
+    if not _MODEL.fullmatch(model.name):
+        raise UserError(
+            f"{model.path}: a model's file name may hold letters, digits, '_', '-' and '.' only; rename it."
+        )
+    return model
+
+
+def difference(result: Any) -> dict[str, Any] | None:
+    """Return the first difference of a `VerifyResult` as JSON wants it."""
+    first = result.first_difference
+    if first is None:
+        return None
+    return {
+        "node": first.node,
+        "operator": first.operator,
+        "label": first.label,
+        "element": list(first.element),
+        "expected": first.expected,
+        "found": first.found,
+    }

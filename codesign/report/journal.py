@@ -1,0 +1,60 @@
+"""Notes that verification and synthesis leave for the report, kept with the graph they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from codesign.files import atomic_write
+from codesign.report.content import Check
+from codesign.toolchain.synth_report import SynthReport
+
+FILE = "notes.json"
+
+
+class Notes(msgspec.Struct, kw_only=True):
+    """What is known of one graph on one board.
+
+    Attributes
+    ----------
+    graph_sha256 : str
+        Digest of the graph; notes of another graph say nothing.
+    checks : list of Check
+        The last of each name.
+    synthesis : SynthReport or None
+    command : str or None
+        What to type where the synthesis tool is installed.
+    """
+
+    graph_sha256: str
+    checks: list[Check] = msgspec.field(default_factory=list)
+    synthesis: SynthReport | None = None
+    command: str | None = None
+
+
+def read(folder: Path, graph_sha256: str) -> Notes:
+    """Return the notes of this graph; empty ones when there are none, or they belong to another graph."""
+    try:
+        notes = msgspec.json.decode((folder / FILE).read_bytes(), type=Notes)
+    except (OSError, msgspec.DecodeError):
+        return Notes(graph_sha256=graph_sha256)
+    return notes if notes.graph_sha256 == graph_sha256 else Notes(graph_sha256=graph_sha256)
+
+
+def note(folder: Path, graph_sha256: str, check: Check) -> None:
+    """Keep the outcome of a check, in place of an earlier one of the same name."""
+    notes = read(folder, graph_sha256)
+    notes.checks = [*(kept for kept in notes.checks if kept.name != check.name), check]
+    _write(folder, notes)
+
+
+def note_synthesis(folder: Path, graph_sha256: str, report: SynthReport | None, command: str) -> None:
+    """Keep the outcome of a synthesis, or the command for one."""
+    notes = read(folder, graph_sha256)
+    notes.synthesis, notes.command = report, command
+    _write(folder, notes)
+
+
+def _write(folder: Path, notes: Notes) -> None:
+    atomic_write(folder / FILE, msgspec.json.format(msgspec.json.encode(notes), indent=2))
