@@ -1,0 +1,98 @@
+"""What every backend offers: a graph becomes a folder that can be compiled, run and synthesised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload, runtime_checkable
+
+import msgspec
+import numpy as np
+
+from codesign.boards import Board
+from codesign.ir import Graph
+from codesign.toolchain.synth_report import SynthReport
+
+
+class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a synthesis ended.
+
+    Attributes
+    ----------
+    status : {"done", "tool-missing"}
+    tool : str
+        Name of the tool that ran, or that is missing.
+    command : str
+        What to type in a shell to run the same by hand.
+    report : SynthReport or None
+        Size and speed, when the tool ran.
+    log : Path or None
+        Output of the tool.
+    """
+
+    status: Literal["done", "tool-missing"]
+    tool: str
+    command: str
+    report: SynthReport | None = None
+    log: Path | None = None
+
+
+@runtime_checkable
+class Project(Protocol):
+    """Files emitted from a graph.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds everything; may be moved as a whole.
+    graph : Graph
+        What the files were made from.
+    """
+
+    folder: Path
+    graph: Graph
+
+    def compile(self) -> Path:
+        """Build the simulation, unless one of the same sources exists, and return it.
+
+        Raises
+        ------
+        UserError
+            When the compiler is missing or refuses the sources; the sentence names the log.
+        """
+        ...
+
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[True]) -> dict[str, np.ndarray]: ...
+    def run(self, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+        """Simulate frames, as `codesign.ir.golden.run` does in NumPy.
+
+        Parameters
+        ----------
+        x : ndarray of int, shape (frames, *input shape)
+        trace : bool
+            Return every edge that the backend exposes, by the names of the graph.
+
+        Returns
+        -------
+        ndarray of int64, shape (frames, *output shape), or dict of such arrays
+        """
+        ...
+
+    def synth(self) -> SynthResult:
+        """Run the synthesis tool, or say which one is missing and what to run by hand."""
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A module or object that turns graphs into projects."""
+
+    def emit(self, graph: Graph, board: Board, folder: str | Path, **options: Any) -> Project:
+        """Write the project for `graph` on `board` into `folder`: the same graph makes the same bytes."""
+        ...
+
+    def open_project(self, folder: str | Path) -> Project:
+        """Return the project that `emit` wrote into `folder`."""
+        ...

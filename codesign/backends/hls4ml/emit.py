@@ -1,0 +1,114 @@
+"""Writing the project folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from codesign import ir
+from codesign.backends.hls4ml import model as model_
+from codesign.backends.hls4ml import reuse, testbench
+from codesign.backends.hls4ml.options import Options
+from codesign.backends.hls4ml.project import Hls4mlProject
+from codesign.boards import Board
+from codesign.files import atomic_folder
+from codesign.ir import Graph
+
+GRAPH_FILE = "graph.cdg"
+
+
+def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4mlProject:
+    """Write an hls4ml project for Vitis HLS that computes the graph exactly.
+
+    Parameters
+    ----------
+    graph : Graph
+        With one input and one output.
+    board : Board
+        Gives the part, the clock, and the size that reuse factors are chosen for.
+    folder : path
+        Replaced as a whole; keeps what it held when anything fails.
+    **options
+        See `codesign.backends.hls4ml.options.Options`.
+
+    Returns
+    -------
+    Hls4mlProject
+
+    Raises
+    ------
+    UserError
+        For an unknown option, a graph with several inputs or outputs, or a folder that cannot be written.
+
+    Notes
+    -----
+    The same graph, board and options give the same bytes. Names in generated code are those of the graph's
+    edges; labels of the user's model are in ``map.json`` and ``graph.cdg`` alone.
+    """
+    chosen = Options.from_keywords(options)
+    folder = Path(folder)
+    model = model_.build(graph, board, chosen, reuse.choose(graph, board, chosen))
+    with atomic_folder(folder) as new:
+        _write(model, chosen, new)
+        project = Hls4mlProject(new, graph)
+        binary = project.binary_name()
+        if (built := folder / binary).is_file():
+            # The same sources were compiled before.
+            (new / binary).parent.mkdir(exist_ok=True)
+            shutil.copy2(built, new / binary)
+    return Hls4mlProject(folder, graph)
+
+
+def _write(model: model_.Model, options: Options, folder: Path) -> None:
+    graph = model.graph
+    config = model.hls4ml.config.config
+    config["OutputDir"] = str(folder)
+    # hls4ml draws a random stamp; this one says what the project was made from.
+    config["Stamp"] = hashlib.sha256(ir.dumps(graph)).hexdigest()[:8]
+    with _without_keras(), contextlib.redirect_stdout(io.StringIO()):
+        model.hls4ml.config.backend.writer.write_hls(model.hls4ml)
+    config["OutputDir"] = "."
+    files = {
+        "hls4ml_config.yml": yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=True),
+        f"{model_.PROJECT}_csim.cpp": testbench.csim(model),
+        f"{model_.PROJECT}_test.cpp": testbench.testbench(model),
+        "build_csim.sh": testbench.BUILD_CSIM,
+        "build.tcl": testbench.BUILD_TCL,
+        "build_opt.tcl": testbench.BUILD_OPT_TCL,
+        "map.json": json.dumps(
+            testbench.map_document(graph, {name: k.reuse_factor for name, k in model.kernels.items()}),
+            indent=1,
+        )
+        + "\n",
+    }
+    for table in model.tables:
+        files[f"firmware/weights/{table.name}.h"] = table.header()
+    x = testbench.random_frames(graph, options.vectors, options.seed)
+    files["tb_data/tb_input_features.dat"] = testbench.vectors(x)
+    files["tb_data/tb_output_predictions.dat"] = testbench.vectors(ir.golden.run(graph, x))
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "build_csim.sh").chmod(0o755)
+    ir.save(graph, folder / GRAPH_FILE)
+
+
+@contextlib.contextmanager
+def _without_keras() -> Iterator[None]:
+    """Keep hls4ml from importing keras, which takes ten seconds, only to see that this is no keras model."""
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]

@@ -1,0 +1,280 @@
+"""Integer graph to hls4ml's model graph."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codesign.backends.hls4ml import layers, ops
+from codesign.backends.hls4ml.kernels import Kernel, Place, Table, number
+from codesign.backends.hls4ml.options import Options
+from codesign.boards import Board
+from codesign.errors import UserError
+from codesign.ir import Graph, Node
+
+PROJECT = "network"
+"""Name of the top function and of the files around it."""
+OUTPUT = "y0"
+"""Layer that copies the output edge where operators inside read it as well."""
+
+
+@dataclass(frozen=True)
+class TracedEdge:
+    """An edge that C simulation can show, with its place in the trace of a frame.
+
+    Parameters
+    ----------
+    name : str
+    offset, size : int
+        First element and number of elements.
+    """
+
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A graph on its way to files.
+
+    Parameters
+    ----------
+    graph : Graph
+    nodes : tuple of Node
+        Those that the output depends on.
+    kernels : dict of str to Kernel
+        By node.
+    edges : tuple of TracedEdge
+        In order of computation.
+    hls4ml : ModelGraph
+    """
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    kernels: Mapping[str, Kernel]
+    edges: tuple[TracedEdge, ...]
+    hls4ml: Any
+
+    @property
+    def tables(self) -> list[Table]:
+        """All constant tables in order."""
+        return [table for kernel in self.kernels.values() for table in kernel.tables]
+
+
+def live_nodes(graph: Graph) -> tuple[Node, ...]:
+    """Return the nodes that the output depends on, in order: a stream that nobody reads would stall."""
+    needed = set(graph.outputs)
+    live = []
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            live.append(node)
+            needed.update(node.inputs)
+    return tuple(reversed(live))
+
+
+def token_sizes(graph: Graph) -> dict[str, int]:
+    """Return for every edge the elements that travel together: a pixel's channels, or a whole flat frame.
+
+    Flatten keeps the tokens as they come, and what works element by element keeps them as well.
+    """
+    sizes = {edge: graph.edges[edge].channels for edge in graph.edges}
+    for node in graph.nodes:
+        if node.op.name in ("flatten", "threshold", "dyadic"):
+            sizes[node.name] = sizes[node.inputs[0]]
+        elif node.op.name == "add":
+            sizes[node.name] = max(sizes[edge] for edge in node.inputs)
+    return sizes
+
+
+def build(graph: Graph, board: Board, options: Options, reuse: Mapping[str, int]) -> Model:
+    """Return the model graph, with all of hls4ml's passes applied.
+
+    Parameters
+    ----------
+    graph : Graph
+    board : Board
+    options : Options
+    reuse : mapping of str to int
+        Wished reuse factor by node; 1 where absent.
+
+    Raises
+    ------
+    UserError
+        When the graph has another number of inputs or outputs than one, or no operator.
+    """
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.outputs[0] in graph.inputs:
+        raise UserError(
+            "the hls4ml backend takes a network with one input, one output and at least one operator."
+        )
+    layers.register()
+    nodes = live_nodes(graph)
+    packs = (
+        token_sizes(graph)
+        if options.io_type == "io_stream"
+        else {edge: tensor.channels for edge, tensor in graph.edges.items()}
+    )
+    known = ops.by_name()
+    kernels = {
+        node.name: known[node.op.name].kernel(
+            Place(node, graph, options.io_type, reuse.get(node.name, 1), packs)
+        )
+        for node in nodes
+    }
+    pipelined = options.io_type == "io_parallel" and all(
+        kernel.reuse_factor == 1 for kernel in kernels.values()
+    )
+    edges = _traced(graph, nodes)
+    wiring = _Wiring(graph, packs, options.io_type, edges, forks=not pipelined)
+    for node in nodes:
+        wiring.place(node, kernels[node.name])
+    config = _config(graph, board, options, kernels, wiring, pipelined)
+    from hls4ml.model import ModelGraph
+
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = ModelGraph.from_layer_list(config, wiring.layers, [graph.inputs[0]], [wiring.output])
+    return Model(graph, nodes, kernels, edges, model)
+
+
+def _traced(graph: Graph, nodes: tuple[Node, ...]) -> tuple[TracedEdge, ...]:
+    edges, offset = [], 0
+    for node in nodes:
+        size = graph.edges[node.name].size
+        edges.append(TracedEdge(node.name, offset, size))
+        offset += size
+    return tuple(edges)
+
+
+class _Wiring:
+    """The layer list, with forks where an edge has several readers."""
+
+    def __init__(
+        self, graph: Graph, packs: Mapping[str, int], io_type: str, edges: tuple[TracedEdge, ...], forks: bool
+    ) -> None:
+        self.graph = graph
+        self.packs = packs
+        self.stream = io_type == "io_stream"
+        self.edges = {edge.name: edge for edge in edges}
+        self.forks = forks
+        self.layers: list[dict[str, Any]] = []
+        self.precisions: dict[str, str] = {}
+        self.sources: dict[str, list[str]] = {}
+        self.output = graph.outputs[0]
+        self.readers = dict.fromkeys(graph.edges, 0)
+        for node in live_nodes(graph):
+            for edge in node.inputs:
+                self.readers[edge] += 1
+        name = graph.inputs[0]
+        self.precisions[name] = number(graph.edges[name].type)
+        self.layers.append(
+            {
+                "class_name": "InputLayer",
+                "name": name,
+                "input_shape": self._shape(name),
+                "type_name": f"{name}_t",
+            }
+        )
+        self._supply(name)
+
+    def place(self, node: Node, kernel: Kernel) -> None:
+        """Add an operator and what spreads its output."""
+        inputs = [self.sources[edge].pop(0) for edge in node.inputs]
+        edge = self.edges[node.name]
+        data = f"{edge.size}>({node.name}, {edge.offset});"
+        self._add(node.op.name, node.name, inputs, [node.name], node.name, kernel, f"codesign::trace<{data}")
+        self._supply(node.name)
+
+    def _supply(self, edge: str) -> None:
+        """Make the variables that the readers of an edge read."""
+        inside = self.readers[edge]
+        is_output = edge == self.graph.outputs[0]
+        wanted = inside + is_output
+        size = self.graph.edges[edge].size
+        branches = [edge] * (1 if self.forks else wanted)
+        for index in range(wanted - len(branches)):
+            outputs = [f"{edge}_copy{index}", f"{edge}_rest{index}"]
+            self._add(
+                "fork", f"{edge}_fork{index}", [branches.pop()], outputs, edge, Kernel("fork", {"size": size})
+            )
+            branches += outputs
+        if is_output and inside:
+            self.output = OUTPUT
+            self._add("flatten", OUTPUT, [branches.pop()], [OUTPUT], edge, Kernel("flatten", {"size": size}))
+        self.sources[edge] = branches
+
+    def _add(
+        self,
+        operator: str,
+        name: str,
+        inputs: list[str],
+        outputs: list[str],
+        edge: str,
+        kernel: Kernel,
+        trace: str = "",
+    ) -> None:
+        self.precisions[name] = number(self.graph.edges[edge].type)
+        headers = [f"nnet_utils/{kernel.function}.h", "nnet_utils/trace.h"]
+        self.layers.append(
+            {
+                "class_name": layers.layer_class(operator),
+                "name": name,
+                "inputs": inputs,
+                "outputs": outputs,
+                "shape": self._shape(edge),
+                "kernel": kernel.function,
+                "config_struct": kernel.struct(f"config_{name}"),
+                "arguments": [table.name for table in kernel.tables],
+                "headers": headers + [f"weights/{table.name}.h" for table in kernel.tables],
+                "trace_lines": ["#ifndef __SYNTHESIS__", trace, "#endif"] if trace else [],
+            }
+        )
+
+    def _shape(self, edge: str) -> list[int]:
+        """Return the shape that hls4ml shall see: its last axis is the token of a stream."""
+        tensor = self.graph.edges[edge]
+        if not self.stream or len(tensor.shape) > 1 or self.packs[edge] == tensor.size:
+            return list(tensor.shape)
+        return [tensor.size // self.packs[edge], self.packs[edge]]
+
+
+def _config(
+    graph: Graph,
+    board: Board,
+    options: Options,
+    kernels: Mapping[str, Kernel],
+    wiring: _Wiring,
+    pipelined: bool,
+) -> dict[str, Any]:
+    """Return the configuration as a user of hls4ml writes it."""
+    from hls4ml.backends import get_backend
+
+    config: dict[str, Any] = get_backend(layers.BACKEND).create_initial_config(
+        part=board.part,
+        clock_period=round(1000.0 / (options.clock_mhz or board.clock_mhz), 6),
+        io_type=options.io_type,
+        write_weights_txt=False,
+    )
+    config |= {"Backend": layers.BACKEND, "ProjectName": PROJECT, "OutputDir": "."}
+    by_layer = {}
+    for layer in wiring.layers:
+        name = layer["name"]
+        by_layer[name] = {
+            "Precision": {"result": wiring.precisions[name]},
+            "ReuseFactor": kernels[name].reuse_factor if name in kernels else 1,
+            "Strategy": options.strategy,
+        }
+    config["HLSConfig"] = {
+        "Model": {
+            "Precision": {"default": "ap_int<8>"},
+            "ReuseFactor": 1,
+            "Strategy": options.strategy,
+            "PipelineStyle": "pipeline" if pipelined else "dataflow",
+        },
+        "LayerName": by_layer,
+    }
+    return config

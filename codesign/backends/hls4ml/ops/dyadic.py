@@ -1,0 +1,60 @@
+"""Dyadic re-quantisation: multiply, add, shift, clamp (`hw/hls/dyadic.h`)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from codesign.backends.hls4ml.kernels import (
+    Kernel,
+    Place,
+    Table,
+    bits_for,
+    bits_of,
+    divisors,
+    nearest,
+    number,
+    stored,
+)
+from codesign.ir.ops import Dyadic
+
+
+def kernel(place: Place) -> Kernel:
+    """Return the kernel of a dyadic operator."""
+    op = cast("Dyadic", place.node.op)
+    wide = op.intermediate_type(place.x)
+    constant = op.bias + op.half
+    # One bit more than either has room for an unsigned value in a signed type.
+    clamp = bits_for(min(wide.min, op.type.min, -1), max(wide.max, op.type.max))
+    fold = nearest(place.reuse_factor, reuse_factors(place))
+    name = place.node.name
+    multiplier_type, constant_type = bits_of(op.multiplier), bits_of(constant)
+    shift_type = bits_of(op.shift)
+    config: dict[str, int | str] = {
+        "size": place.x.size,
+        "rows": len(op.multiplier),
+        "pe": place.pack // fold,
+        "multiplier_t": number(multiplier_type),
+        "wide_t": number(wide),
+        "shift_t": number(shift_type),
+        "clamp_t": number(clamp),
+        "multiplier_store_t": stored(multiplier_type),
+        "constant_store_t": stored(constant_type),
+        "shift_store_t": stored(shift_type),
+    }
+    code = (
+        f"static clamp_t low() {{ return clamp_t({op.type.min}LL); }}\n"
+        f"static clamp_t high() {{ return clamp_t({op.type.max}LL); }}"
+    )
+    tables = (
+        Table(f"{name}_multiplier", op.multiplier, multiplier_type, f"{name}: multiplier of each channel"),
+        Table(
+            f"{name}_constant", constant, constant_type, f"{name}: bias of each channel plus half of 2^shift"
+        ),
+        Table(f"{name}_shift", op.shift, shift_type, f"{name}: right shift of each channel"),
+    )
+    return Kernel("dyadic", config, tables, code, fold)
+
+
+def reuse_factors(place: Place) -> list[int]:
+    """Return the legal cycles per pack, ascending."""
+    return divisors(place.pack)

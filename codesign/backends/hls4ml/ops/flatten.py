@@ -1,0 +1,15 @@
+"""Frame to vector: the elements arrive in this order already (`hw/hls/flatten.h`)."""
+
+from __future__ import annotations
+
+from codesign.backends.hls4ml.kernels import Kernel, Place
+
+
+def kernel(place: Place) -> Kernel:
+    """Return the kernel."""
+    return Kernel("flatten", {"size": place.x.size})
+
+
+def reuse_factors(place: Place) -> list[int]:
+    """Return the legal cycles per pack: there is nothing to fold."""
+    return [1]

@@ -1,0 +1,43 @@
+"""Thresholds: comparators per channel (`hw/hls/threshold.h`)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from codesign.backends.hls4ml.kernels import Kernel, Place, Table, bits_for, divisors, nearest, number, stored
+from codesign.ir.ops import Threshold
+
+
+def kernel(place: Place) -> Kernel:
+    """Return the kernel of a threshold operator."""
+    op = cast("Threshold", place.node.op)
+    low, high = place.x.type.min, place.x.type.max
+    # A threshold outside the reach of the input is always or never met, and so is the nearest one inside.
+    thresholds = np.clip(op.thresholds, low, high + 1)
+    type = bits_for(low, high + 1)
+    rows, count = thresholds.shape
+    fold = nearest(place.reuse_factor, reuse_factors(place))
+    name = place.node.name
+    config: dict[str, int | str] = {
+        "size": place.x.size,
+        "rows": rows,
+        "count": count,
+        "top_half": 1 << (count.bit_length() - 1),
+        "pe": place.pack // fold,
+        "threshold_t": number(type),
+        "store_t": stored(type),
+    }
+    table = Table(
+        f"{name}_threshold",
+        thresholds,
+        type,
+        f"{name}: ascending thresholds of each channel, [channel][level]",
+    )
+    return Kernel("threshold", config, (table,), f"static const long long offset = {op.offset};", fold)
+
+
+def reuse_factors(place: Place) -> list[int]:
+    """Return the legal cycles per pack, ascending."""
+    return divisors(place.pack)
