@@ -16,6 +16,7 @@ from click.exceptions import Exit, NoArgsIsHelpError
 
 from codesign.cli import commands, console
 from codesign.errors import UserError
+from codesign.toolchain import run
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     code: int | None
     try:
         code = application.main(arguments, prog_name="codesign", standalone_mode=False)
@@ -116,8 +118,10 @@ def _bug(error: BaseException, as_json: bool) -> int:
     return console.fail(f"this is a bug in codesign: {type(error).__name__}: {error}", 1, as_json)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    # An ended process tidies up as it does on Ctrl-C.
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Tidy up alike on Ctrl-C, on kill and on a closed terminal."""
+    # Threads that wait for a tool end with it; Python would wait for them otherwise.
+    run.stop_all()
     raise KeyboardInterrupt
 
 

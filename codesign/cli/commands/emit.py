@@ -19,7 +19,7 @@ from codesign.cli.work import Work
 @options.reuse_factor
 @options.clock
 def command(console: Console, model: str, board: str, backend: str, **chosen: Any) -> None:
-    """Write the hardware project of a model, and its integer graph, to build/MODEL/BOARD/.
+    """Write the hardware project of a model to build/MODEL/BOARD/.
 
     MODEL is a name from `codesign models` or the path of a model's TOML file.
     """
@@ -27,16 +27,13 @@ def command(console: Console, model: str, board: str, backend: str, **chosen: An
 
     work = Work.on(model, board, console)
     project = work.emit(backend, **chosen)
-    graph = work.folder / "graph.zip"
-    ir.save(work.graph, graph)
     console.result(
         {
             "model": work.model.name,
             "board": work.board.name,
             "backend": backend,
             "folder": project.folder,
-            "graph": graph,
             "graph_sha256": ir.digest(work.graph),
         },
-        f"The {backend} project is in {project.folder}, the integer graph in {graph}.",
+        f"The {backend} project is in {project.folder}.",
     )

@@ -43,7 +43,6 @@ def command(
             "part; choose another board, see codesign boards."
         )
     project = work.compiled(backend, **chosen)
-    ir.save(work.graph, work.folder / "graph.zip")
     frames, words = work.frames(vectors, seed)
     with console.progress(f"Comparing {vectors} vectors with the golden executor"):
         result = verify(work.graph, project, frames)
