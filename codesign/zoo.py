@@ -121,7 +121,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         from codesign.quant import layers
         from codesign.train import topologies
 
-        dataset = data.load(self.dataset)
+        dataset = data.info(self.dataset)
         maker = layers.make(self.widths, self.method.weights, self.method.activations)
         return topologies.build(
             self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options
@@ -153,7 +153,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         from codesign.ir import IntType
 
         self.require_integers()
-        dataset = data.load(self.dataset)
+        dataset = data.info(self.dataset)
         input_type = IntType(dataset.input_bits, dataset.input_signed)
         if self.framework == "qkeras":
             from codesign.frontends.qkeras import from_qkeras
@@ -172,7 +172,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         from codesign.ir import IntType
 
         self.require_integers()
-        dataset = data.load(self.dataset)
+        dataset = data.info(self.dataset)
         shape = dataset.shape if len(dataset.shape) == 1 else (dataset.shape[2], *dataset.shape[:2])
         return import_brevitas(
             self.build(),

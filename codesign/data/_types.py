@@ -10,6 +10,31 @@ from codesign.errors import UserError
 
 
 @dataclass(frozen=True)
+class Info:
+    """What is known of a data set without its files.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one input, channels last.
+    classes : tuple of str
+        Class names.
+    input_bits : int
+        Width of the input integers.
+    input_signed : bool
+        Whether the input integers are signed.
+    citation : str
+        Where the data comes from.
+    """
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    input_bits: int
+    input_signed: bool
+    citation: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A labelled data set of integers, as a sensor or a host gives them.
 
@@ -40,6 +65,29 @@ class Dataset:
     input_bits: int
     input_signed: bool
     citation: str
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        info: Info,
+        x_train: np.ndarray,
+        y_train: np.ndarray,
+        x_test: np.ndarray,
+        y_test: np.ndarray,
+    ) -> Dataset:
+        """Return the data set `name` with the properties of `info`; labels become int64."""
+        return cls(
+            name,
+            x_train,
+            y_train.astype(np.int64),
+            x_test,
+            y_test.astype(np.int64),
+            info.classes,
+            info.input_bits,
+            info.input_signed,
+            info.citation,
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from codesign.data import _fetch
-from codesign.data._types import Dataset
+from codesign.data._types import Dataset, Info
 from codesign.errors import UserError
 
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CITATION = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
+INFO = Info(
+    shape=(32, 32, 3),
+    classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    input_bits=8,
+    input_signed=False,
+    citation="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+)
 ARCHIVE = _fetch.Remote(
     file="cifar-10-binary.tar.gz",
     urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
     size=170_052_171,
-    # The checksum that the official page states for the binary version.
-    digest="md5:c32a1d4ab5d03f1284b67883e8d87530",
+    # The official page states the MD5 c32a1d4ab5d03f1284b67883e8d87530 of the same file.
+    digest="sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
 
 
@@ -62,14 +67,4 @@ def _dataset(
     for x, y in ((x_train, y_train), (x_test, y_test)):
         if x.dtype != np.uint8 or x.shape != (len(y), 32, 32, 3) or len(y) == 0 or y.max() > 9:
             raise UserError(f"{source} does not hold CIFAR-10 images; delete it and try again.")
-    return Dataset(
-        name="cifar10",
-        x_train=x_train,
-        y_train=y_train.astype(np.int64),
-        x_test=x_test,
-        y_test=y_test.astype(np.int64),
-        classes=CLASSES,
-        input_bits=8,
-        input_signed=False,
-        citation=CITATION,
-    )
+    return Dataset.of("cifar10", INFO, x_train, y_train, x_test, y_test)

@@ -105,5 +105,6 @@ class Answers:
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the teacher's logits (len(index), classes) float32."""
-        assert self.current is not None
+        if self.current is None:
+            raise RuntimeError("start() comes before take()")
         return self.current[torch.from_numpy(index)]

@@ -26,25 +26,28 @@ class Average:
         self.tensors: dict[str, Tensor] = {}
         if decay:
             self.tensors = {name: t.detach().clone() for name, t in module.state_dict().items()}
+        # The state shares its memory with the network; nothing replaces it during a training.
+        self.floats = [name for name, t in self.tensors.items() if t.is_floating_point()]
+        self.live = {name: t.detach() for name, t in module.state_dict().items()} if decay else {}
 
     @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
+    def update(self) -> None:
         """Take in the present weights."""
         if not self.decay:
             return
         share = 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        state = module.state_dict()
-        floats = [name for name, t in self.tensors.items() if t.is_floating_point()]
-        torch._foreach_lerp_([self.tensors[n] for n in floats], [state[n].detach() for n in floats], share)
+        torch._foreach_lerp_(
+            [self.tensors[name] for name in self.floats], [self.live[name] for name in self.floats], share
+        )
         for name, tensor in self.tensors.items():
             if not tensor.is_floating_point():
-                tensor.copy_(state[name])
+                tensor.copy_(self.live[name])
 
     def copy_to(self, module: nn.Module) -> None:
         """Replace the weights of `module` by the average."""
         if self.decay:
-            module.load_state_dict(self.tensors)
+            overwrite(module, self.tensors)
 
     @contextlib.contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
@@ -54,4 +57,15 @@ class Average:
         try:
             yield
         finally:
-            module.load_state_dict(own)
+            overwrite(module, own)
+
+
+@torch.no_grad()
+def overwrite(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy `tensors` over the state of `module` in place.
+
+    `load_state_dict` of Brevitas modules makes new parameters, which an optimizer would not know.
+    """
+    state = module.state_dict()
+    for name, tensor in tensors.items():
+        state[name].copy_(tensor)

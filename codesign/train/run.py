@@ -17,8 +17,8 @@ from codesign import data
 from codesign.errors import UserError
 from codesign.quant.widths import Widths
 from codesign.train import checkpoint, distillation, evaluate
-from codesign.train.batches import Augmentation, batches, to_tensor
-from codesign.train.ema import Average
+from codesign.train.batches import Augmentation, batches, channels_last, to_tensor
+from codesign.train.ema import Average, overwrite
 from codesign.train.memory import keep_large_blocks
 from codesign.train.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from codesign.train.progress import Progress
@@ -140,7 +140,7 @@ class Training:
             )
         self.progress = Progress(model.name, recipe.epochs, progress)
         torch.manual_seed(recipe.seed)
-        self.module = model.module().to(memory_format=torch.channels_last)
+        self.module = channels_last(model.module())
         self.fingerprint = model.fingerprint()
         if recipe.init_from is not None:
             source = model.sibling(recipe.init_from)
@@ -170,7 +170,7 @@ class Training:
         self.fingerprint += digest
         kind = f"{teacher.name}-{digest[:12]}-crop{recipe.crop_padding}-flip{int(recipe.flip)}"
         self.answers = distillation.Answers(
-            lambda: teacher.build().to(memory_format=torch.channels_last),
+            lambda: channels_last(teacher.build()),
             teacher.input_scale,
             self.augmentation,
             self.folder.parent / "teacher" / kind,
@@ -185,7 +185,7 @@ class Training:
         saved = {name: t.clone() for name, t in self.module.state_dict().items() if "running_" in name}
         with torch.no_grad():
             self.module(self._input(index))
-        self.module.load_state_dict(saved, strict=False)
+        overwrite(self.module, saved)
 
     def _input(self, index: np.ndarray) -> Tensor:
         return to_tensor(self.augmentation.take(index), self.model.input_scale)
@@ -227,14 +227,15 @@ class Training:
             loss.backward()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-            self.average.update(self.module)
+            self.average.update()
             total += float(loss.detach()) * len(index)
             correct += int((out.detach().argmax(1) == y).sum())
             seen += len(index)
             self.progress.step()
         if not np.isfinite(total):
             raise UserError(
-                f"the loss of {self.model.name} is no longer finite in epoch {self.epoch + 1}; lower recipe.learning_rate."
+                f"the loss of {self.model.name} is no longer finite in epoch {self.epoch + 1}; "
+                "lower recipe.learning_rate."
             )
         self.epoch += 1
         row = {"epoch": self.epoch, "loss": total / seen, "train_accuracy": 100 * correct / seen}
@@ -281,9 +282,10 @@ class Training:
         def part(prefix: str) -> dict[str, Tensor]:
             return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
 
-        self.module.load_state_dict(part("module/"))
+        overwrite(self.module, part("module/"))
         restore_optimizer(self.optimizer, part("optimizer/"))
-        self.average.tensors = part("average/")
+        for name, tensor in part("average/").items():
+            self.average.tensors[name].copy_(tensor)
         self.average.updates = about["updates"]
         self.epoch, self.history = about["epoch"], about["history"]
         torch.set_rng_state(tensors["random"])
@@ -293,8 +295,12 @@ class Training:
         recipe, dataset = self.recipe, self.dataset
         if recipe.ema:
             self.average.copy_to(self.module)
+            # Augmented as in training: the dark borders of crops are part of what the network expects,
+            # and statistics of clean images cost a point of validation accuracy.
+            pool = recipe.distillation.pool if recipe.distillation else recipe.epochs
+            self.augmentation.start((recipe.epochs - 1) % pool)
             sample = np.random.default_rng([recipe.seed, 3]).permutation(self.members)[:10_000]
-            evaluate.recompute_batch_norm(self.module, dataset.x_train[sample], self.model.input_scale)
+            evaluate.recompute_batch_norm(self.module, self.augmentation.take(sample), self.model.input_scale)
         final = self.folder / f"{self.model.name}.safetensors"
         tensors = self.module.state_dict()
         if recipe.storage == "float16":

@@ -1,8 +1,9 @@
 """Network topologies by name. Every module of this folder is one topology.
 
-Adding a topology is adding a file with a function `build(layers, shape, classes, **options) -> nn.Module`. A topology
-asks `layers` for its convolutions, dense layers and activations, so that the float network and the
-quantised one have the same names and quantisation-aware training can start from the float weights.
+Adding a topology is adding a file with a function
+`build(layers, shape, classes, **options) -> nn.Module`. A topology asks `layers` for its
+convolutions, dense layers and activations, so that the float network and the quantised one have the
+same names and quantisation-aware training can start from the float weights.
 """
 
 from __future__ import annotations
@@ -52,14 +53,15 @@ def build(
     known = names()
     if topology not in known:
         close = difflib.get_close_matches(topology, known, 1)
-        hint = f"; did you mean {close[0]}?" if close else ";"
-        raise UserError(f"there is no topology '{topology}'{hint} known: {', '.join(known)}.")
+        hint = f"; did you mean {close[0]}? Known:" if close else "; known:"
+        raise UserError(f"there is no topology '{topology}'{hint} {', '.join(known)}.")
     function = importlib.import_module(f"{__name__}.{topology}").build
     accepted = list(inspect.signature(function).parameters)[3:]
     for option in options:
         if option not in accepted:
             raise UserError(
-                f"the topology {topology} has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
+                f"the topology {topology} has no option '{option}'; "
+                f"it accepts {', '.join(accepted) or 'none'}."
             )
     try:
         module: nn.Module = function(layers, shape, classes, **options)

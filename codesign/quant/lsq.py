@@ -1,0 +1,283 @@
+"""LSQ, learned step size quantisation, as torch function and as Brevitas quantizers.
+
+A value v becomes s * round(clip(v / s, low, high)), where the step s > 0 is learned with the weights.
+Weights use the narrow signed range of b bits, [-(2^(b-1) - 1), 2^(b-1) - 1]; activations after a ReLU
+[0, 2^b - 1]. Ties round to even, as in Brevitas.
+
+References
+----------
+Esser, McKinstry, Bablani, Appuswamy and Modha, Learned step size quantization, ICLR 2020,
+arXiv 1902.08153.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from brevitas.core.bit_width import BitWidthConst
+from brevitas.core.function_wrapper import Identity
+from brevitas.core.zero_point import ZeroZeroPoint
+from brevitas.inject import ExtendedInjector, value
+from brevitas.inject.enum import FloatToIntImplType, QuantType
+from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
+from torch import Tensor, nn
+
+SMALLEST_STEP = 2.0**-24
+
+
+class LsqFunction(torch.autograd.Function):
+    """s * round(clip(v / s, low, high)) with the gradients of LSQ."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, step: Tensor, low: float, high: float, gradient_scale: float) -> Tensor:
+        """Quantise.
+
+        Parameters
+        ----------
+        v : Tensor
+            Any shape and float type; the result has the same.
+        step : Tensor
+            Positive, of a shape that broadcasts to that of `v`.
+        low, high : float
+            Least and greatest integer code.
+        gradient_scale : float
+            Factor of the gradient of `step`.
+        """
+        ctx.save_for_backward(v, step)
+        ctx.limits = low, high, gradient_scale
+        out = torch.empty_like(v)
+        for v_part, out_part in _parts(step, v, out):
+            out_part.copy_(_scaled(v_part, step).clamp_(low, high).round_().mul_(step))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        """Return gradients of `v` and `step`.
+
+        For v: passed where low < v / s < high, else 0. For s: round(v / s) - v / s inside, the
+        limit outside, times the gradient scale, summed over what shares the step.
+        """
+        (gradient,) = gradients
+        v, step = ctx.saved_tensors
+        low, high, gradient_scale = ctx.limits
+        # One pass: hardtanh_backward(a, b, low, high) is a where low < b < high, else 0.
+        inside = torch.ops.aten.hardtanh_backward
+        out = torch.empty_like(v)
+        total = torch.zeros_like(step)
+        for gradient_part, v_part, out_part in _parts(step, gradient, v, out):
+            scaled = _scaled(v_part, step)
+            wide = gradient_part.to(scaled.dtype)
+            out_part.copy_(inside(wide, scaled, low, high))
+            codes = scaled.clamp(low, high).round_()
+            total += codes.sub_(inside(scaled, scaled, low, high)).mul_(wide).sum_to_size(step.shape)
+        return out, total * gradient_scale, None, None, None
+
+
+# Values handled at a time, so that what lies between two passes stays in the cache.
+BLOCK = 1 << 18
+
+
+def _scaled(v: Tensor, step: Tensor) -> Tensor:
+    """Return v / step as a new tensor, in float32 or wider."""
+    return v.to(torch.promote_types(v.dtype, torch.float32)) / step
+
+
+def _parts(step: Tensor, *tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
+    """Cut tensors of one shape along their first dimension; whole when each channel has a step."""
+    first = tensors[0]
+    if step.ndim or first.ndim < 2 or first.numel() <= BLOCK:
+        return [tensors]
+    rows = max(1, BLOCK * len(first) // first.numel())
+    return zip(*(t.split(rows) for t in tensors), strict=True)
+
+
+def lsq(v: Tensor, step: Tensor, low: int, high: int, gradient_scale: float = 1.0) -> Tensor:
+    """Quantise `v` to multiples of `step` with integer codes in [low, high].
+
+    Parameters
+    ----------
+    v : Tensor
+        Any shape; float64, float32 or bfloat16.
+    step : Tensor
+        Positive, of a shape that broadcasts to that of `v`.
+    low, high : int
+        Least and greatest code.
+    gradient_scale : float
+        1 / sqrt(N * high) in the paper, N the number of values that share the step.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and type of `v`.
+    """
+    return LsqFunction.apply(v, step, float(low), float(high), gradient_scale)
+
+
+def code_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+    """Return the least and the greatest code of an integer type.
+
+    Raises
+    ------
+    ValueError
+        When no positive code is left: LSQ needs two bits for signed values, one for unsigned.
+    """
+    high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    if high < 1:
+        raise ValueError(f"LSQ needs at least {2 if signed else 1} bits here, not {bits}")
+    low = (-high if narrow else -high - 1) if signed else 0
+    return low, high
+
+
+class LsqScaling(nn.Module):
+    """The learned step.
+
+    The parameter may take any value but 0; the step is its magnitude and so always positive. A
+    parameter of 0 stands for a step not set yet, before the first batch of an activation.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        () for one step, (channels, 1, ...) for one per output channel.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(shape))
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the step has been initialised or loaded."""
+        return bool((self.value != 0).all())
+
+    @torch.no_grad()
+    def initialise(self, v: Tensor, high: int) -> None:
+        """Set the step to 2 * mean|v| / sqrt(high), the mean over what shares it.
+
+        A channel that is all zero gets the smallest step; a tensor that is all zero leaves the
+        single step unset.
+        """
+        magnitude = v.detach().abs().to(self.value.dtype)
+        if self.value.ndim:
+            mean = magnitude.flatten(1).mean(1).view(self.value.shape)
+            self.value.copy_((2 * mean / math.sqrt(high)).clamp_min(SMALLEST_STEP))
+        else:
+            self.value.copy_(2 * magnitude.mean() / math.sqrt(high))
+
+    def forward(self) -> Tensor:
+        """Return the step, positive, of the shape given."""
+        return self.value.abs().clamp_min(SMALLEST_STEP)
+
+
+class LsqQuant(nn.Module):
+    """Brevitas `tensor_quant` that returns (value, scale, zero point, bit width).
+
+    Parameters
+    ----------
+    bit_width : int
+        Bits of a code.
+    signed, narrow_range : bool
+        Kind of integer; narrow means a symmetric signed range.
+    scaling_shape : tuple of int
+        Shape of the step.
+    tracked_parameter_list : list of Parameter, optional
+        Given by Brevitas for weights, which set the step at construction. Activations set it with
+        their first batch.
+    """
+
+    def __init__(
+        self,
+        bit_width: int,
+        signed: bool,
+        narrow_range: bool,
+        scaling_shape: tuple[int, ...],
+        tracked_parameter_list: list[nn.Parameter] | None = None,
+    ) -> None:
+        super().__init__()
+        self.low, self.high = code_range(int(bit_width), signed, narrow_range)
+        self.weight = tracked_parameter_list is not None
+        self.scaling_impl = LsqScaling(scaling_shape)
+        self.zero_point_impl = ZeroZeroPoint()
+        self.msb_clamp_bit_width_impl = BitWidthConst(int(bit_width))
+        self.int_quant = _IntView()
+        # Spares a look at the tensor in each forward pass.
+        self.waiting = True
+        if tracked_parameter_list is not None:
+            self.scaling_impl.initialise(tracked_parameter_list[0], self.high)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Quantise `x`; an activation's first batch sets the step."""
+        if self.waiting:
+            if not self.scaling_impl.is_set:
+                self.scaling_impl.initialise(x if self.low < 0 else x.clamp_min(0), self.high)
+            self.waiting = not self.scaling_impl.is_set
+        scale = self.scaling_impl()
+        shared = x.numel() // max(scale.numel(), 1) if self.weight else x[0].numel() if x.ndim else 1
+        gradient_scale = 1.0 / math.sqrt(max(shared, 1) * self.high)
+        y = lsq(x, scale, self.low, self.high, gradient_scale)
+        bit_width = self.msb_clamp_bit_width_impl()
+        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+
+
+class _IntView(nn.Module):
+    """What Brevitas looks up on the inner quantizer: no reshaping of the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_view_impl = Identity()
+
+
+class _Lsq(ExtendedInjector):
+    tensor_quant = LsqQuant
+    quant_type = QuantType.INT
+    float_to_int_impl_type = FloatToIntImplType.ROUND
+    scaling_shape = ()
+
+
+class LsqWeightPerTensor(_Lsq):
+    """Signed weights with one step, 8 bits unless `.let(bit_width=...)` says otherwise."""
+
+    proxy_class = WeightQuantProxyFromInjector
+    signed = True
+    narrow_range = True
+    bit_width = 8
+
+
+class LsqWeightPerChannel(LsqWeightPerTensor):
+    """Signed weights with one step per output channel, 8 bits unless changed.
+
+    Use as `QuantConv2d(..., weight_quant=LsqWeightPerChannel, weight_bit_width=3)`.
+    """
+
+    @value
+    def scaling_shape(module: Any) -> tuple[int, ...]:  # noqa: N805
+        """Shape with the output channels first and ones for the rest."""
+        weight = (module[0] if isinstance(module, tuple) else module).weight
+        return (weight.shape[0],) + (1,) * (weight.ndim - 1)
+
+
+class LsqActUnsigned(_Lsq):
+    """Unsigned activations with one step, for `QuantReLU`; 8 bits unless changed."""
+
+    proxy_class = ActQuantProxyFromInjector
+    signed = False
+    narrow_range = False
+    bit_width = 8
+
+
+class LsqActSigned(LsqActUnsigned):
+    """Signed activations with one step and the full range, for `QuantIdentity`; 8 bits unless changed."""
+
+    signed = True
+
+
+def weight(bits: int, per_channel: bool) -> type[ExtendedInjector]:
+    """Return the Brevitas weight quantizer of this method."""
+    return (LsqWeightPerChannel if per_channel else LsqWeightPerTensor).let(bit_width=bits)
+
+
+def activation(bits: int, signed: bool) -> type[ExtendedInjector]:
+    """Return the Brevitas activation quantizer of this method."""
+    return (LsqActSigned if signed else LsqActUnsigned).let(bit_width=bits)
