@@ -99,8 +99,8 @@ def svg(graph: Graph, layers: Sequence[Layer]) -> str:
         )
         if edge not in labelled and lean == 0:
             labelled.add(edge)
-            # A fork sends its other lines to the right, so the label of the straight one hangs left.
-            left = sum(1 for other, _, _ in edges if other == source) > 1
+            # Forks and joins have their other lines on the right, so the label of the straight one hangs left.
+            left = max(sum(s == source for s, _, _ in edges), sum(t == target for _, t, _ in edges)) > 1
             labels.append(
                 f'<text class="flow{" left" if left else ""}" x="{points[0][0] + (-8 if left else 8):.1f}" '
                 f'y="{points[0][1] + 20:.1f}">{escape(_flow(tensor))}</text>'

@@ -1,0 +1,98 @@
+"""Boards and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codesign import boards
+from codesign.errors import UserError
+
+GOOD = """
+title = "A board"
+vendor = "V"
+family = "f"
+part = "xc1"
+toolchain = "vivado"
+clock_mhz = 50.0
+lut = 100
+ff = 200
+bram36 = 3
+dsp = 4
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CODESIGN_BOARDS", str(tmp_path))
+    return tmp_path
+
+
+def test_every_board_loads_and_states_its_sources():
+    assert {"pynq-z2", "zcu104", "kv260", "arty-a7-100", "ulx3s-85f"} <= set(boards.names())
+    for name in boards.names():
+        board = boards.load(name)
+        assert board.name == name
+        assert board.sources
+        assert min(board.resources()["lut"], board.ff, board.dsp) > 0
+
+
+def test_the_pynq_z2_holds_what_its_data_sheet_says():
+    board = boards.load("pynq-z2")
+    assert board.part == "xc7z020clg400-1"
+    assert board.resources() == {"lut": 53_200, "ff": 106_400, "bram36": 140, "dsp": 220, "uram": 0}
+    assert board.clock_period_ns == pytest.approx(10.0)
+
+
+def test_an_ecp5_counts_its_memories_in_18_kib():
+    assert boards.load("ulx3s-85f").resources()["bram18"] == 208
+    assert boards.load("ulx3s-85f").bram36 is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("pynq_z2", "did you mean pynq-z2"),
+        ("zcu105", "zcu104"),
+        ("../pynq-z2", "pynq-z2"),
+        ("", "choose one of"),
+    ],
+)
+def test_an_unknown_board_is_told_with_the_close_ones(typed: str, hint: str):
+    with pytest.raises(UserError, match=hint):
+        boards.load(typed)
+
+
+def test_a_board_of_the_users_own_is_found(own: Path):
+    (own / "mine.toml").write_text(GOOD)
+    assert boards.load("mine").lut == 100
+    assert "pynq-z2" in boards.names()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("lut = 100", 'lut = "many"'), "the field 'lut' must be int, found str"),
+        (("lut = 100", "lut = -1"), "lut"),
+        (("lut = 100", "lutz = 100"), "unknown field 'lutz'"),
+        (("dsp = 4", ""), "the field 'dsp' is missing"),
+        (("bram36 = 3", ""), "either the field 'bram36' or the field 'bram18'"),
+        (("bram36 = 3", "bram36 = 3\nbram18 = 6"), "either the field 'bram36' or the field 'bram18'"),
+        (('part = "xc1"', 'part = "xc1; exec rm"'), "part"),
+        (("lut = 100", "lut = = 100"), "is not valid TOML"),
+        (('title = "A board"', 'title = "A board"\nname = "yours"'), "the field 'name'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file(own: Path, change: tuple[str, str], sentence: str):
+    (own / "mine.toml").write_text(GOOD.replace(*change))
+    with pytest.raises(UserError) as caught:
+        boards.load("mine")
+    assert sentence in str(caught.value)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_refused(own: Path):
+    (own / "mine.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="UTF-8"):
+        boards.load("mine")
