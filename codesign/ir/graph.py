@@ -178,7 +178,7 @@ class GraphBuilder:
                 raise OperatorError(f"{where}: there is no edge {edge!r} before it")
         try:
             self._edges[name] = op.infer(*(self._edges[edge] for edge in inputs))
-        except OperatorError as error:
+        except ValueError as error:  # also an edge wider than IntType allows
             raise OperatorError(f"{where}: {error}") from error
         self._nodes.append(Node(name, op, tuple(inputs), label))
         return name

@@ -83,6 +83,12 @@ def int_array(values: Any, ndim: int, what: str) -> np.ndarray:
     return array
 
 
+def integer(value: Any, what: str) -> int:
+    """Return a plain integer, refusing fractions and booleans."""
+    require(isinstance(value, (int, np.integer)) and not isinstance(value, bool), f"{what} must be an integer")
+    return int(value)
+
+
 def int_pair(value: Any, what: str, low: int) -> tuple[int, int]:
     """Return a pair of integers, each at least `low`; one integer stands for both."""
     pair = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
@@ -112,10 +118,22 @@ def extreme_sums(weights: np.ndarray, low: int, high: int) -> tuple[np.ndarray, 
     negative = np.where(weights < 0, weights, 0).sum(axis=0, dtype=object)
     smallest = positive * low + negative * high
     largest = positive * high + negative * low
+    return _checked_sums(smallest, largest)
+
+
+def with_bias(smallest: np.ndarray, largest: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the extremes of `extreme_sums` after a bias (channels,) is added, or as they are for None."""
+    if bias is None:
+        return smallest, largest
+    wide = bias.astype(object)  # a bias near 2^63 must not wrap around before it is refused
+    return _checked_sums(smallest + wide, largest + wide)
+
+
+def _checked_sums(smallest: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     limit = 1 << 62
     require(
-        all(abs(int(v)) < limit for v in (*smallest, *largest)),
-        "the accumulator needs more than 62 bits; use narrower weights or inputs",
+        all(-limit <= int(v) < limit for v in (*smallest, *largest)),
+        "the accumulator needs more than 62 bits; use narrower weights, biases or inputs",
     )
     return smallest.astype(np.int64), largest.astype(np.int64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +26,17 @@ class IntType:
     ------
     ValueError
         When the width is out of range.
+    TypeError
+        When it is no integer.
     """
 
     bits: int
     signed: bool
 
     def __post_init__(self) -> None:
+        # NumPy integers would not reach the file format.
+        object.__setattr__(self, "bits", operator.index(self.bits))
+        object.__setattr__(self, "signed", bool(self.signed))
         if not 1 <= self.bits <= MAX_BITS:
             raise ValueError(f"an integer type has 1 to {MAX_BITS} bits, not {self.bits}")
 

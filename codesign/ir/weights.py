@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codesign.ir.operator import int_array, require
+from codesign.ir.operator import int_array, integer, require
 from codesign.ir.types import weight_bits
 
 MAX_WEIGHT_BITS = 24
@@ -60,9 +60,9 @@ def checked_widths(widths: object, weight: np.ndarray, codebook: np.ndarray | No
     if widths is None:
         return needed
     if isinstance(widths, (int, np.integer)):
-        declared = (int(widths),) * len(needed)
+        declared = (integer(widths, "a weight width"),) * len(needed)
     else:
-        declared = tuple(int(w) for w in widths)  # type: ignore[attr-defined]
+        declared = tuple(integer(w, "a weight width") for w in widths)  # type: ignore[attr-defined]
     require(len(declared) == len(needed), f"{len(declared)} weight widths for {len(needed)} output channels")
     for channel, (have, need) in enumerate(zip(declared, needed, strict=True)):
         require(

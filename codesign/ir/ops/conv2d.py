@@ -8,7 +8,16 @@ from typing import ClassVar
 import numpy as np
 
 from codesign.ir import exact
-from codesign.ir.operator import Operator, accumulator_type, extreme_sums, int_array, int_pair, require
+from codesign.ir.operator import (
+    Operator,
+    accumulator_type,
+    extreme_sums,
+    int_array,
+    int_pair,
+    integer,
+    require,
+    with_bias,
+)
 from codesign.ir.tensor import Tensor
 from codesign.ir.weights import checked_widths, decode, weight_array
 
@@ -53,16 +62,12 @@ class Conv2d(Operator):
         set_(self, "weight_bits", checked_widths(self.weight_bits, weight, codebook))
         set_(self, "stride", int_pair(self.stride, "stride", 1))
         padding = (self.padding,) * 4 if isinstance(self.padding, (int, np.integer)) else tuple(self.padding)
-        require(
-            len(padding) == 4 and all(int(p) == p and p >= 0 for p in padding),
-            "padding needs four integers >= 0",
-        )
-        set_(self, "padding", tuple(int(p) for p in padding))
-        require(
-            int(self.groups) >= 1 and weight.shape[3] % self.groups == 0,
-            "groups must divide the output channels",
-        )
-        set_(self, "groups", int(self.groups))
+        padding = tuple(integer(p, "padding") for p in padding)
+        require(len(padding) == 4 and min(padding) >= 0, "padding needs four integers >= 0")
+        set_(self, "padding", padding)
+        groups = integer(self.groups, "groups")
+        require(groups >= 1 and weight.shape[3] % groups == 0, "groups must divide the output channels")
+        set_(self, "groups", groups)
         if self.bias is not None:
             bias = int_array(self.bias, 1, "bias")
             require(len(bias) == weight.shape[3], f"{len(bias)} biases for {weight.shape[3]} output channels")
@@ -111,9 +116,7 @@ class Conv2d(Operator):
         # Padding writes zeros into the window, whether or not the input's own type contains 0.
         low, high = min(0, x.type.min), max(0, x.type.max)
         smallest, largest = extreme_sums(self.values().reshape(-1, self.weight.shape[3]), low, high)
-        if self.bias is not None:
-            smallest, largest = smallest + self.bias, largest + self.bias
-        return smallest, largest
+        return with_bias(smallest, largest, self.bias)
 
     def execute(self, *inputs: np.ndarray) -> np.ndarray:
         (x,) = inputs

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from codesign.ir import exact
-from codesign.ir.operator import Operator, accumulator_type, extreme_sums, int_array, require
+from codesign.ir.operator import Operator, accumulator_type, extreme_sums, int_array, require, with_bias
 from codesign.ir.tensor import Tensor
 from codesign.ir.weights import checked_widths, decode, weight_array
 
@@ -69,9 +69,7 @@ class Dense(Operator):
     def accumulator_range(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the tight smallest and largest accumulator per output feature, each of shape (out_features,)."""
         smallest, largest = extreme_sums(self.values(), x.type.min, x.type.max)
-        if self.bias is not None:
-            smallest, largest = smallest + self.bias, largest + self.bias
-        return smallest, largest
+        return with_bias(smallest, largest, self.bias)
 
     def execute(self, *inputs: np.ndarray) -> np.ndarray:
         (x,) = inputs

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from codesign.ir.operator import Operator, int_array, require
+from codesign.ir.operator import Operator, int_array, integer, require
 from codesign.ir.tensor import Tensor
 from codesign.ir.types import IntType
 
@@ -36,9 +36,10 @@ class Threshold(Operator):
 
     def __post_init__(self) -> None:
         thresholds = int_array(self.thresholds, 2, "thresholds")
-        require(bool((np.diff(thresholds, axis=1) >= 0).all()), "thresholds must ascend within each channel")
+        ascending = thresholds[:, 1:] >= thresholds[:, :-1]  # a difference of extremes would wrap around
+        require(bool(ascending.all()), "thresholds must ascend within each channel")
         object.__setattr__(self, "thresholds", thresholds)
-        object.__setattr__(self, "offset", int(self.offset))
+        object.__setattr__(self, "offset", integer(self.offset, "offset"))
 
     @property
     def levels(self) -> int:

@@ -7,8 +7,17 @@ from codesign.ir.ops import Dyadic, Flatten, MaxPool, SumPool
 
 
 def remove_identity(graph: Graph) -> Graph:
-    """Return the graph without operators whose output equals their input in every value and in its type."""
-    identities = [node for node in graph.nodes if _is_identity(graph, node)]
+    """Return the graph without operators whose output equals their input in every value and in its type.
+
+    One that makes a graph output stays if it reads a graph input or another output: the two may have different
+    scales, and an edge has one.
+    """
+    ends = {*graph.inputs, *graph.outputs}
+    identities = [
+        node
+        for node in graph.nodes
+        if _is_identity(graph, node) and not (node.name in graph.outputs and node.inputs[0] in ends)
+    ]
     if not identities:
         return graph
     gone = {node.name: node.inputs[0] for node in identities}
