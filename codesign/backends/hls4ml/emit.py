@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
 from codesign.backends.hls4ml import model as model_
-from codesign.backends.hls4ml import reuse, testbench
+from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml.options import Options
 from codesign.backends.hls4ml.project import Hls4mlProject
 from codesign.boards import Board
@@ -56,7 +56,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4
     """
     chosen = Options.from_keywords(options)
     folder = Path(folder)
-    model = model_.build(graph, board, chosen, reuse.choose(graph, board, chosen))
+    model = model_.build(graph, board, chosen)
     with atomic_folder(folder) as new:
         _write(model, chosen, new)
         project = Hls4mlProject(new, graph)

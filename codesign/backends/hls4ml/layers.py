@@ -25,7 +25,7 @@ class IntegerLayer(Layer):
     """
 
     def initialize(self) -> None:
-        """Add the output variables, named like the edges; hls4ml keeps one type per layer, so they share it."""
+        """Add the output variables, named like the edges; hls4ml has one type per layer, so they share it."""
         for name in self.outputs:
             precision, _ = self.model.config.get_precision(self, var="result")
             self.add_output_variable(

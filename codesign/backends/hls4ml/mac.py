@@ -170,7 +170,7 @@ def kernel(place: Place, function: str, groups: int, extra: dict[str, int | str]
             f"{name}_weight",
             order(stored_weights, fold),
             weight,
-            f"{name}: {meaning}; tensor {shape}, output last, here [step][{fold.pe} outputs x {fold.simd} inputs]",
+            f"{name}: {meaning}; tensor {shape}; here [step][{fold.pe} outputs, {fold.simd} inputs]",
         ),
         Table(f"{name}_bias", bias, bias_type, f"{name}: what the accumulator of each output starts from"),
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codesign.backends.hls4ml import layers, ops
+from codesign.backends.hls4ml import layers, ops, reuse
 from codesign.backends.hls4ml.kernels import Kernel, Place, Table, number
 from codesign.backends.hls4ml.options import Options
 from codesign.boards import Board
@@ -91,16 +91,15 @@ def token_sizes(graph: Graph) -> dict[str, int]:
     return sizes
 
 
-def build(graph: Graph, board: Board, options: Options, reuse: Mapping[str, int]) -> Model:
+def build(graph: Graph, board: Board, options: Options) -> Model:
     """Return the model graph, with all of hls4ml's passes applied.
 
     Parameters
     ----------
     graph : Graph
     board : Board
+        Gives part and clock, and the size that reuse factors are chosen for.
     options : Options
-    reuse : mapping of str to int
-        Wished reuse factor by node; 1 where absent.
 
     Raises
     ------
@@ -113,21 +112,17 @@ def build(graph: Graph, board: Board, options: Options, reuse: Mapping[str, int]
         )
     layers.register()
     nodes = live_nodes(graph)
-    packs = (
-        token_sizes(graph)
-        if options.io_type == "io_stream"
-        else {edge: tensor.channels for edge, tensor in graph.edges.items()}
-    )
+    if options.io_type == "io_stream":
+        packs = token_sizes(graph)
+    else:
+        packs = {edge: tensor.channels for edge, tensor in graph.edges.items()}
+    factors = reuse.choose(graph, board, options, packs)
     known = ops.by_name()
     kernels = {
-        node.name: known[node.op.name].kernel(
-            Place(node, graph, options.io_type, reuse.get(node.name, 1), packs)
-        )
+        node.name: known[node.op.name].kernel(Place(node, graph, options.io_type, factors[node.name], packs))
         for node in nodes
     }
-    pipelined = options.io_type == "io_parallel" and all(
-        kernel.reuse_factor == 1 for kernel in kernels.values()
-    )
+    pipelined = options.io_type == "io_parallel" and all(k.reuse_factor == 1 for k in kernels.values())
     edges = _traced(graph, nodes)
     wiring = _Wiring(graph, packs, options.io_type, edges, forks=not pipelined)
     for node in nodes:

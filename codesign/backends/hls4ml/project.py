@@ -46,7 +46,7 @@ class Hls4mlProject:
         self.graph = graph
 
     def binary_name(self, optimise: bool = True) -> str:
-        """Return the path of the compiled simulation, below the folder; it names the content of its sources."""
+        """Return the path of the compiled simulation below the folder; it names its sources' content."""
         digest = hashlib.sha256(b"-O2" if optimise else b"-O0")
         sources = [*self.folder.glob("*_csim.cpp"), self.folder / "build_csim.sh"]
         sources += [path for path in (self.folder / "firmware").rglob("*") if path.suffix in (".h", ".cpp")]
@@ -167,13 +167,15 @@ class Hls4mlProject:
             workers = os.cpu_count() or 1
         workers = max(1, min(workers, len(x) // FRAMES_PER_WORKER))
         pieces = np.array_split(x, workers)
-        with tempfile.TemporaryDirectory(prefix="codesign-csim-") as scratch:
-            with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-                jobs = [
-                    pool.submit(self._simulate, binary, piece, trace, Path(scratch) / str(index), timeout_s)
-                    for index, piece in enumerate(pieces)
-                ]
-                results = [job.result() for job in jobs]
+        with (
+            tempfile.TemporaryDirectory(prefix="codesign-csim-") as scratch,
+            concurrent.futures.ThreadPoolExecutor(workers) as pool,
+        ):
+            jobs = [
+                pool.submit(self._simulate, binary, piece, trace, Path(scratch) / str(index), timeout_s)
+                for index, piece in enumerate(pieces)
+            ]
+            results = [job.result() for job in jobs]
         records = results[0] if len(results) == 1 else np.concatenate(results)
         if not trace:
             return records.reshape(len(x), *self.graph.output.shape)

@@ -1,0 +1,67 @@
+"""Convolution in hardware against golden."""
+
+from __future__ import annotations
+
+import numpy as np
+from operator_cases import OperatorCases
+
+from codesign.ir import GraphBuilder, IntType
+from codesign.ir.ops import Conv2d
+
+
+def widths_and_weights(rng, shape, bits):
+    """Weights of 1 to `bits` bits, another width for each output channel."""
+    widths = rng.integers(1, bits + 1, size=shape[-1])
+    return rng.integers(-(1 << (widths - 1)), 1 << (widths - 1), size=shape), tuple(int(w) for w in widths)
+
+
+class TestConv2d(OperatorCases):
+    def variants(self, x, bits, rng):
+        def conv(kernel, outputs, group_channels=4, codebook=None, bias=False, **options):
+            shape = (*kernel, group_channels, outputs)
+            if codebook is None:
+                weight, widths = widths_and_weights(rng, shape, bits)
+            else:
+                weight, widths = rng.integers(0, len(codebook), size=shape), None
+            biases = rng.integers(-100, 100, size=outputs) if bias else None
+            return Conv2d(weight, widths, bias=biases, codebook=codebook, **options)
+
+        span = np.arange(-(1 << (bits - 1)), 1 << (bits - 1))
+        book = rng.choice(span, size=min(len(span), 6), replace=False)
+        return {
+            "plain": conv((3, 3), 3, padding=1),
+            "bias": conv((3, 3), 2, bias=True),
+            "1x1 stride": conv((1, 1), 4, stride=2),
+            "row kernel": conv((1, 3), 2, stride=(3, 1), padding=(0, 0, 1, 1)),
+            "column kernel": conv((3, 1), 2, stride=(1, 2), padding=(2, 0, 0, 0)),
+            "uneven": conv((2, 3), 3, stride=(2, 3), padding=(0, 1, 2, 0), bias=True),
+            "padding beyond the kernel": conv((2, 2), 1, stride=2, padding=(3, 2, 3, 4)),
+            "whole frame": conv((6, 5), 2),
+            "sparse stride": conv((1, 1), 2, stride=(4, 3)),
+            "groups": conv((2, 2), 6, group_channels=2, groups=2, padding=(1, 0, 1, 0), bias=True),
+            "depthwise": conv((3, 3), 4, group_channels=1, groups=4, padding=1),
+            "depthwise twice": conv((2, 2), 8, group_channels=1, groups=4, stride=(1, 2)),
+            "codebook": conv((3, 2), 3, codebook=book, bias=True, padding=(1, 1, 0, 1)),
+            "binary": conv((3, 3), 3, codebook=np.array([-1, 1]), padding=1, bias=True),
+            "binary reversed": conv((2, 2), 4, group_channels=1, groups=4, codebook=np.array([1, -1])),
+        }
+
+
+def test_wide_frame_keeps_lines_in_memories(verify):
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder()
+    x = builder.input((7, 12, 2), IntType(4, signed=False))
+    y = builder.add(Conv2d(rng.integers(-8, 8, (4, 3, 2, 5)), stride=(2, 1), padding=(1, 2, 1, 1)), x)
+    assert verify(builder.build(y), reuse_factor=10).differences == 0
+
+
+def test_widest_accumulator_is_exact(verify):
+    """Sums beyond 2^53, where a float64 is no longer exact."""
+    builder = GraphBuilder()
+    x = builder.input((3, 3, 2), IntType(34, signed=True))
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-(1 << 23), 1 << 23, size=(3, 3, 2, 2))
+    graph = builder.build(builder.add(Conv2d(weight), x))
+    assert graph.output.type.bits > 54
+    for io_type in ("io_stream", "io_parallel"):
+        assert verify(graph, io_type=io_type).differences == 0

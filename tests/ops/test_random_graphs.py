@@ -1,0 +1,40 @@
+"""Random graphs through golden and C simulation: every integer of every edge is the same.
+
+CODESIGN_SEED shifts the seeds (0 by default). A failure prints the seed and the graph; the same seed makes
+the same graph again: ``codesign.verify.random_graphs.random_graph(seed)``.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from codesign.verify.random_graphs import random_graph
+
+FIRST = int(os.environ.get("CODESIGN_SEED", "0"))
+QUICK, ALL = 40, 300
+
+SEEDS = [
+    pytest.param(seed, marks=[] if seed < FIRST + QUICK else [pytest.mark.slow])
+    for seed in range(FIRST, FIRST + ALL)
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_equals_golden(seed, verify):
+    graph = random_graph(seed)
+    rng = np.random.default_rng(seed)
+    options = {
+        "io_type": ["io_stream", "io_parallel"][seed % 2],
+        "reuse_factor": int(rng.choice([1, 1, 2, 3, 4, 8, 100])),
+    }
+    print(f"seed {seed}, {options}\n{graph}")
+    result = verify(graph, seed=seed, **options)
+    assert result.differences == 0, f"seed {seed}: {result.first_difference}"
+
+
+def test_the_same_seed_makes_the_same_graph():
+    assert random_graph(5).same_as(random_graph(5))
+    assert not random_graph(5).same_as(random_graph(6))
