@@ -60,7 +60,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return 1000.0 / self.clock_mhz
 
     def resources(self) -> dict[str, int]:
-        """What the part holds, by resource name (``lut``, ``ff``, ``bram36`` or ``bram18``, ``dsp``, ``uram``)."""
+        """What the part holds: ``lut``, ``ff``, ``bram36`` or ``bram18``, ``dsp``, ``uram``."""
         held = {
             "lut": self.lut,
             "ff": self.ff,

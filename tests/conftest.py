@@ -10,7 +10,7 @@ from codesign.ir.ops import Add, Conv2d, Dense, Dyadic, Flatten, SumPool, Thresh
 
 
 def residual_graph(seed: int = 0, blocks: int = 3, name: str = "resnet8_like") -> Graph:
-    """A small residual network of random 3-bit weights: identity and 1x1 shortcuts, thresholds and dyadics."""
+    """A small residual network of random 3-bit weights: identity and 1x1 shortcuts, both re-quantisations."""
     rng = np.random.default_rng(seed)
     builder = GraphBuilder(name)
 
@@ -22,7 +22,9 @@ def residual_graph(seed: int = 0, blocks: int = 3, name: str = "resnet8_like") -
 
     def threshold(edge: str, levels: int, label: str) -> str:
         spread = builder.edge(edge).type.max // 2
-        rows = np.sort(rng.integers(-spread, spread + 1, size=(builder.edge(edge).channels, levels - 1)), axis=1)
+        rows = np.sort(
+            rng.integers(-spread, spread + 1, size=(builder.edge(edge).channels, levels - 1)), axis=1
+        )
         return builder.add(Threshold(rows), edge, label=label)
 
     def dyadic(edge: str, label: str) -> str:
@@ -47,7 +49,9 @@ def residual_graph(seed: int = 0, blocks: int = 3, name: str = "resnet8_like") -
     edge = builder.add(Flatten(), edge)
     features = builder.edge(edge).shape[0]
     edge = builder.add(
-        Dense(rng.integers(-127, 128, size=(features, 10)), bias=rng.integers(-500, 500, size=10)), edge, label="classifier"
+        Dense(rng.integers(-127, 128, size=(features, 10)), bias=rng.integers(-500, 500, size=10)),
+        edge,
+        label="classifier",
     )
     return builder.build(edge)
 

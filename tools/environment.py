@@ -11,7 +11,7 @@ import sys
 
 if sys.version_info < (3, 11):
     sys.exit(
-        "codesign needs Python 3.11 or newer, and %s is %d.%d; install one and say so: make PYTHON=python3.11 ..."
+        "codesign needs Python 3.11 or newer, and %s is %d.%d; install one, then: make PYTHON=python3.11 ..."
         % (sys.executable, sys.version_info[0], sys.version_info[1])
     )
 
@@ -115,7 +115,11 @@ def _satisfied(project: dict[str, Any], extras: list[str]) -> bool:
     for extra in extras:
         requirements += metadata["optional-dependencies"][extra]
     check = subprocess.run(
-        [PYTHON, "-c", _SATISFIED], input=json.dumps(requirements), text=True, capture_output=True, check=False
+        [PYTHON, "-c", _SATISFIED],
+        input=json.dumps(requirements),
+        text=True,
+        capture_output=True,
+        check=False,
     )
     return check.returncode == 0 and all((VENV / "bin" / name).exists() for name in metadata["scripts"])
 
@@ -124,7 +128,7 @@ def _install(extras: list[str]) -> None:
     target = f".[{','.join(extras)}]" if extras else "."
     print(f"Installing codesign{target[1:]} into {VENV.name} ...", file=sys.stderr, flush=True)
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--editable", target]
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--editable", target]
     if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
         sys.exit("the installation failed (see above); it needs the Python package index the first time.")
 
