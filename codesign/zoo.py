@@ -11,13 +11,12 @@ import hashlib
 import math
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from codesign import resources
+from codesign import resources, tomlfile
 from codesign.errors import UserError
 from codesign.quant.widths import Widths
 from codesign.train.recipe import Recipe
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from codesign.frontends.brevitas import Imported
+    from codesign.frontends.qkeras import Imported as ImportedQKeras
     from codesign.ir import Graph
 
 PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
@@ -149,19 +149,22 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         UserError
             When the network has float weights, or its checkpoint is missing or damaged.
         """
+        return self.imported_qkeras().graph if self.framework == "qkeras" else self.imported().graph
+
+    def imported_qkeras(self) -> ImportedQKeras:
+        """Return the trained QKeras network with its integer graph and the constants frozen on the way."""
         from codesign import data
+        from codesign.frontends.qkeras import import_qkeras
         from codesign.ir import IntType
 
         self.require_integers()
         dataset = data.info(self.dataset)
-        input_type = IntType(dataset.input_bits, dataset.input_signed)
-        if self.framework == "qkeras":
-            from codesign.frontends.qkeras import from_qkeras
-
-            return from_qkeras(
-                self.build(), input_type=input_type, input_scale=self.input_scale, name=self.name
-            )
-        return self.imported().graph
+        return import_qkeras(
+            self.build(),
+            input_type=IntType(dataset.input_bits, dataset.input_signed),
+            input_scale=self.input_scale,
+            name=self.name,
+        )
 
     def imported(self) -> Imported:
         """Return the trained Brevitas network with its integer graph and the constants frozen on the way."""
@@ -256,32 +259,16 @@ def read(path: Path) -> Model:
         Naming the file, the field and what is expected there.
     """
     path = Path(os.path.abspath(path))
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        tree.pop("path", None)
-        model = msgspec.convert(tree, Model)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}; `codesign models` lists the known models.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is not a TOML file: {error}.") from None
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {_explain(str(error))}.") from None
-    mantissa = math.frexp(model.input_scale)[0]
-    if mantissa != 0.5:
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; `codesign models` lists the known models.")
+    model = tomlfile.read(path, Model)
+    if model.path:
+        raise UserError(f"{path}: unknown field 'path'; remove it.")
+    if math.frexp(model.input_scale)[0] != 0.5:
         raise UserError(
-            f"{path}: `input_scale` must be a power of two, such as 0.015625, not {model.input_scale}."
+            f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )
     return msgspec.structs.replace(model, path=str(path))
-
-
-def _explain(message: str) -> str:
-    """Turn a validation message into `field: what is expected`."""
-    where = re.search(r" - at `\$\.?(.*?)`$", message)
-    text = message[: where.start()] if where else message
-    text = text.replace("Object", "The table").rstrip(".")
-    return f"`{where.group(1)}`: {text}" if where and where.group(1) else text
 
 
 def record(model: Model, values: dict[str, Any]) -> Model:

@@ -42,6 +42,7 @@ def command(console: Console, model: str, backend: str, limit: int | None, board
     x, y = work.dataset.x_test[:limit], work.dataset.y_test[:limit]
     with console.progress(f"Evaluating {len(x)} images ({backend})", len(x)) as advance:
         found = evaluate(run, x, y, batch=_BATCH[backend], advance=advance)
+    equal = _equal_top1(work, run, x) if backend == "float" and not work.model.widths.is_float else None
     console.result(
         {
             "model": work.model.name,
@@ -50,10 +51,26 @@ def command(console: Console, model: str, backend: str, limit: int | None, board
             "accuracy": found.accuracy,
             "images": found.images,
             "images_per_second": found.images_per_second,
+            "equal_top1": equal,
         },
         f"{found.accuracy:.2f} % of {found.images:,} test images of {work.model.dataset} "
-        f"({backend}, {found.images_per_second:,.0f} images/s).",
+        f"({backend}, {found.images_per_second:,.0f} images/s)."
+        + ("" if equal is None else f" The integers decide alike on {equal:.2f} %."),
     )
+
+
+def _equal_top1(work: Work, run: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> float:
+    """Return the percentage of images on which the float model and the golden executor decide alike."""
+    from codesign.ir import golden
+    from codesign.verify.accuracy import top1
+
+    alike = 0
+    with work.console.progress("Comparing with the integers", len(x)) as advance:
+        for start in range(0, len(x), 250):
+            piece = x[start : start + 250]
+            alike += int((top1(run(piece)) == top1(golden.run(work.graph, piece))).sum())
+            advance(len(piece))
+    return 100.0 * alike / len(x)
 
 
 def _runner(work: Work, backend: str, io_type: str) -> Callable[[np.ndarray], np.ndarray]:
