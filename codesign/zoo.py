@@ -22,8 +22,6 @@ from codesign.quant.widths import Widths
 from codesign.train.recipe import Recipe
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from codesign.frontends.brevitas import Imported
     from codesign.frontends.qkeras import Imported as ImportedQKeras
     from codesign.ir import Graph
@@ -76,7 +74,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     framework : {"brevitas", "qkeras"}
         What it is trained with; a float network of "brevitas" is plain torch.
     dataset, topology : str
-        Names of files in `codesign/data` and `codesign/train/topologies`.
+        Names of files in `codesign/data` and `codesign/train/topologies` (`keras_topologies` for QKeras).
     input_scale : float
         Value of one step of the integer input, a power of two.
     topology_options : dict
@@ -115,8 +113,12 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """The trained weights, beside the TOML file."""
         return Path(self.path).with_suffix(".safetensors")
 
-    def module(self) -> nn.Module:
-        """Return the network with fresh weights, in training mode."""
+    def module(self) -> Any:
+        """Return the network with fresh weights: a torch module in training mode, or a Keras model."""
+        if self.framework == "qkeras":
+            from codesign.train import keras_model
+
+            return keras_model.fresh(self)
         from codesign import data
         from codesign.quant import layers
         from codesign.train import topologies
@@ -127,14 +129,18 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options
         )
 
-    def build(self) -> nn.Module:
-        """Return the trained network in evaluation mode.
+    def build(self) -> Any:
+        """Return the trained network: a torch module in evaluation mode, or a Keras model.
 
         Raises
         ------
         UserError
-            When the checkpoint is missing, damaged or of another network.
+            When the checkpoint is missing, damaged or of another network, or QKeras is needed and missing.
         """
+        if self.framework == "qkeras":
+            from codesign.train import keras_model
+
+            return keras_model.trained(self)
         from codesign.train import checkpoint
 
         module = self.module()

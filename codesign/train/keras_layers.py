@@ -14,7 +14,7 @@ WEIGHTS = {
     "ternary": lambda bits: "ternary(alpha='auto_po2')",
     "binary": lambda bits: "binary(alpha='auto_po2')",
 }
-"""Weight methods of QKeras models: the quantizer of hidden layers, scaled per output channel where it can be."""
+"""Weight methods of QKeras models: the quantizer of hidden layers, scaled per output channel if it can be."""
 
 
 class KerasLayers:

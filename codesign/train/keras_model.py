@@ -93,7 +93,7 @@ def assign(named: dict[str, Any], found: dict[str, Any], path: Path) -> None:
 
 
 def real_input(x: np.ndarray, input_scale: float) -> np.ndarray:
-    """Return the float32 input of a network for raw integers; the scale is a power of two, so this is exact."""
+    """Return the float32 input of a network for raw integers, exact as the scale is a power of two."""
     return x.astype(np.float32) * np.float32(input_scale)
 
 

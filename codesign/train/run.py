@@ -105,7 +105,7 @@ def train(
     progress : bool
         Report on standard error.
     threads : int
-        Threads of torch. More than one may change the last bits of the sums.
+        Threads of torch or TensorFlow. More than one may change the last bits of the sums.
 
     Raises
     ------
@@ -117,6 +117,10 @@ def train(
         raise UserError(
             f"models/{model.name}.toml has no [recipe] section, so {model.name} cannot be trained here."
         )
+    if getattr(model, "framework", "") == "qkeras":
+        from codesign.train import keras_loop
+
+        return keras_loop.train(model, model.recipe, Path(folder), resume, progress, threads)
     keep_large_blocks()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -1,7 +1,7 @@
 """Topologies of QKeras models by name. Every module of this folder is one topology.
 
-Adding a topology is adding a file with a function `build(layers, shape, classes, **options) -> keras model`, which
-gives every layer a name: the checkpoint's tensors are called after it.
+Adding a topology is adding a file with a function `build(layers, shape, classes, **options) -> keras model`
+that gives every layer a name: the checkpoint's tensors are called after it.
 """
 
 from __future__ import annotations

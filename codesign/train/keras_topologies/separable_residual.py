@@ -12,7 +12,7 @@ def build(layers: KerasLayers, shape: tuple[int, ...], classes: int, width: int 
     """Build the network.
 
     A 3x3 stem; a residual block whose branch is a depthwise 3x3 and a 1x1 convolution; a 2x2 max pool; a 3x3
-    convolution to twice the channels; global average pool; dense layer.
+    convolution to twice the channels; a 2x2 average pool; dense layer.
     """
     keras = runtime().keras
     inputs = keras.layers.Input(shape, name="input")
@@ -25,5 +25,5 @@ def build(layers: KerasLayers, shape: tuple[int, ...], classes: int, width: int 
     x = keras.layers.MaxPooling2D(2, name="pool")(layers.relu("add_act")(x))
     x = layers.batch_norm("wide_bn")(layers.conv(2 * width, 3, "wide")(x))
     x = layers.relu("wide_act", last=True)(x)
-    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    x = keras.layers.Flatten(name="flatten")(keras.layers.AveragePooling2D(2, name="mean")(x))
     return keras.Model(inputs, layers.dense(classes, "dense")(x))
