@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import fx, nn
 from codesign.errors import UserError
 from codesign.frontends import brevitas_quantizers as quantizers
 from codesign.frontends.lowering import Lowering, Value
+from codesign.frontends.requantize import fraction
 from codesign.ir.graph import Graph
 from codesign.ir.types import IntType
 
@@ -130,8 +132,7 @@ def import_brevitas(
     channels = shape[0]
     frame = shape if len(shape) == 1 else (shape[1], shape[2], shape[0])
     if input_type is None and not example_input.dtype.is_floating_point:
-        info = torch.iinfo(example_input.dtype)
-        input_type = IntType(info.bits, info.min < 0)
+        input_type = _integers_of(example_input.dtype)
     if input_scale is None:
         if not example_input.dtype.is_floating_point:
             input_scale = 1.0
@@ -144,7 +145,7 @@ def import_brevitas(
         np.atleast_1d(np.asarray(input_offset, float)),
     )
     start = lowering.input(frame, input_type or IntType(8, signed=False), list(scale), list(offset))
-    walk = _Walk(traced, lowering, Step(start))
+    walk = _Walk(traced, lowering, Step(start), quantizers.read_biases(traced, shape))
     graph = walk.run()
     wide = np.ones(channels)
     return Imported(graph, lowering, traced, scale * wide, offset * wide, walk.biases)
@@ -161,12 +162,14 @@ def trace(model: nn.Module) -> fx.GraphModule:
 
     class LayerTracer(fx.Tracer):
         def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-            place = type(m).__module__
-            if isinstance(m, (nn.Sequential, nn.ModuleList)):
-                return False
-            return place.startswith(("torch.nn", "brevitas.", "codesign.quant"))
+            return _is_layer(m)
 
+    for name, parameter in model.named_parameters():
+        if parameter.device.type != "cpu":
+            raise UserError(f"the parameter {name!r} lies on {parameter.device}; move the model with model.cpu().")
     model.eval()
+    if _is_layer(model):
+        model = nn.Sequential(model)
     try:
         return fx.GraphModule(model, LayerTracer().trace(model)).eval()
     except Exception as error:  # whatever the user's forward raises under tracing
@@ -174,6 +177,24 @@ def trace(model: nn.Module) -> fx.GraphModule:
             f"the forward pass of {type(model).__name__} cannot be traced ({str(error).splitlines()[0]}); "
             "write it without branches on tensor values."
         ) from error
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Tell whether a module computes as a layer of torch or Brevitas does: by the place its `forward` comes from."""
+    if isinstance(module, (nn.Sequential, nn.ModuleList)):
+        return False
+    return type(module).forward.__module__.startswith(("torch.nn", "brevitas.", "codesign.quant"))
+
+
+def _integers_of(dtype: torch.dtype) -> IntType:
+    """Return the type of an integer example input."""
+    if dtype not in (torch.uint8, torch.int8, torch.int16):
+        raise UserError(
+            f"the example input holds {dtype}, which does not tell how wide the sensor's integers are; "
+            "give input_type=IntType(bits, signed) or an example of torch.uint8."
+        )
+    info = torch.iinfo(dtype)
+    return IntType(info.bits, info.min < 0)
 
 
 def _leading_grid(traced: fx.GraphModule) -> Any:
@@ -196,12 +217,12 @@ def _leading_grid(traced: fx.GraphModule) -> Any:
 class _Walk:
     """Walks the fx graph once and lowers node by node."""
 
-    def __init__(self, traced: fx.GraphModule, lowering: Lowering, start: Step) -> None:
+    def __init__(self, traced: fx.GraphModule, lowering: Lowering, start: Step, biases: dict[str, np.ndarray]) -> None:
         self.traced = traced
         self.lowering = lowering
         self.start = start
         self.known: dict[fx.Node, Step] = {}
-        self.biases: dict[str, np.ndarray] = {}
+        self.biases = biases
 
     def run(self) -> Graph:
         placeholders = 0
@@ -244,7 +265,11 @@ class _Walk:
         raise UserError(f"layer {label!r} is a {type(module).__name__}, which is not supported; {WAY_OUT}.")
 
     def _sole(self, node: fx.Node, label: str) -> Step:
-        return self._step(node.args[0] if node.args else None, label)
+        _refuse_overwriting(node, label, getattr(self._target(node), "inplace", False))
+        return self._step(node.args[0] if node.args else node.kwargs.get("input"), label)
+
+    def _target(self, node: fx.Node) -> Any:
+        return self.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
 
     # Layers -------------------------------------------------------------------------------------------------
 
@@ -254,12 +279,6 @@ class _Walk:
             return step
         value = self.lowering.clamp(step.value, *quantizers.activation_bounds(proxy, label))
         return replace(step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key))
-
-    def _bias(self, node: fx.Node, module: Any, step: Step, label: str) -> np.ndarray | None:
-        bias = quantizers.quantized_bias(module, step.value.scale, label)
-        if bias is not None:
-            self.biases[node.name] = bias
-        return bias
 
     def conv2d(self, node: fx.Node, module: Any, label: str) -> Step:
         step = self._quantized_io(
@@ -273,7 +292,7 @@ class _Walk:
             weights.values.transpose(2, 3, 1, 0),
             list(weights.scale),
             label,
-            bias=self._bias(node, module, step, label),
+            bias=self.biases.get(node.name),
             stride=tuple(module.stride),
             padding=_padding(module),
             groups=int(module.groups),
@@ -295,7 +314,7 @@ class _Walk:
             matrix,
             list(weights.scale),
             label,
-            bias=self._bias(node, module, step, label),
+            bias=self.biases.get(node.name),
             weight_bits=None if weights.codebook is not None else weights.bits,
             codebook=weights.codebook,
         )
@@ -326,9 +345,12 @@ class _Walk:
         factor = gain / np.sqrt(variance + module.eps)
         return self._scale_shift(step, factor, bias - mean * factor, label)
 
-    def _scale_shift(self, step: Step, factor: np.ndarray, shift: np.ndarray, label: str) -> Step:
+    def _scale_shift(self, step: Step, factor: Sequence[Any], shift: Sequence[Any], label: str) -> Step:
         if step.order is not None:
-            factor, shift = (v[step.order] if v.size > 1 else v for v in (factor, shift))
+            order = step.order.tolist()
+            if not {len(factor), len(shift)} <= {1, len(order)}:
+                raise UserError(f"layer {label!r} has {len(factor)} channels for {len(order)} features.")
+            factor, shift = ([v[i] for i in order] if len(v) > 1 else v for v in (factor, shift))
         return replace(step, value=self.lowering.scale_shift(step.value, list(factor), list(shift), label))
 
     def relu(self, node: fx.Node, module: Any, label: str) -> Step:
@@ -342,6 +364,15 @@ class _Walk:
 
     def same(self, node: fx.Node, module: Any, label: str) -> Step:
         return self._sole(node, label)
+
+    def truncated_pool(self, node: fx.Node, module: Any, label: str) -> Step:
+        if module.is_trunc_quant_enabled:
+            raise UserError(
+                f"the pooling {label!r} truncates its sum, which is not supported; use nn.AvgPool2d or "
+                "nn.AdaptiveAvgPool2d, and a QuantIdentity behind it where fewer bits are wanted."
+            )
+        adaptive = isinstance(module, nn.AdaptiveAvgPool2d)
+        return (self.adaptive_average_pool if adaptive else self.average_pool)(node, module, label)
 
     def max_pool(self, node: fx.Node, module: Any, label: str) -> Step:
         if _pair(module.padding) != (0, 0) or _pair(module.dilation) != (1, 1) or module.ceil_mode:
@@ -367,13 +398,17 @@ class _Walk:
     def _global_average(self, step: Step, size: Any, label: str) -> Step:
         if _pair(size) != (1, 1):
             raise UserError(f"the adaptive average pooling {label!r} has output {size}; only 1 is supported.")
-        height, width, _ = self.lowering.builder.edge(step.value.edge).shape
+        shape = self.lowering.builder.edge(step.value.edge).shape
+        if len(shape) != 3:
+            raise UserError(f"the adaptive average pooling {label!r} needs frames, found flat features.")
+        height, width, _ = shape
         return Step(self.lowering.average_pool(step.value, (height, width), (height, width), label))
 
     def flatten(self, node: fx.Node, module: Any, label: str) -> Step:
         start = module.start_dim if module is not None else _argument(node, 1, "start_dim", 0)
-        if start != 1:
-            raise UserError(f"{label!r} flattens from axis {start}; flatten from axis 1, which keeps the batch.")
+        end = module.end_dim if module is not None else _argument(node, 2, "end_dim", -1)
+        if start != 1 or end not in (-1, 3):
+            raise UserError(f"{label!r} flattens axes {start} to {end}; flatten from axis 1 to the last, -1.")
         return self._flattened(self._sole(node, label), label)
 
     def _flattened(self, step: Step, label: str) -> Step:
@@ -389,8 +424,19 @@ class _Walk:
             self._quantized_io(self._step(arg, label), module.input_quant, label, f"{node.name}.in{i}")
             for i, arg in enumerate(node.args[:2])
         )
-        total = replace(a, value=self.lowering.add(a.value, b.value, label))
-        return self._quantized_io(total, module.output_quant, label, f"{node.name}.out")
+        return self._quantized_io(self._sum(a, b, label), module.output_quant, label, f"{node.name}.out")
+
+    def _sum(self, a: Step, b: Step, label: str) -> Step:
+        if not np.array_equal(self._order(a), self._order(b)):
+            raise UserError(
+                f"the addition {label!r} adds a flattened frame to features in another order; "
+                "add before flattening, or after a dense layer."
+            )
+        return replace(a, value=self.lowering.add(a.value, b.value, label))
+
+    def _order(self, step: Step) -> np.ndarray:
+        """Return the torch feature index of each feature of the edge, for a frame its channels."""
+        return np.arange(len(step.value.affines)) if step.order is None else step.order
 
     # Functions and methods ----------------------------------------------------------------------------------
 
@@ -398,23 +444,20 @@ class _Walk:
         target = node.target
         name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         label = node.name
-        arguments = [a for a in node.args if isinstance(a, fx.Node)]
         if name in ("add", "iadd", "add_", "sub", "mul", "imul", "truediv", "div"):
-            if len(arguments) == 2 and all(a in self.known for a in arguments):
-                if name not in ("add", "iadd", "add_"):
-                    raise UserError(f"{label!r} combines two activations by {name}; only addition is supported.")
-                a, b = (self._step(arg, label) for arg in arguments)
-                return replace(a, value=self.lowering.add(a.value, b.value, label))
-            return self._constant_arithmetic(node, name, label)
+            return self._arithmetic(node, name, label)
         if name in ("relu", "relu_"):
+            _refuse_overwriting(node, label, name == "relu_" or bool(node.kwargs.get("inplace")))
             step = self._sole(node, label)
             return replace(step, value=self.lowering.clamp(step.value, 0.0, None))
         if name == "flatten":
             return self.flatten(node, None, label)
         if name in ("view", "reshape"):
-            if not _is_flat_view(node):
+            if not self._is_flat_view(node):
                 raise UserError(f"{label!r} reshapes to {node.args[1:]}; only flattening to (frames, -1) is supported.")
             return self._flattened(self._sole(node, label), label)
+        if name == "dropout" and _argument(node, 2, "training", True):
+            raise UserError(f"{label!r} drops values in evaluation too; use nn.Dropout or training=self.training.")
         if name in ("dropout", "identity", "contiguous", "float", "detach"):
             return self._sole(node, label)
         if name == "getattr" and node.args[1] in ("value", "tensor"):
@@ -427,9 +470,12 @@ class _Walk:
             return self._global_average(self._sole(node, label), _argument(node, 1, "output_size", None), label)
         if name == "mean":
             axes = _argument(node, 1, "dim", None)
-            if axes is not None and sorted(a % 4 for a in axes) == [2, 3]:
+            if isinstance(axes, (tuple, list)) and sorted(a % 4 for a in axes) == [2, 3]:
                 step = self._global_average(self._sole(node, label), 1, label)
                 return step if _argument(node, 2, "keepdim", False) else self._flattened(step, label)
+            raise UserError(
+                f"{label!r} averages over axes {axes}; only the mean of whole frames, (2, 3), is supported."
+            )
         if name in ("avg_pool2d", "max_pool2d"):
             return self._functional_pool(node, name, label)
         raise UserError(f"the function {name!r} at {label!r} is not supported; {WAY_OUT}.")
@@ -450,36 +496,83 @@ class _Walk:
         pool = self.lowering.average_pool if name == "avg_pool2d" else self.lowering.max_pool
         return Step(pool(self._sole(node, label).value, kernel, stride, label))
 
-    def _constant_arithmetic(self, node: fx.Node, name: str, label: str) -> Step:
-        left, right = node.args[:2]
+    def _arithmetic(self, node: fx.Node, name: str, label: str) -> Step:
+        operands = [*node.args, *(node.kwargs[key] for key in ("input", "other") if key in node.kwargs)]
+        extras = set(node.kwargs) - {"input", "other"}
+        if len(operands) != 2 or extras:
+            odd = ", ".join(sorted(extras)) or "odd operands"
+            raise UserError(f"{label!r} calls {name} with {odd}; use {name}(a, b) alone.")
+        left, right = operands
+        _refuse_overwriting(node, label, name in ("iadd", "imul", "add_"))
+        addition = name in ("add", "iadd", "add_")
+        if all(isinstance(operand, fx.Node) and operand in self.known for operand in operands):
+            if not addition:
+                raise UserError(f"{label!r} combines two activations by {name}; only addition is supported.")
+            return self._sum(self._step(left, label), self._step(right, label), label)
         forward = isinstance(left, fx.Node) and left in self.known
         step = self._step(left if forward else right, label)
-        constant = np.atleast_1d(self._constant(right if forward else left, label)).ravel()
-        one, zero = np.ones_like(constant), np.zeros_like(constant)
-        if name in ("add", "iadd", "add_"):
+        constant = self._constant(right if forward else left, step, label)
+        one, zero = [Fraction(1)] * len(constant), [Fraction(0)] * len(constant)
+        minus = [-c for c in constant]
+        if addition:
             return self._scale_shift(step, one, constant, label)
         if name == "sub":
-            return (
-                self._scale_shift(step, one, -constant, label)
-                if forward
-                else self._scale_shift(step, -one, constant, label)
-            )
+            if forward:
+                return self._scale_shift(step, one, minus, label)
+            return self._scale_shift(step, [Fraction(-1)] * len(constant), constant, label)
         if name in ("mul", "imul"):
             return self._scale_shift(step, constant, zero, label)
-        if forward and (constant != 0).all():
-            return self._scale_shift(step, 1.0 / constant, zero, label)
+        if forward and all(constant):
+            return self._scale_shift(step, [1 / c for c in constant], zero, label)
         raise UserError(f"{label!r} divides by an activation or by zero; only division by a constant is supported.")
 
-    def _constant(self, source: Any, label: str) -> np.ndarray:
+    def _constant(self, source: Any, step: Step, label: str) -> list[Fraction]:
+        """Return a number, or one per channel, that meets an activation in arithmetic."""
         if isinstance(source, (int, float)):
-            return np.array([float(source)])
+            return [fraction(source)]
         if isinstance(source, fx.Node) and source.op == "get_attr":
             found: Any = self.traced
             for part in str(source.target).split("."):
                 found = getattr(found, part)
-            if isinstance(found, torch.Tensor) and found.numel() == max(found.shape, default=1):
-                return found.detach().double().numpy()
-        raise UserError(f"{label!r} uses a constant that is neither a number nor one value per channel; {WAY_OUT}.")
+            frame = len(self.lowering.builder.edge(step.value.edge).shape) == 3
+            # torch aligns shapes at their ends: channels are the third axis from the end in frames, else the last.
+            channel_axis = -3 if frame else -1
+            if isinstance(found, torch.Tensor) and all(
+                extent == 1 or axis == channel_axis for axis, extent in enumerate(found.shape, -found.ndim)
+            ):
+                return [fraction(float(value)) for value in found.detach().double().ravel()]
+        raise UserError(
+            f"{label!r} uses a constant that is neither a number nor one value per channel, of shape "
+            f"(channels, 1, 1) for frames; {WAY_OUT}."
+        )
+
+    def _is_flat_view(self, node: fx.Node) -> bool:
+        """Tell whether a view is (x.size(0), -1), (x.shape[0], -1) or (-1, features)."""
+        shape = node.args[1] if len(node.args) == 2 and isinstance(node.args[1], (tuple, list)) else node.args[1:]
+        if len(shape) != 2 or node.kwargs:
+            return False
+        if shape[0] == -1:
+            return bool(shape[1] == self.lowering.builder.edge(self._sole(node, node.name).value.edge).size)
+        return bool(shape[1] == -1) and isinstance(shape[0], fx.Node) and _is_batch_size(shape[0])
+
+
+def _is_batch_size(node: fx.Node) -> bool:
+    """Tell whether a node is x.size(0), x.size()[0] or x.shape[0]."""
+    if node.target == "size":
+        return _argument(node, 1, "dim", None) == 0
+    if node.target is not operator.getitem or node.args[1] != 0 or not isinstance(node.args[0], fx.Node):
+        return False
+    source = node.args[0]
+    return source.target == "size" or (source.target is getattr and source.args[1] == "shape")
+
+
+def _refuse_overwriting(node: fx.Node, label: str, in_place: bool) -> None:
+    """Refuse an operation in place on a value that a later one reads: the walk would read the old value."""
+    if not in_place or not node.args or not isinstance(node.args[0], fx.Node):
+        return
+    order = {other: position for position, other in enumerate(node.graph.nodes)}
+    if any(order[reader] > order[node] for reader in node.args[0].users):
+        raise UserError(f"{label!r} works in place on a value that is read again later; use inplace=False.")
 
 
 def _padding(module: Any) -> tuple[int, int, int, int]:
@@ -502,12 +595,6 @@ def _argument(node: fx.Node, position: int, name: str, default: Any) -> Any:
     return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
 
 
-def _is_flat_view(node: fx.Node) -> bool:
-    """Tell whether a view is (x.size(0), -1) or (x.shape[0], -1)."""
-    shape = node.args[1] if len(node.args) == 2 and isinstance(node.args[1], tuple) else node.args[1:]
-    return len(shape) == 2 and isinstance(shape[1], int) and shape[1] == -1
-
-
 _MODULES: dict[str, Callable[[_Walk, fx.Node, Any, str], Step]] = {
     "QuantConv2d": _Walk.conv2d,
     "QuantLinear": _Walk.linear,
@@ -519,6 +606,8 @@ _MODULES: dict[str, Callable[[_Walk, fx.Node, Any, str], Step]] = {
     "Hardtanh": _Walk.hardtanh,
     "ReLU6": _Walk.relu,
     "MaxPool2d": _Walk.max_pool,
+    "TruncAvgPool2d": _Walk.truncated_pool,
+    "TruncAdaptiveAvgPool2d": _Walk.truncated_pool,
     "AvgPool2d": _Walk.average_pool,
     "AdaptiveAvgPool2d": _Walk.adaptive_average_pool,
     "Flatten": _Walk.flatten,

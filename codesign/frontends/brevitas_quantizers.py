@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
+from torch import fx
 
 from codesign.errors import UserError
 from codesign.frontends.requantize import Grid, fraction, reaches
@@ -68,13 +68,18 @@ def read_weights(module: Any, label: str) -> Weights:
             f"the weight scales of layer {label!r} have shape {tuple(scale.shape)}; "
             "use one per tensor or per output channel."
         )
+    if not (np.isfinite(value).all() and np.isfinite(scale).all()):
+        raise UserError(f"the weights of layer {label!r} hold NaN or infinity; train it again or mend the checkpoint.")
     scale = np.abs(scale.reshape(-1))
+    if (scale == 0).any():
+        raise UserError(f"the weights of layer {label!r} have scale 0; train the network first.")
     broadcast = scale.reshape(-1, *(1,) * (value.ndim - 1))
     integers = np.rint(value / broadcast)
     # A float32 product of integer and scale is off by at most half an ulp.
     if not np.allclose(integers * broadcast, value, rtol=2**-22, atol=0.0):
         raise UserError(f"the weights of layer {label!r} are not multiples of their scale; use an integer quantiser.")
-    bits = int(quantized.bit_width)
+    # Widths of the graph are those of two's complement.
+    bits = int(quantized.bit_width) + (not bool(quantized.signed))
     if bits == 1:
         if set(np.unique(integers)) <= {-1.0, 1.0}:
             return Weights((integers > 0).astype(np.int64), scale, 1, np.array([-1, 1], dtype=np.int64))
@@ -166,32 +171,80 @@ def _probe(quantizer: Any, grid: Grid, label: str) -> None:
     exact = x.double() / step
     steps = np.array([float(reaches(grid, level)[0]) for level in range(grid.low + 1, grid.high + 1)])
     expected = grid.low + np.searchsorted(steps, exact.numpy(), side="right")
-    nearest = np.abs(exact.numpy()[:, None] - steps[None, :]).min(axis=1) if span <= 512 else np.ones(PROBES)
-    clear = nearest > 1e-3
-    if not np.allclose(found.numpy()[clear], expected[clear], rtol=0, atol=1e-3):
+    after = np.searchsorted(steps, exact.numpy())
+    nearest = np.minimum(
+        np.abs(exact.numpy() - steps[np.maximum(after - 1, 0)]), np.abs(exact.numpy() - steps[after % len(steps)])
+    )
+    blur = 1e-3 + span * 2.0**-22  # of float32, in steps
+    clear = nearest > blur
+    if not np.allclose(found.numpy()[clear], expected[clear], rtol=0, atol=blur):
         raise UserError(
             f"the quantiser of layer {label!r} is not the uniform grid it declares (scale {step:g}, "
             f"{grid.low} to {grid.high}); use a Brevitas integer quantiser or one of codesign.quant."
         )
 
 
-def quantized_bias(module: Any, input_scale: Fraction | None, label: str) -> np.ndarray | None:
-    """Return the real bias of a layer, as its own bias quantiser rounds it; None without a bias."""
-    if module.bias is None:
-        return None
-    if not is_quantizer(getattr(module, "bias_quant", None)):
-        return module.bias.detach().double().numpy()
-    if input_scale is None:
-        raise UserError(f"layer {label!r} quantises its bias by its input's scale, but the input has no single scale.")
-    from brevitas.quant_tensor import IntQuantTensor
+def read_biases(traced: fx.GraphModule, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Return the real bias of every layer that has one, as its own bias quantiser rounds it.
 
-    # With an input of zeros the layer gives its bias, rounded by whatever rule its quantiser follows.
-    shape = (1, module.in_features) if hasattr(module, "in_features") else (1, module.in_channels, *module.kernel_size)
-    zeros = IntQuantTensor(
-        torch.zeros(shape), scale=torch.tensor(float(input_scale)), zero_point=torch.tensor(0.0),
-        bit_width=torch.tensor(8.0), signed=True, training=False,
-    )  # fmt: skip
-    with torch.no_grad():
-        out = module(zeros)
-    value = getattr(out, "value", out)
-    return value.detach().double().numpy().reshape(value.shape[1], -1)[:, 0]
+    Parameters
+    ----------
+    traced : torch.fx.GraphModule
+        In evaluation mode.
+    shape : tuple of int
+        Of one input frame, channels first.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (outputs,)
+        By fx node name.
+
+    Raises
+    ------
+    UserError
+        When a bias quantiser follows its input's scale, but the network does not run.
+    """
+    biases: dict[str, np.ndarray] = {}
+    rounded = False
+    for node in traced.graph.nodes:
+        module = traced.get_submodule(node.target) if node.op == "call_module" else None
+        if isinstance(getattr(module, "bias", None), torch.Tensor) and hasattr(module, "weight_quant"):
+            biases[node.name] = module.bias.detach().double().numpy()  # type: ignore[union-attr, operator]
+            rounded |= is_quantizer(getattr(module, "bias_quant", None))
+    if rounded:
+        biases |= _observed_biases(traced, shape)
+    return biases
+
+
+def _observed_biases(traced: fx.GraphModule, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Run one frame and note what every bias quantiser gives: its scale may be any earlier layer's."""
+    biases: dict[str, np.ndarray] = {}
+
+    class Observer(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            proxy = getattr(traced.get_submodule(str(n.target)), "bias_quant", None) if n.op == "call_module" else None
+            if not is_quantizer(proxy):
+                return super().run_node(n)
+
+            def note(_module: Any, _inputs: Any, output: Any) -> None:
+                biases[n.name] = getattr(output, "value", output).detach().double().numpy().ravel()
+
+            handle = proxy.register_forward_hook(note)  # type: ignore[union-attr]
+            try:
+                return super().run_node(n)
+            except Exception as error:
+                raise UserError(
+                    f"layer {n.target!r} cannot quantise its bias ({str(error).splitlines()[0]}); give it an input "
+                    "that carries its scale (return_quant_tensor=True of the layer before it)."
+                ) from error
+            finally:
+                handle.remove()
+
+    try:
+        with torch.no_grad():
+            Observer(traced).run(torch.zeros(1, *shape))
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's layers raise
+        raise UserError(f"the network does not run on a frame of shape {shape} ({error}).") from error
+    return biases

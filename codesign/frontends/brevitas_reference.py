@@ -62,6 +62,14 @@ class FrozenModel(fx.Interpreter):
         self._node = n.name
         return super().run_node(n)
 
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target is getattr and args[1] in ("value", "tensor"):
+            return args[0]  # of what is a QuantTensor in the module, a plain one here
+        return super().call_function(target, args, kwargs)
+
+    def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[0] if target == "float" else super().call_method(target, args, kwargs)
+
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         module = self.imported.module.get_submodule(target)
         name = self._node
@@ -122,6 +130,9 @@ class FrozenModel(fx.Interpreter):
 def _on_grid(x: torch.Tensor, grid: Grid) -> torch.Tensor:
     """Quantise real values by the quantiser's own formula, in float64."""
     v = x / float(grid.scale)
+    # Half steps and levels that float64 misses by its last bits are meant: the tie rule decides there.
+    nearest = torch.round(2 * v) / 2
+    v = torch.where((v - nearest).abs() < 1e-9, nearest, v)
     match grid.rounding:
         case "half_even":
             v = torch.round(v)

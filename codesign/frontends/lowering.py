@@ -85,10 +85,11 @@ class Lowering:
     def __init__(self, name: str) -> None:
         self.builder = GraphBuilder(name)
         self.requantizations: dict[str, Requantization] = {}
+        self.entry = ""
 
     def input(self, shape: Sequence[int], type: IntType, scale: Sequence[float], offset: Sequence[float]) -> Value:
         """Add the graph input; real = scale[c]·integer + offset[c], each given once or per channel."""
-        edge = self.builder.input(shape, type, float(scale[0]))
+        edge = self.entry = self.builder.input(shape, type, float(scale[0]))
         channels = self.builder.edge(edge).channels
         scales, offsets = (
             _per_channel(scale, channels, "input scale"),
@@ -111,14 +112,13 @@ class Lowering:
         codebook: np.ndarray | None = None,
     ) -> Value:
         """Add a convolution of integer weights (kh, kw, in/groups, out) that mean weight_scale[o]·integer."""
-        depthwise = groups == self.builder.edge(x.edge).channels
-        op = Conv2d(weight, _widths(weight_bits), stride, padding, groups, None, codebook)
+        op = self._named(lambda: Conv2d(weight, _widths(weight_bits), stride, padding, groups, None, codebook), label)
         if any(padding) and any(a.offset != 0 for a in x.affines):
             raise UserError(
                 f"layer {label!r} pads an input whose zero is not integer 0 (its quantiser or normalisation has an "
                 "offset); train without the offset, so that padding means 0, or without padding."
             )
-        return self._linear(x, op, op.values().sum(axis=(0, 1)), weight_scale, bias, label, depthwise)
+        return self._linear(x, op, op.values().sum(axis=(0, 1)), weight_scale, bias, label, groups)
 
     def dense(
         self,
@@ -132,8 +132,8 @@ class Lowering:
         codebook: np.ndarray | None = None,
     ) -> Value:
         """Add a dense layer of integer weights (in, out) that mean weight_scale[o]·integer."""
-        op = Dense(weight, _widths(weight_bits), None, codebook)
-        return self._linear(x, op, op.values(), weight_scale, bias, label, depthwise=False)
+        op = self._named(lambda: Dense(weight, _widths(weight_bits), None, codebook), label)
+        return self._linear(x, op, op.values(), weight_scale, bias, label, groups=1)
 
     def _linear(
         self,
@@ -143,7 +143,7 @@ class Lowering:
         weight_scale: Sequence[float],
         bias: np.ndarray | None,
         label: str,
-        depthwise: bool,
+        groups: int,
     ) -> Value:
         """Add a linear operator; `sums` (in per group, out) are its weights summed over the window."""
         if not all(a.linear for a in x.affines):
@@ -159,7 +159,8 @@ class Lowering:
             raise UserError(f"layer {label!r} has {len(biases)} biases for {outputs} outputs.")
         affines = []
         for o in range(outputs):
-            inputs = [x.affines[o * len(x.affines) // outputs]] if depthwise else list(x.affines)
+            group_inputs, first = len(sums), o * groups // outputs * len(sums)
+            inputs = x.affines[first : first + group_inputs]
             if any(a.scale != inputs[0].scale for a in inputs):
                 raise UserError(
                     f"layer {label!r} reads channels of different scales, which cannot be summed as integers; "
@@ -168,16 +169,15 @@ class Lowering:
             offset = biases[o]
             if any(a.offset != 0 for a in inputs):
                 # Without padding, every output sees every weight once: the input's offset is a constant.
-                column = sums[:, o]
-                repeat = len(column) // len(inputs)
                 offset += scales[o] * sum(
-                    (int(w) * inputs[i // repeat if repeat else i].offset for i, w in enumerate(column)),
-                    Fraction(0),
+                    (int(w) * a.offset for w, a in zip(sums[:, o], inputs, strict=True)), Fraction(0)
                 )
             affines.append(Affine(inputs[0].scale * scales[o], offset))
         return Value(edge, tuple(affines))
 
-    def scale_shift(self, x: Value, factor: Sequence[float], shift: Sequence[float], label: str) -> Value:
+    def scale_shift(
+        self, x: Value, factor: Sequence[float | Fraction], shift: Sequence[float | Fraction], label: str
+    ) -> Value:
         """Apply factor[c]·x + shift[c] (batch norm in evaluation); no operator, only another meaning."""
         channels = len(x.affines)
         factors, shifts = _per_channel(factor, channels, label), _per_channel(shift, channels, label)
@@ -241,7 +241,8 @@ class Lowering:
 
     def _aligned(self, a: Value, b: Value, label: str) -> tuple[Value, Value]:
         """Multiply both operands by integers that bring them to a common scale per channel."""
-        grids = [_common_divisor(v.scale, w.scale) for v, w in zip(a.affines, b.affines, strict=True)]
+        # Two constants (scale 0) meet on any grid.
+        grids = [_common_divisor(v.scale, w.scale) or Fraction(1) for v, w in zip(a.affines, b.affines, strict=True)]
         aligned = []
         for value in (a, b):
             factors = [v.scale / g for v, g in zip(value.affines, grids, strict=True)]
@@ -291,12 +292,16 @@ class Lowering:
                 f"the network ends in {label!r}, an activation that is not quantised; quantise it or drop it."
             )
         scale = x.affines[0].scale
-        if any(a.scale != scale for a in x.affines):
+        if x.edge == self.entry:
+            raise UserError("the network has no layer that computes anything.")
+        if all(a.scale == 0 for a in x.affines):
+            raise UserError(f"the network ends in {label!r}, which is constant; train it first.")
+        if any(a.scale != scale for a in x.affines) or scale < 0:
             return self._common_scale_output(x, label)
-        bias = np.array([round(a.offset / scale) if scale else 0 for a in x.affines], dtype=np.int64)
+        bias = [round(a.offset / scale) for a in x.affines]
         graph = self.builder.build(x.edge, scales={x.edge: float(scale)})
-        if bias.any():
-            graph = _with_output_bias(graph, bias)
+        if any(bias):
+            graph = self._named(lambda: _with_output_bias(graph, _constants(bias, "an output bias")), label)
         return simplify(graph)
 
     def unsimplified(self) -> Graph:
@@ -307,7 +312,8 @@ class Lowering:
         scale = max(abs(a.scale) for a in x.affines)
         one = 1 << OUTPUT_FRACTION_BITS
         multiplier = np.array([round(a.scale / scale * one) for a in x.affines], dtype=np.int64)
-        bias = np.array([round(a.offset / scale * one) for a in x.affines], dtype=np.int64)
+        constants = [round(a.offset / scale * one) for a in x.affines]
+        bias = self._named(lambda: _constants(constants, "an output bias"), label)
         shift = np.full(len(bias), OUTPUT_FRACTION_BITS, dtype=np.int64)
         tensor = self.builder.edge(x.edge)
         ends = np.stack([multiplier * tensor.type.min + bias, multiplier * tensor.type.max + bias])
@@ -346,8 +352,14 @@ def _with_output_bias(graph: Graph, bias: np.ndarray) -> Graph:
     )
 
 
-def _per_channel(values: Sequence[float], channels: int, what: str) -> list[float]:
-    flat = [float(v) for v in np.asarray(values).ravel()]
+def _constants(values: Sequence[int], what: str) -> np.ndarray:
+    if any(abs(value) >= 1 << 61 for value in values):
+        raise OperatorError(f"{what} needs more than 62 bits")
+    return np.array(values, dtype=np.int64)
+
+
+def _per_channel(values: Sequence[float | Fraction], channels: int, what: str) -> list[float | Fraction]:
+    flat = [v if isinstance(v, Fraction) else float(v) for v in np.asarray(values).ravel()]
     if len(flat) == 1:
         return flat * channels
     if len(flat) != channels:

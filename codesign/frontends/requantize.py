@@ -15,7 +15,9 @@ from fractions import Fraction
 import numpy as np
 
 from codesign.errors import UserError
+from codesign.ir.operator import OperatorError
 from codesign.ir.ops import Dyadic, Threshold
+from codesign.ir.tensor import Tensor
 from codesign.ir.types import IntType
 
 MAX_THRESHOLDS = 15
@@ -98,8 +100,10 @@ class Grid:
             raise ValueError(f"unknown rounding {self.rounding!r}")
 
 
-def fraction(value: float) -> Fraction:
-    """Return a float as the exact rational it is, refusing NaN and infinity."""
+def fraction(value: float | Fraction) -> Fraction:
+    """Return a float as the exact rational it is, refusing NaN and infinity; a fraction stays as it is."""
+    if isinstance(value, Fraction):
+        return value
     value = float(value)
     if not math.isfinite(value):
         raise UserError(
@@ -165,7 +169,7 @@ def threshold_operator(affines: Sequence[Affine], grid: Grid, input_type: IntTyp
 
 
 def dyadic_operator(affines: Sequence[Affine], grid: Grid) -> Dyadic | None:
-    """Return the `Dyadic` closest to the quantiser, or None when its clamp cannot express the quantiser's range.
+    """Return the `Dyadic` closest to the quantiser, or None when its clamp or constants cannot express it.
 
     The multiplier is scale ratio · 2^shift rounded to `MULTIPLIER_BITS` bits and made odd where the ratio is
     a dyadic rational, so power-of-two ratios are exact. Ties go up whatever the quantiser's rule.
@@ -200,6 +204,8 @@ def dyadic_operator(affines: Sequence[Affine], grid: Grid) -> Dyadic | None:
         multipliers.append(multiplier)
         shifts.append(shift)
         biases.append(round(offset * (1 << shift)))
+    if max(abs(value) for value in (*multipliers, *biases)) >= 1 << 61:
+        return None
     columns = [tuple(column) for column in zip(multipliers, biases, shifts, strict=True)]
     if all(column == columns[0] for column in columns):
         columns = columns[:1]
@@ -208,10 +214,11 @@ def dyadic_operator(affines: Sequence[Affine], grid: Grid) -> Dyadic | None:
 
 
 def _dyadic(ratio: Fraction) -> tuple[int, int]:
-    """Return (multiplier, shift) with multiplier / 2^shift closest to `ratio` among `MULTIPLIER_BITS`-bit multipliers."""
+    """Return (multiplier, shift), multiplier / 2^shift closest to `ratio` among `MULTIPLIER_BITS`-bit multipliers."""
     if ratio == 0:
         return 0, 0
-    exponent = math.floor(math.log2(abs(ratio))) if abs(ratio) < 1 << 60 else int(abs(ratio)).bit_length()
+    exponent = abs(ratio.numerator).bit_length() - ratio.denominator.bit_length()
+    exponent -= abs(ratio) < Fraction(2) ** exponent  # now the floor of the binary logarithm
     shift = min(max(MULTIPLIER_BITS - 1 - exponent, 0), MAX_SHIFT)
     multiplier = round(ratio * (1 << shift))
     if abs(multiplier) >= 1 << MULTIPLIER_BITS and shift > 0:
@@ -246,15 +253,30 @@ def requantizer(affines: Sequence[Affine], grid: Grid, input_type: IntType) -> T
     if levels <= MAX_THRESHOLDS:
         return threshold_operator(affines, grid, input_type)
     dyadic = dyadic_operator(affines, grid)
+    if dyadic is not None and not _fits(dyadic, input_type):
+        dyadic = None
     if dyadic is not None and not _misses_step(affines, grid, input_type, dyadic):
         return dyadic
     if levels > 255:
-        reason = "its range is not that of an integer type" if dyadic is None else "its ties are not rounded up"
+        reason = (
+            "its range is not that of an integer type, or its constants are too large"
+            if dyadic is None
+            else "its ties are not rounded up"
+        )
         raise UserError(
             f"a quantiser with {levels + 1} levels is not supported because {reason}; "
             "use at most 8 bits there, or the full range of its width."
         )
     return threshold_operator(affines, grid, input_type)
+
+
+def _fits(dyadic: Dyadic, input_type: IntType) -> bool:
+    """Tell whether the products of the `Dyadic` fit an integer type."""
+    try:
+        dyadic.intermediate_type(Tensor((1,), input_type))
+    except OperatorError:
+        return False
+    return True
 
 
 def _misses_step(affines: Sequence[Affine], grid: Grid, input_type: IntType, dyadic: Dyadic) -> bool:
