@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,10 +71,11 @@ class _Training:
         self.step = self.tf.function(self._step)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif (folder / STATE).is_file():
-            self._restore()
+        if (folder / STATE).is_file():
+            if resume:
+                self._restore()
+            else:
+                (folder / STATE).unlink()
 
     def _optimizer(self) -> Any:
         optimizers, recipe = self.keras.optimizers, self.recipe
