@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -272,7 +273,8 @@ def read(path: Path) -> Model:
         raise UserError(f"{path}: unknown field 'path'; remove it.")
     if math.frexp(model.input_scale)[0] != 0.5:
         raise UserError(
-            f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
+            f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, "
+            f"found {model.input_scale}."
         )
     return msgspec.structs.replace(model, path=str(path))
 
@@ -303,8 +305,9 @@ def record(model: Model, values: dict[str, Any]) -> Model:
             lines.append(f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value!r}")
     text = Path(model.path).read_text(encoding="utf-8")
     # The section ends at the next header or at the end of the file.
-    section = re.compile(r"^\[result\][^\n]*\n(?:(?!^\[).*\n?)*", re.MULTILINE)
+    section = re.compile(r"^\[result\][^\n]*(?:\n(?!\[)[^\n]*)*", re.MULTILINE)
     body = "\n".join(lines) + "\n"
     text = section.sub(lambda _: body, text) if section.search(text) else text.rstrip("\n") + "\n\n" + body
+    tomllib.loads(text)
     atomic_write(model.path, text)
     return read(Path(model.path))

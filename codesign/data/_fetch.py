@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -94,7 +95,10 @@ def fetch(name: str, remote: Remote) -> Path:
     for url in remote.urls:
         try:
             _download(url, partial, remote)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code == 416:
+                # What is there is longer than the file; the next attempt starts anew.
+                partial.unlink(missing_ok=True)
             problems.append(f"{url}: {getattr(error, 'reason', error)}")
             continue
         if _matches(partial, remote.digest):
@@ -144,6 +148,12 @@ def _download(url: str, partial: Path, remote: Remote) -> None:
         )
         with bar, open(partial, "ab" if resumed else "wb") as out:
             task = bar.add_task(remote.file, total=remote.size, completed=have if resumed else 0)
+            received = 0
             while chunk := response.read(CHUNK):
                 out.write(chunk)
+                received += len(chunk)
                 bar.update(task, advance=len(chunk))
+    announced = response.headers.get("Content-Length")
+    if announced is not None and received < int(announced):
+        # The partial file stays, and the next attempt continues it.
+        raise OSError(f"the connection broke after {received} of {announced} bytes")

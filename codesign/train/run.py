@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,7 +100,7 @@ def train(
     folder : path
         Working folder of this training; the final weights are `<folder>/<model name>.safetensors`.
     resume : bool
-        Continue a training found in `folder`; otherwise it is deleted.
+        Continue a training found in `folder`; otherwise its state is deleted.
     progress : bool
         Report on standard error.
     threads : int
@@ -156,10 +155,11 @@ class Training:
         self.average = Average(self.module, recipe.ema)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif (folder / STATE).is_file():
-            self._restore()
+        if (folder / STATE).is_file():
+            if resume:
+                self._restore()
+            else:
+                (folder / STATE).unlink()
 
     def _prepare_teacher(self) -> None:
         recipe, x = self.recipe, self.dataset.x_train
