@@ -54,6 +54,8 @@ class Imported:
         Per input channel, real = scale · integer + offset.
     biases : dict of str to ndarray of float64
         Bias of every layer that has one, as its own quantiser rounds it, by fx node name.
+    orders : dict of str to ndarray of int64
+        For quantisers behind a flatten, by their key in `lowering.requantizations`: see `Step.order`.
     """
 
     graph: Graph
@@ -62,6 +64,7 @@ class Imported:
     input_scale: np.ndarray
     input_offset: np.ndarray
     biases: dict[str, np.ndarray]
+    orders: dict[str, np.ndarray]
 
 
 def from_brevitas(
@@ -148,7 +151,7 @@ def import_brevitas(
     walk = _Walk(traced, lowering, Step(start), quantizers.read_biases(traced, shape))
     graph = walk.run()
     wide = np.ones(channels)
-    return Imported(graph, lowering, traced, scale * wide, offset * wide, walk.biases)
+    return Imported(graph, lowering, traced, scale * wide, offset * wide, walk.biases, walk.orders)
 
 
 def trace(model: nn.Module) -> fx.GraphModule:
@@ -223,6 +226,7 @@ class _Walk:
         self.start = start
         self.known: dict[fx.Node, Step] = {}
         self.biases = biases
+        self.orders: dict[str, np.ndarray] = {}
 
     def run(self) -> Graph:
         placeholders = 0
@@ -277,6 +281,8 @@ class _Walk:
         """Apply a layer's own input or output quantiser, if it has one."""
         if not quantizers.is_quantizer(proxy):
             return step
+        if step.order is not None:
+            self.orders[key] = step.order
         value = self.lowering.clamp(step.value, *quantizers.activation_bounds(proxy, label))
         return replace(step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key))
 

@@ -117,13 +117,15 @@ class FrozenModel(fx.Interpreter):
         low, high = quantizers.activation_bounds(proxy, label)
         grid = quantizers.read_grid(proxy, label)
         record = self.imported.lowering.requantizations.get(key)
+        order = self.imported.orders.get(key)
         if record is not None and isinstance(record.op, Dyadic):
             # A ReLU in front is the clamp to an unsigned type behind.
-            integers = _dyadic(x, record, record.op)
+            integers = _dyadic(x, record, record.op, order)
         else:
             integers = _on_grid(torch.clamp(x, low, high) if low is not None or high is not None else x, grid)
         if record is not None:
-            self.frozen[record.edge_out] = np.moveaxis(integers.numpy(), 1, -1).astype(np.int64)
+            found = np.moveaxis(integers.numpy(), 1, -1).astype(np.int64)
+            self.frozen[record.edge_out] = found if order is None else found[:, order]
         return integers * float(grid.scale)
 
 
@@ -147,14 +149,19 @@ def _on_grid(x: torch.Tensor, grid: Grid) -> torch.Tensor:
     return torch.clamp(v, grid.low, grid.high)
 
 
-def _dyadic(x: torch.Tensor, record: Requantization, op: Dyadic) -> torch.Tensor:
-    """Quantise real values with the frozen multiplier, bias and shift instead of the real ratio."""
+def _dyadic(x: torch.Tensor, record: Requantization, op: Dyadic, order: np.ndarray | None) -> torch.Tensor:
+    """Quantise real values with the frozen multiplier, bias and shift instead of the real ratio.
+
+    `order` is the torch index of each feature of the edge, where they differ.
+    """
     channels = x.shape[1]
     view = (1, channels, *(1,) * (x.ndim - 2))
 
     def column(values: Any) -> torch.Tensor:
-        wide = np.broadcast_to(np.asarray(values, dtype=np.float64), (channels,))
-        return torch.from_numpy(wide.copy()).reshape(view)
+        wide = np.broadcast_to(np.asarray(values, dtype=np.float64), (channels,)).copy()
+        if order is not None:
+            wide[order] = wide.copy()
+        return torch.from_numpy(wide).reshape(view)
 
     scale = column([float(a.scale) for a in record.affines])
     offset = column([float(a.offset) for a in record.affines])
