@@ -73,18 +73,31 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         os.chmod(temporary, 0o777 & ~_umask())
         yield temporary
-        if target.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            os.replace(target, retired)
-            os.replace(temporary, target)
-            shutil.rmtree(retired, ignore_errors=True)
-        else:
-            os.replace(temporary, target)
+        _swap(temporary, target)
     except OSError as error:
         raise _refused(target, error) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Put the folder `new` in the place of `target`; whatever fails or interrupts, `target` is one of the two."""
+    if not os.path.lexists(target):
+        os.replace(new, target)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    old = retired / "old"
+    try:
+        os.replace(target, old)  # a folder does not replace one that has content
+        os.replace(new, target)
+    except BaseException:
+        if os.path.lexists(old) and not os.path.lexists(target):
+            os.replace(old, target)
+        raise
+    finally:
+        if os.path.lexists(target):
+            shutil.rmtree(retired, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -73,6 +73,10 @@ class VerifyResult:
     integers : int
         Integers compared.
     first_difference : FirstDifference or None
+
+    Notes
+    -----
+    True as a condition when integers were compared and none differs; comparing nothing proves nothing.
     """
 
     differences: int
@@ -82,7 +86,7 @@ class VerifyResult:
     first_difference: FirstDifference | None
 
     def __bool__(self) -> bool:
-        return self.differences == 0
+        return self.differences == 0 and self.integers > 0
 
 
 def compare(graph: Graph, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> VerifyResult:

@@ -8,9 +8,9 @@ frontend, golden and the C-simulation give today; `update` records anew.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +25,9 @@ from codesign.verify.compare import Runner
 from codesign.verify.frames import dataset_frames, random_frames
 
 VERSION = 1
+
+MAX_INPUT_BYTES = 1 << 26
+"""Most that the packed inputs may unpack to."""
 
 _DTYPES = {"uint8": "<u1", "int8": "<i1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "int64": "<i8"}
 
@@ -83,19 +86,23 @@ def load(path: Path) -> dict[str, Any]:
         When the file is missing, damaged or of another version.
     """
     try:
-        document = json.loads(path.read_text())
-        frames = _unpack(document)
-        outputs = np.array(document["outputs"], dtype=np.int64)
-        edges = dict(document["edges"])
-        if document["format"] != "codesign-vectors" or document["version"] != VERSION:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] == "codesign-vectors" and document["version"] != VERSION:
             raise UserError(
                 f"{path} is of another version; record the vectors anew with `codesign csim MODEL --update`."
             )
+        if document["format"] != "codesign-vectors":
+            raise ValueError("another format")
+        frames = _unpack(document)
+        outputs = np.array(document["outputs"])
+        if outputs.dtype != np.int64 or outputs.ndim != 2 or len(outputs) != len(frames):
+            raise ValueError("the outputs are not one row of integers per frame")
+        edges, graph_sha256 = dict(document["edges"]), str(document["graph_sha256"])
     except FileNotFoundError as error:
         raise UserError(f"there are no vectors at {path}; record them with `codesign csim MODEL --update`.") from error
-    except (ValueError, KeyError, TypeError, OverflowError, binascii.Error, zlib.error, OSError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError, zlib.error, OSError) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}); restore it from version control.") from error
-    return {"graph_sha256": document["graph_sha256"], "frames": frames, "outputs": outputs, "edges": edges}
+    return {"graph_sha256": graph_sha256, "frames": frames, "outputs": outputs, "edges": edges}
 
 
 def changes(graph: Graph, committed: Mapping[str, Any], project: Runner | None) -> list[str]:
@@ -158,7 +165,11 @@ def _pack(frames: np.ndarray) -> dict[str, str]:
 def _unpack(document: Mapping[str, Any]) -> np.ndarray:
     shape = tuple(int(extent) for extent in document["shape"])
     dtype = np.dtype(_DTYPES[document["inputs"]["dtype"]])
-    size = int(np.prod(shape)) * dtype.itemsize
+    if not shape or min(shape) < 1:
+        raise ValueError("the shape of the inputs is empty")
+    size = math.prod(shape) * dtype.itemsize
+    if size > MAX_INPUT_BYTES:
+        raise ValueError("the inputs claim more than vectors need")
     raw = base64.b64decode(document["inputs"]["zlib_base64"], validate=True)
     data = zlib.decompressobj().decompress(raw, size + 1)
     if len(data) != size:
