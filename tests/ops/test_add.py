@@ -49,6 +49,4 @@ def test_output_that_is_read_inside_as_well(verify):
         from codesign.backends.hls4ml.model import build
         from codesign.backends.hls4ml.options import Options
 
-        assert [
-            node.name for node in build(graph, boards.load("pynq-z2"), Options(io_type=io_type)).nodes
-        ] == ["n0"]
+        assert [node.name for node in build(graph, boards.load("pynq-z2"), Options(io_type=io_type)).nodes] == ["n0"]

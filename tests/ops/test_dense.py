@@ -23,8 +23,6 @@ class TestDense(OperatorCases):
             "one output": Dense(np.full((12, 1), -1)),
             "all zero": Dense(np.zeros((12, 2), dtype=np.int64), bias=np.array([-7, 0])),
             "codebook": Dense(rng.integers(0, len(book), size=(12, 4)), codebook=book),
-            "binary": Dense(
-                rng.integers(0, 2, size=(12, 4)), codebook=binary, bias=rng.integers(-9, 9, size=4)
-            ),
+            "binary": Dense(rng.integers(0, 2, size=(12, 4)), codebook=binary, bias=rng.integers(-9, 9, size=4)),
             "bias against the sum": Dense(np.full((12, 2), -1), bias=np.array([10_000, 12 << bits])),
         }

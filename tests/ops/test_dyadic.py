@@ -25,12 +25,8 @@ class TestDyadic(OperatorCases):
             "shared": dyadic(1, IntType(8, signed=True), 5),
             "a shift per channel": dyadic(4, IntType(bits, signed=True), None),
             "no shift": dyadic(4, IntType(16, signed=True), 0),
-            "ties": Dyadic(
-                np.full(4, 1), np.array([0, 1, -1, 2]), np.array([1, 1, 2, 2]), IntType(9, signed=True)
-            ),
-            "zero": Dyadic(
-                np.zeros(4, dtype=np.int64), np.arange(-2, 2), np.full(4, 1), IntType(4, signed=True)
-            ),
+            "ties": Dyadic(np.full(4, 1), np.array([0, 1, -1, 2]), np.array([1, 1, 2, 2]), IntType(9, signed=True)),
+            "zero": Dyadic(np.zeros(4, dtype=np.int64), np.arange(-2, 2), np.full(4, 1), IntType(4, signed=True)),
             "positive": dyadic(4, IntType(12, signed=False), 3, multipliers=(1, 90)),
             "wider out than in": dyadic(4, IntType(40, signed=True), 2),
         }
@@ -41,9 +37,7 @@ def test_a_constant_per_feature_of_a_flattened_frame(verify):
     for io_type in ("io_stream", "io_parallel"):
         builder = GraphBuilder()
         x = builder.input((3, 2, 4), IntType(8, signed=True))
-        op = Dyadic(
-            rng.integers(-90, 90, 24), rng.integers(-90, 90, 24), rng.integers(0, 9, 24), IntType(7, True)
-        )
+        op = Dyadic(rng.integers(-90, 90, 24), rng.integers(-90, 90, 24), rng.integers(0, 9, 24), IntType(7, True))
         y = builder.add(op, builder.add(Flatten(), x))
         assert verify(builder.build(y), io_type=io_type, reuse_factor=4).differences == 0
 
@@ -51,9 +45,7 @@ def test_a_constant_per_feature_of_a_flattened_frame(verify):
 def test_the_widest_product_and_shift(verify):
     builder = GraphBuilder()
     x = builder.input((3,), IntType(30, signed=True))
-    op = Dyadic(
-        np.array([1 << 30, -(1 << 29), 3]), np.array([5, -5, 0]), np.array([31, 60, 1]), IntType(62, True)
-    )
+    op = Dyadic(np.array([1 << 30, -(1 << 29), 3]), np.array([5, -5, 0]), np.array([31, 60, 1]), IntType(62, True))
     y = builder.add(op, x)
     frames = np.array([[-(1 << 29)] * 3, [(1 << 29) - 1] * 3, [1, -1, 0]])
     assert verify(builder.build(y), x=frames).differences == 0

@@ -17,8 +17,7 @@ FIRST = int(os.environ.get("CODESIGN_SEED", "0"))
 QUICK, ALL = 40, 300
 
 SEEDS = [
-    pytest.param(seed, marks=[] if seed < FIRST + QUICK else [pytest.mark.slow])
-    for seed in range(FIRST, FIRST + ALL)
+    pytest.param(seed, marks=[] if seed < FIRST + QUICK else [pytest.mark.slow]) for seed in range(FIRST, FIRST + ALL)
 ]
 
 

@@ -100,8 +100,7 @@ def codebook_product(x: Tensor, codebook: np.ndarray, code: IntType) -> tuple[st
     ]
     for index, value in enumerate(codebook):
         terms = "".join(
-            f" {'+' if sign > 0 else '-'} ({number(type)}(x << {power}))"
-            for sign, power in signed_digits(int(value))
+            f" {'+' if sign > 0 else '-'} ({number(type)}(x << {power}))" for sign, power in signed_digits(int(value))
         )
         expression = terms.removeprefix(" + ").strip() or "0"
         lines.append(f"        case {index}: return {expression}; // {int(value)}")

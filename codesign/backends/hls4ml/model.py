@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codesign.backends.hls4ml import layers, ops, reuse
+from codesign.backends.hls4ml import fifo, layers, ops, reuse
 from codesign.backends.hls4ml.kernels import Kernel, Place, Table, number
 from codesign.backends.hls4ml.options import Options
 from codesign.boards import Board
@@ -51,6 +51,10 @@ class Model:
         By node.
     edges : tuple of TracedEdge
         In order of computation.
+    layers : list of dict
+        What hls4ml's model graph was made from: operators, and forks between them.
+    depths : dict of str to int
+        Places of each stream that an operator reads, by variable.
     hls4ml : ModelGraph
     """
 
@@ -58,6 +62,8 @@ class Model:
     nodes: tuple[Node, ...]
     kernels: Mapping[str, Kernel]
     edges: tuple[TracedEdge, ...]
+    layers: list[dict[str, Any]]
+    depths: Mapping[str, int]
     hls4ml: Any
 
     @property
@@ -107,9 +113,7 @@ def build(graph: Graph, board: Board, options: Options) -> Model:
         When the graph has another number of inputs or outputs than one, or no operator.
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.outputs[0] in graph.inputs:
-        raise UserError(
-            "the hls4ml backend takes a network with one input, one output and at least one operator."
-        )
+        raise UserError("the hls4ml backend takes a network with one input, one output and at least one operator.")
     layers.register()
     nodes = live_nodes(graph)
     if options.io_type == "io_stream":
@@ -118,13 +122,14 @@ def build(graph: Graph, board: Board, options: Options) -> Model:
         packs = {edge: tensor.channels for edge, tensor in graph.edges.items()}
     factors = reuse.choose(graph, board, options, packs)
     known = ops.by_name()
-    kernels = {
-        node.name: known[node.op.name].kernel(Place(node, graph, options.io_type, factors[node.name], packs))
-        for node in nodes
-    }
+    places = {node.name: Place(node, graph, options.io_type, factors[node.name], packs) for node in nodes}
+    kernels = {name: known[place.node.op.name].kernel(place) for name, place in places.items()}
+    depths = fifo.depths(
+        graph, nodes, {name: known[place.node.op.name].needed(place) for name, place in places.items()}, packs
+    )
     pipelined = options.io_type == "io_parallel" and all(k.reuse_factor == 1 for k in kernels.values())
     edges = _traced(graph, nodes)
-    wiring = _Wiring(graph, packs, options.io_type, edges, forks=not pipelined)
+    wiring = _Wiring(graph, packs, options.io_type, edges, depths, forks=not pipelined)
     for node in nodes:
         wiring.place(node, kernels[node.name])
     config = _config(graph, board, options, kernels, wiring, pipelined)
@@ -133,7 +138,12 @@ def build(graph: Graph, board: Board, options: Options) -> Model:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = ModelGraph.from_layer_list(config, wiring.layers, [graph.inputs[0]], [wiring.output])
-    return Model(graph, nodes, kernels, edges, model)
+    if options.io_type == "io_stream":
+        # hls4ml makes every stream as deep as a frame.
+        for layer in model.get_layers():
+            for variable in layer.get_variables():
+                variable.pragma = ("stream", wiring.depths.get(variable.name, fifo.SHALLOW))
+    return Model(graph, nodes, kernels, edges, wiring.layers, wiring.depths, model)
 
 
 def _traced(graph: Graph, nodes: tuple[Node, ...]) -> tuple[TracedEdge, ...]:
@@ -149,12 +159,20 @@ class _Wiring:
     """The layer list, with forks where an edge has several readers."""
 
     def __init__(
-        self, graph: Graph, packs: Mapping[str, int], io_type: str, edges: tuple[TracedEdge, ...], forks: bool
+        self,
+        graph: Graph,
+        packs: Mapping[str, int],
+        io_type: str,
+        edges: tuple[TracedEdge, ...],
+        operand_depths: Mapping[tuple[str, int], int],
+        forks: bool,
     ) -> None:
         self.graph = graph
         self.packs = packs
         self.stream = io_type == "io_stream"
         self.edges = {edge.name: edge for edge in edges}
+        self.operand_depths = operand_depths
+        self.depths: dict[str, int] = {}
         self.forks = forks
         self.layers: list[dict[str, Any]] = []
         self.precisions: dict[str, str] = {}
@@ -179,6 +197,8 @@ class _Wiring:
     def place(self, node: Node, kernel: Kernel) -> None:
         """Add an operator and what spreads its output."""
         inputs = [self.sources[edge].pop(0) for edge in node.inputs]
+        for operand, variable in enumerate(inputs):
+            self.depths[variable] = self.operand_depths[node.name, operand]
         edge = self.edges[node.name]
         data = f"{edge.size}>({node.name}, {edge.offset});"
         self._add(node.op.name, node.name, inputs, [node.name], node.name, kernel, f"codesign::trace<{data}")
@@ -193,9 +213,7 @@ class _Wiring:
         branches = [edge] * (1 if self.forks else wanted)
         for index in range(wanted - len(branches)):
             outputs = [f"{edge}_copy{index}", f"{edge}_rest{index}"]
-            self._add(
-                "fork", f"{edge}_fork{index}", [branches.pop()], outputs, edge, Kernel("fork", {"size": size})
-            )
+            self._add("fork", f"{edge}_fork{index}", [branches.pop()], outputs, edge, Kernel("fork", {"size": size}))
             branches += outputs
         if is_output and inside:
             self.output = OUTPUT

@@ -44,9 +44,7 @@ class Options:
         _one_of("io_type", self.io_type, IO_TYPES)
         _one_of("strategy", self.strategy, STRATEGIES)
         factors = self.reuse_factor
-        values = (
-            list(factors.values()) if isinstance(factors, Mapping) else [] if factors is None else [factors]
-        )
+        values = list(factors.values()) if isinstance(factors, Mapping) else [] if factors is None else [factors]
         if not all(isinstance(value, int) and value >= 1 for value in values):
             raise UserError(f"reuse factors are whole numbers from 1 on, not {factors!r}.")
         if self.clock_mhz is not None and not 1 <= self.clock_mhz <= 1000:

@@ -193,9 +193,7 @@ class Hls4mlProject:
 
         return [node.name for node in live_nodes(self.graph)]
 
-    def _simulate(
-        self, binary: Path, x: np.ndarray, trace: bool, scratch: Path, timeout_s: float | None
-    ) -> np.ndarray:
+    def _simulate(self, binary: Path, x: np.ndarray, trace: bool, scratch: Path, timeout_s: float | None) -> np.ndarray:
         """Run one process; return int64 of shape (frames, elements)."""
         size = sum(self.graph.edges[name].size for name in self.traced()) if trace else self.graph.output.size
         scratch.mkdir()
@@ -212,9 +210,7 @@ class Hls4mlProject:
                 raise UserError(f"in C simulation of {self.folder} a stream {warning}: {done.tail(1)}")
         records = np.fromfile(sink, dtype=np.int64)
         if records.size != len(x) * size:
-            raise UserError(
-                f"C simulation of {self.folder} returned {records.size} values for {len(x)} frames."
-            )
+            raise UserError(f"C simulation of {self.folder} returned {records.size} values for {len(x)} frames.")
         return records.reshape(len(x), size)
 
     def synth(self, timeout_s: float | None = None) -> SynthResult:

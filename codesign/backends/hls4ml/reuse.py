@@ -83,9 +83,7 @@ def choose(graph: Graph, board: Board, options: Options, packs: Mapping[str, int
         chosen = {name: load.slowest_within(limit) for name, load in loads.items()}
     for name, factor in (wished or {}).items():
         if name not in factors:
-            raise UserError(
-                f"there is no node {name!r} to set a reuse factor for; see map.json for the names."
-            )
+            raise UserError(f"there is no node {name!r} to set a reuse factor for; see map.json for the names.")
         chosen[name] = nearest(factor, factors[name])
     return chosen
 

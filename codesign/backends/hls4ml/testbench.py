@@ -210,9 +210,7 @@ def random_frames(graph: Graph, count: int, seed: int) -> np.ndarray:
     """Return int64 frames (count, *input shape), uniform over the whole range of the input's type."""
     tensor = graph.input
     rng = np.random.default_rng(seed)
-    return rng.integers(
-        tensor.type.min, tensor.type.max, size=(count, *tensor.shape), dtype=np.int64, endpoint=True
-    )
+    return rng.integers(tensor.type.min, tensor.type.max, size=(count, *tensor.shape), dtype=np.int64, endpoint=True)
 
 
 def vectors(frames: np.ndarray) -> str:

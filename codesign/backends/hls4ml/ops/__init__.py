@@ -1,7 +1,8 @@
 """One file per operator of the integer graph: the kernel that computes it.
 
-Each file is named like the operator and has ``kernel(place) -> Kernel`` and
-``reuse_factors(place) -> list of int``, the legal steps per output.
+Each file is named like the operator and has ``kernel(place) -> Kernel``, ``reuse_factors(place) -> list of
+int``, the legal steps per output, and ``needed(place) -> list of ndarray``, for every input the tokens read
+when each token is written.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from codesign.backends.hls4ml import mac
+import numpy as np
+
+from codesign.backends.hls4ml import mac, windows
 from codesign.backends.hls4ml.kernels import Kernel, Place
 from codesign.ir.ops import Conv2d
 
@@ -38,3 +40,10 @@ def reuse_factors(place: Place) -> list[int]:
     op = cast("Conv2d", place.node.op)
     height, width, group_channels, n_out = op.weight.shape
     return sorted(mac.legal_folds(height * width * group_channels, n_out, op.groups))
+
+
+def needed(place: Place) -> list[np.ndarray]:
+    """Return the pixels read when each pixel is written: up to the lower right corner of its window."""
+    op = cast("Conv2d", place.node.op)
+    top, _, left, _ = op.padding  # type: ignore[misc]
+    return [windows.pixels_read(place, op.kernel, op.stride, top, left)]  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
+
 from codesign.backends.hls4ml import mac
 from codesign.backends.hls4ml.kernels import Kernel, Place
 from codesign.ir.ops import Dense
@@ -18,3 +20,8 @@ def reuse_factors(place: Place) -> list[int]:
     """Return the legal steps per frame, ascending."""
     op = cast("Dense", place.node.op)
     return sorted(mac.legal_folds(op.weight.shape[0], op.weight.shape[1], 1))
+
+
+def needed(place: Place) -> list[np.ndarray]:
+    """Return the tokens read when the only token is written: all."""
+    return [np.array([place.x.size // place.pack])]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
+
 from codesign.backends.hls4ml.kernels import (
     Kernel,
     Place,
@@ -47,9 +49,7 @@ def kernel(place: Place) -> Kernel:
     )
     tables = (
         Table(f"{name}_multiplier", op.multiplier, multiplier_type, f"{name}: multiplier of each channel"),
-        Table(
-            f"{name}_constant", constant, constant_type, f"{name}: bias of each channel plus half of 2^shift"
-        ),
+        Table(f"{name}_constant", constant, constant_type, f"{name}: bias of each channel plus half of 2^shift"),
         Table(f"{name}_shift", op.shift, shift_type, f"{name}: right shift of each channel"),
     )
     return Kernel("dyadic", config, tables, code, fold)
@@ -58,3 +58,8 @@ def kernel(place: Place) -> Kernel:
 def reuse_factors(place: Place) -> list[int]:
     """Return the legal cycles per pack, ascending."""
     return divisors(place.pack)
+
+
+def needed(place: Place) -> list[np.ndarray]:
+    """Return the tokens read when each token is written: one for one."""
+    return [np.arange(1, place.x.size // place.pack + 1)]

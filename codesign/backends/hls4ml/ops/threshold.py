@@ -41,3 +41,8 @@ def kernel(place: Place) -> Kernel:
 def reuse_factors(place: Place) -> list[int]:
     """Return the legal cycles per pack, ascending."""
     return divisors(place.pack)
+
+
+def needed(place: Place) -> list[np.ndarray]:
+    """Return the tokens read when each token is written: one for one."""
+    return [np.arange(1, place.x.size // place.pack + 1)]

@@ -1,0 +1,119 @@
+"""Streams of the emitted network are deep enough: it is played with blocking reads and writes, as in hardware."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from codesign import boards
+from codesign.backends.hls4ml import fifo, ops
+from codesign.backends.hls4ml.kernels import Place
+from codesign.backends.hls4ml.model import Model, build, token_sizes
+from codesign.backends.hls4ml.options import Options
+from codesign.ir import Graph
+from codesign.verify.random_graphs import random_graph
+
+FRAMES = 3
+
+
+class Stream:
+    def __init__(self, places: int) -> None:
+        self.places, self.held, self.moves = places, 0, 0
+
+
+def played(model: Model, depths: dict[str, int], seed: int = 0) -> bool:
+    """Run all operators at once, in random order, on streams of these depths; tell whether the output comes."""
+    graph = model.graph
+    packs = token_sizes(graph)
+    known = ops.by_name()
+    needed = {node.name: known[node.op.name].needed(Place(node, graph, "io_stream", 1, packs)) for node in model.nodes}
+    tokens = {edge: tensor.size // packs[edge] for edge, tensor in graph.edges.items()}
+    names = {name for layer in model.layers for name in layer.get("outputs", [layer["name"]])}
+    streams = {name: Stream(depths.get(name, fifo.SHALLOW)) for name in names}
+    output = model.hls4ml.get_output_variables()[0].name
+
+    def read(name: str) -> Iterator[None]:
+        while not streams[name].held:
+            yield
+        streams[name].held -= 1
+        streams[name].moves += 1
+
+    def write(name: str) -> Iterator[None]:
+        while streams[name].held == streams[name].places:
+            yield
+        streams[name].held += 1
+        streams[name].moves += 1
+
+    def edge_of(name: str) -> str:
+        return name.split("_")[0]
+
+    def actor(layer: dict) -> Iterator[None]:
+        outputs = layer.get("outputs", [layer["name"]])
+        inputs = layer.get("inputs", [])
+        for _ in range(FRAMES):
+            if layer["name"] in needed:
+                done = [0] * len(inputs)
+                reads = needed[layer["name"]]
+                for token in range(tokens[layer["name"]]):
+                    for operand, name in enumerate(inputs):
+                        while done[operand] < reads[operand][token]:
+                            yield from read(name)
+                            done[operand] += 1
+                    yield from write(outputs[0])
+                node = graph.node(layer["name"])
+                for operand, name in enumerate(inputs):
+                    while done[operand] < tokens[node.inputs[operand]]:
+                        yield from read(name)
+                        done[operand] += 1
+            else:
+                source = edge_of((inputs or outputs)[0])
+                for _ in range(tokens[source]):
+                    for name in inputs:
+                        yield from read(name)
+                    for name in outputs:
+                        yield from write(name)
+
+    def sink() -> Iterator[None]:
+        for _ in range(FRAMES * tokens[graph.outputs[0]]):
+            yield from read(output)
+
+    end = sink()
+    actors = [actor(layer) for layer in model.layers]
+    rng = random.Random(seed)
+    while True:
+        before = sum(stream.moves for stream in streams.values())
+        alive = []
+        rng.shuffle(actors)
+        for running in actors:
+            if next(running, "done") != "done":
+                alive.append(running)
+        finished = len(actors) - len(alive)
+        actors = alive
+        if next(end, "done") == "done":
+            return True
+        if not finished and before == sum(stream.moves for stream in streams.values()):
+            return False
+
+
+def model_of(graph: Graph) -> Model:
+    return build(graph, boards.load("pynq-z2"), Options())
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_run_to_the_end(seed):
+    model = model_of(random_graph(seed))
+    assert played(model, dict(model.depths), seed), str(model.graph)
+
+
+def test_a_residual_network_stops_on_streams_half_as_deep(residual):
+    model = model_of(residual)
+    depths = dict(model.depths)
+    assert played(model, depths)
+    # The first fork: an 8x8 frame around two 3x3 convolutions, each a row and a pixel late.
+    name = "n1_rest0"
+    least = depths[name] - fifo.SLACK
+    assert least == 2 * (8 + 1) + 1
+    assert played(model, {**depths, name: least})
+    assert not played(model, {**depths, name: least // 2})
