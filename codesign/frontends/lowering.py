@@ -7,6 +7,7 @@ batch norm and ReLU only change the meaning, and a quantiser turns the meaning i
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from codesign.ir.passes import simplify
 from codesign.ir.types import IntType
 
 OUTPUT_FRACTION_BITS = 16
-"""Fraction bits of the multiplier that brings logits with one scale per channel to a common scale."""
+"""Fraction bits of the multiplier that brings logits with unrelated scales per channel to a common scale."""
 
 ADD_MULTIPLIER_BITS = 16
 """Widest multiplier with which an addition aligns two operands to a common grid."""
@@ -309,15 +310,21 @@ class Lowering:
         return self.builder.build(self.builder.newest)
 
     def _common_scale_output(self, x: Value, label: str) -> Graph:
-        scale = max(abs(a.scale) for a in x.affines)
-        one = 1 << OUTPUT_FRACTION_BITS
+        # Scales that are small multiples of one, as powers of two are, need no rounding.
+        scale = functools.reduce(_common_divisor, (a.scale for a in x.affines), Fraction(0))
+        fraction_bits = 0
+        if any(abs(a.scale / scale) >= 1 << ADD_MULTIPLIER_BITS for a in x.affines):
+            scale, fraction_bits = max(abs(a.scale) for a in x.affines), OUTPUT_FRACTION_BITS
+        one = 1 << fraction_bits
         multiplier = np.array([round(a.scale / scale * one) for a in x.affines], dtype=np.int64)
         constants = [round(a.offset / scale * one) for a in x.affines]
         bias = self._named(lambda: _constants(constants, "an output bias"), label)
-        shift = np.full(len(bias), OUTPUT_FRACTION_BITS, dtype=np.int64)
+        shift = np.full(len(bias), fraction_bits, dtype=np.int64)
         tensor = self.builder.edge(x.edge)
         ends = np.stack([multiplier * tensor.type.min + bias, multiplier * tensor.type.max + bias])
-        output = IntType.for_range(int(ends.min() >> OUTPUT_FRACTION_BITS), int(ends.max() >> OUTPUT_FRACTION_BITS) + 1)
+        output = IntType.for_range(
+            int(ends.min() >> fraction_bits), int(ends.max() >> fraction_bits) + min(fraction_bits, 1)
+        )
         edge = self._add(Dyadic(multiplier, bias, shift, output), x.edge, label=label)
         return simplify(self.builder.build(edge, scales={edge: float(scale)}))
 
