@@ -21,7 +21,8 @@ namespace codesign {
 template <class data_T, class res_T, class CONFIG_T>
 void arg_max(hls::stream<data_T> &data, hls::stream<res_T> &res) {
     typedef typename data_T::value_type x_t;
-    data_T pack;
+    x_t in[data_T::size];
+    #pragma HLS ARRAY_PARTITION variable=in complete
     x_t best = 0;
     unsigned index = 0;
 Packs:
@@ -29,11 +30,17 @@ Packs:
     Features:
         for (unsigned i = 0; i < data_T::size; i++) {
             #pragma HLS PIPELINE II=1
-            if (i == 0)
-                pack = data.read();
+            if (i == 0) {
+                const data_T pack = data.read();
+            Unpack:
+                for (unsigned j = 0; j < data_T::size; j++) {
+                    #pragma HLS UNROLL
+                    in[j] = pack[j];
+                }
+            }
             const unsigned feature = p * data_T::size + i;
-            if (feature == 0 || pack[i] > best) {
-                best = pack[i];
+            if (feature == 0 || in[i] > best) {
+                best = in[i];
                 index = feature;
             }
         }

@@ -59,7 +59,8 @@ void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=narrow_line complete dim=0
     typename CONFIG_T::accum_t accumulator[CONFIG_T::pe];
     #pragma HLS ARRAY_PARTITION variable=accumulator complete
-    res_T out;
+    typename CONFIG_T::accum_t result[CONFIG_T::n_out];
+    #pragma HLS ARRAY_PARTITION variable=result complete
 
     unsigned row = 0, column = 0;             // of the padded pixel that entered last
     unsigned row_left = taps_high - 1;        // rows until the next window row
@@ -85,14 +86,15 @@ Cycles:
         Groups:
             for (unsigned g = 0; g < CONFIG_T::groups; g++) {
                 #pragma HLS UNROLL
-                x_t *group = window + g * CONFIG_T::n_in;
             Rows:
                 for (unsigned u = 0; u < taps_high; u++) {
                     #pragma HLS UNROLL
+                    const unsigned first = g * CONFIG_T::n_in + u * taps_wide * group_channels;
+                    const unsigned last = first + (taps_wide - 1) * group_channels;
                 Shift:
-                    for (unsigned i = 0; i < (taps_wide - 1) * group_channels; i++) {
+                    for (unsigned i = first; i < last; i++) {
                         #pragma HLS UNROLL
-                        group[u * taps_wide * group_channels + i] = group[(u * taps_wide + 1) * group_channels + i];
+                        window[i] = window[i + group_channels];
                     }
                 Enter:
                     for (unsigned c = 0; c < group_channels; c++) {
@@ -104,7 +106,7 @@ Cycles:
                         else
                             entering = narrow ? narrow_line[u][narrow ? column : 0][channel]
                                               : line[u][narrow ? 0 : column][channel];
-                        group[(u * taps_wide + taps_wide - 1) * group_channels + c] = entering;
+                        window[last + c] = entering;
                         // Line u keeps the row above line u + 1; the lowest keeps the row that enters.
                         if (u > 0) {
                             if (narrow)
@@ -119,16 +121,21 @@ Cycles:
 
         bool next_pixel = true;
         if (row_left == 0 && column_left == 0) {
-            multiply_accumulate<x_t, CONFIG_T>(window, weights[output_fold * input_folds + input_fold], bias,
-                                               output_fold, input_fold, accumulator);
+            multiply_accumulate<x_t, CONFIG_T>(window, weights, bias, output_fold, input_fold, accumulator);
             if (input_fold == input_folds - 1) {
             Collect:
                 for (unsigned p = 0; p < CONFIG_T::pe; p++) {
                     #pragma HLS UNROLL
-                    out[output_fold * CONFIG_T::pe + p] = accumulator[p];
+                    result[output_fold * CONFIG_T::pe + p] = accumulator[p];
                 }
                 input_fold = 0;
                 if (output_fold == CONFIG_T::n_out / CONFIG_T::pe - 1) {
+                    res_T out;
+                Pack:
+                    for (unsigned o = 0; o < CONFIG_T::n_out; o++) {
+                        #pragma HLS UNROLL
+                        out[o] = result[o];
+                    }
                     res.write(out);
                     output_fold = 0;
                 } else {
@@ -199,8 +206,7 @@ Rows:
                     }
                 }
                 const unsigned output_fold = step / input_folds, input_fold = step % input_folds;
-                multiply_accumulate<data_T, CONFIG_T>(window, weights[step], bias, output_fold, input_fold,
-                                                      accumulator);
+                multiply_accumulate<data_T, CONFIG_T>(window, weights, bias, output_fold, input_fold, accumulator);
                 if (input_fold == input_folds - 1) {
                 Collect:
                     for (unsigned p = 0; p < CONFIG_T::pe; p++) {

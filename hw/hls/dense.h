@@ -32,7 +32,8 @@ void dense(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=features complete
     typename CONFIG_T::accum_t accumulator[CONFIG_T::pe];
     #pragma HLS ARRAY_PARTITION variable=accumulator complete
-    res_T out;
+    typename CONFIG_T::accum_t result[CONFIG_T::n_out];
+    #pragma HLS ARRAY_PARTITION variable=result complete
 
 Gather:
     for (unsigned p = 0; p < CONFIG_T::n_in / data_T::size; p++) {
@@ -48,14 +49,20 @@ Steps:
     for (unsigned step = 0; step < CONFIG_T::steps; step++) {
         #pragma HLS PIPELINE II=1
         const unsigned output_fold = step / input_folds, input_fold = step % input_folds;
-        multiply_accumulate<x_t, CONFIG_T>(features, weights[step], bias, output_fold, input_fold, accumulator);
+        multiply_accumulate<x_t, CONFIG_T>(features, weights, bias, output_fold, input_fold, accumulator);
         if (input_fold == input_folds - 1) {
         Collect:
             for (unsigned p = 0; p < CONFIG_T::pe; p++) {
                 #pragma HLS UNROLL
-                out[output_fold * CONFIG_T::pe + p] = accumulator[p];
+                result[output_fold * CONFIG_T::pe + p] = accumulator[p];
             }
         }
+    }
+    res_T out;
+Pack:
+    for (unsigned o = 0; o < CONFIG_T::n_out; o++) {
+        #pragma HLS UNROLL
+        out[o] = result[o];
     }
     res.write(out);
 }
@@ -75,7 +82,7 @@ Steps:
     for (unsigned step = 0; step < CONFIG_T::steps; step++) {
         #pragma HLS PIPELINE II=1
         const unsigned output_fold = step / input_folds, input_fold = step % input_folds;
-        multiply_accumulate<data_T, CONFIG_T>(data, weights[step], bias, output_fold, input_fold, accumulator);
+        multiply_accumulate<data_T, CONFIG_T>(data, weights, bias, output_fold, input_fold, accumulator);
         if (input_fold == input_folds - 1) {
         Collect:
             for (unsigned p = 0; p < CONFIG_T::pe; p++) {

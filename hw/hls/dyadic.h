@@ -51,15 +51,23 @@ void dyadic(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=multiplier cyclic factor=CONFIG_T::pe
     #pragma HLS ARRAY_PARTITION variable=constant cyclic factor=CONFIG_T::pe
     #pragma HLS ARRAY_PARTITION variable=shift cyclic factor=CONFIG_T::pe
-    data_T in;
-    res_T out;
+    x_t in[data_T::size];
+    #pragma HLS ARRAY_PARTITION variable=in complete
+    y_t out[res_T::size];
+    #pragma HLS ARRAY_PARTITION variable=out complete
 Packs:
     for (unsigned p = 0; p < packs; p++) {
     Folds:
         for (unsigned f = 0; f < folds; f++) {
             #pragma HLS PIPELINE II=1
-            if (f == 0)
-                in = data.read();
+            if (f == 0) {
+                const data_T pack = data.read();
+            Unpack:
+                for (unsigned i = 0; i < data_T::size; i++) {
+                    #pragma HLS UNROLL
+                    in[i] = pack[i];
+                }
+            }
         Elements:
             for (unsigned e = 0; e < CONFIG_T::pe; e++) {
                 #pragma HLS UNROLL
@@ -69,8 +77,15 @@ Packs:
                                                                       : p * data_T::size + i;
                 out[i] = dyadic_element<x_t, y_t, CONFIG_T>(in[i], multiplier[row], constant[row], shift[row]);
             }
-            if (f == folds - 1)
-                res.write(out);
+            if (f == folds - 1) {
+                res_T pack;
+            Pack:
+                for (unsigned i = 0; i < res_T::size; i++) {
+                    #pragma HLS UNROLL
+                    pack[i] = out[i];
+                }
+                res.write(pack);
+            }
         }
     }
 }

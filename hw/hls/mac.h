@@ -48,10 +48,11 @@ struct exclusive_nor {
 // steps that make them.
 template <class x_T, class CONFIG_T>
 void multiply_accumulate(const x_T inputs[CONFIG_T::groups * CONFIG_T::n_in],
-                         const typename CONFIG_T::weight_store_t weights[CONFIG_T::lanes],
+                         const typename CONFIG_T::weight_store_t weights[CONFIG_T::steps][CONFIG_T::lanes],
                          const typename CONFIG_T::bias_store_t bias[CONFIG_T::n_out], unsigned output_fold,
                          unsigned input_fold, typename CONFIG_T::accum_t accumulator[CONFIG_T::pe]) {
     #pragma HLS INLINE
+    const unsigned step = output_fold * (CONFIG_T::n_in / CONFIG_T::simd) + input_fold;
     typedef typename CONFIG_T::accum_t accum_t;
     typedef typename CONFIG_T::weight_t weight_t;
 Outputs:
@@ -64,7 +65,7 @@ Outputs:
     Inputs:
         for (unsigned s = 0; s < CONFIG_T::simd; s++) {
             #pragma HLS UNROLL
-            sum += CONFIG_T::product::apply(inputs[first + s], weight_t(weights[p * CONFIG_T::simd + s]));
+            sum += CONFIG_T::product::apply(inputs[first + s], weight_t(weights[step][p * CONFIG_T::simd + s]));
         }
         accumulator[p] = sum;
     }

@@ -28,7 +28,8 @@
 namespace codesign {
 
 template <class x_T, class y_T, class CONFIG_T>
-y_T threshold_element(x_T x, const typename CONFIG_T::store_t row[CONFIG_T::count]) {
+y_T threshold_element(x_T x, const typename CONFIG_T::store_t thresholds[CONFIG_T::rows][CONFIG_T::count],
+                      unsigned row) {
     #pragma HLS INLINE
     typedef typename CONFIG_T::threshold_t threshold_t;
     unsigned reached = 0;
@@ -36,13 +37,13 @@ y_T threshold_element(x_T x, const typename CONFIG_T::store_t row[CONFIG_T::coun
     Compare:
         for (unsigned k = 0; k < CONFIG_T::count; k++) {
             #pragma HLS UNROLL
-            reached += x >= threshold_t(row[k]) ? 1 : 0;
+            reached += x >= threshold_t(thresholds[row][k]) ? 1 : 0;
         }
     } else {
     Halve:
         for (unsigned half = CONFIG_T::top_half; half > 0; half /= 2) {
             #pragma HLS UNROLL
-            if (reached + half <= CONFIG_T::count && x >= threshold_t(row[reached + half - 1]))
+            if (reached + half <= CONFIG_T::count && x >= threshold_t(thresholds[row][reached + half - 1]))
                 reached += half;
         }
     }
@@ -58,15 +59,23 @@ void threshold(hls::stream<data_T> &data, hls::stream<res_T> &res,
     const unsigned folds = data_T::size / CONFIG_T::pe;
     #pragma HLS ARRAY_PARTITION variable=thresholds complete dim=2
     #pragma HLS ARRAY_PARTITION variable=thresholds cyclic factor=CONFIG_T::pe dim=1
-    data_T in;
-    res_T out;
+    x_t in[data_T::size];
+    #pragma HLS ARRAY_PARTITION variable=in complete
+    y_t out[res_T::size];
+    #pragma HLS ARRAY_PARTITION variable=out complete
 Packs:
     for (unsigned p = 0; p < packs; p++) {
     Folds:
         for (unsigned f = 0; f < folds; f++) {
             #pragma HLS PIPELINE II=1
-            if (f == 0)
-                in = data.read();
+            if (f == 0) {
+                const data_T pack = data.read();
+            Unpack:
+                for (unsigned i = 0; i < data_T::size; i++) {
+                    #pragma HLS UNROLL
+                    in[i] = pack[i];
+                }
+            }
         Elements:
             for (unsigned e = 0; e < CONFIG_T::pe; e++) {
                 #pragma HLS UNROLL
@@ -74,10 +83,17 @@ Packs:
                 const unsigned row = CONFIG_T::rows == 1              ? 0
                                      : CONFIG_T::rows == data_T::size ? i
                                                                       : p * data_T::size + i;
-                out[i] = threshold_element<x_t, y_t, CONFIG_T>(in[i], thresholds[row]);
+                out[i] = threshold_element<x_t, y_t, CONFIG_T>(in[i], thresholds, row);
             }
-            if (f == folds - 1)
-                res.write(out);
+            if (f == folds - 1) {
+                res_T pack;
+            Pack:
+                for (unsigned i = 0; i < res_T::size; i++) {
+                    #pragma HLS UNROLL
+                    pack[i] = out[i];
+                }
+                res.write(pack);
+            }
         }
     }
 }
@@ -91,7 +107,7 @@ Elements:
     for (unsigned i = 0; i < CONFIG_T::size; i++) {
         #pragma HLS PIPELINE II=1
         #pragma HLS UNROLL factor=CONFIG_T::pe
-        res[i] = threshold_element<data_T, res_T, CONFIG_T>(data[i], thresholds[i % CONFIG_T::rows]);
+        res[i] = threshold_element<data_T, res_T, CONFIG_T>(data[i], thresholds, i % CONFIG_T::rows);
     }
 }
 
