@@ -13,9 +13,7 @@ from codesign.errors import UserError
 
 T = TypeVar("T")
 
-_EXPECTED = re.compile(
-    r"Expected `(?P<expected>.+?)`, got `(?P<found>.+?)`(?: - at `\$\.?(?P<field>[^`]*)`)?"
-)
+_EXPECTED = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<found>.+?)`(?: - at `\$\.?(?P<field>[^`]*)`)?")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<where>[^`]*)`)?")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<where>[^`]*)`)?")
 

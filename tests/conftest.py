@@ -22,9 +22,7 @@ def residual_graph(seed: int = 0, blocks: int = 3, name: str = "resnet8_like") -
 
     def threshold(edge: str, levels: int, label: str) -> str:
         spread = builder.edge(edge).type.max // 2
-        rows = np.sort(
-            rng.integers(-spread, spread + 1, size=(builder.edge(edge).channels, levels - 1)), axis=1
-        )
+        rows = np.sort(rng.integers(-spread, spread + 1, size=(builder.edge(edge).channels, levels - 1)), axis=1)
         return builder.add(Threshold(rows), edge, label=label)
 
     def dyadic(edge: str, label: str) -> str:

@@ -51,9 +51,7 @@ class Console:
             self._stream.write(json.dumps(data, default=_plain, allow_nan=False) + "\n")
         else:
             for renderable in shown:
-                self._out.print(
-                    renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False
-                )
+                self._out.print(renderable, soft_wrap=isinstance(renderable, str), markup=False, highlight=False)
         self._stream.flush()
 
     def say(self, text: str) -> None:
@@ -62,7 +60,12 @@ class Console:
 
     @contextlib.contextmanager
     def progress(self, description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Show a progress bar on standard error; yields a function that advances it by so many units."""
+        """Show a progress bar on standard error; yields a function that advances it by so many units.
+
+        Where standard error is no terminal, one line tells what has begun.
+        """
+        if not self._err.is_terminal:
+            self.say(f"{description} ...")
         bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

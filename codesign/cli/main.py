@@ -5,18 +5,15 @@ from __future__ import annotations
 import errno
 import importlib
 import pkgutil
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 
 import rich_click as click
 from click.exceptions import Exit, NoArgsIsHelpError
 
-from codesign.cli import commands, console
+from codesign.cli import commands, console, interrupts
 from codesign.errors import UserError
-from codesign.toolchain import run
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -69,11 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     code: int | None
     try:
-        code = application.main(arguments, prog_name="codesign", standalone_mode=False)
+        with interrupts.as_exceptions():
+            code = application.main(arguments, prog_name="codesign", standalone_mode=False)
     except Exit as stop:
         code = stop.exit_code
     except NoArgsIsHelpError as help_:
@@ -116,13 +112,6 @@ def _usage_sentence(error: click.ClickException) -> str:
 def _bug(error: BaseException, as_json: bool) -> int:
     traceback.print_exception(error)
     return console.fail(f"this is a bug in codesign: {type(error).__name__}: {error}", 1, as_json)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Tidy up alike on Ctrl-C, on kill and on a closed terminal."""
-    # Threads that wait for a tool end with it; Python would wait for them otherwise.
-    run.stop_all()
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 model = click.argument("model", metavar="MODEL")
 board = click.option("--board", default="pynq-z2", show_default=True, help="Board, see `codesign boards`.")
-seed = click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed."
-)
+seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
 backend = click.option(
     "--backend", type=click.Choice(["hls4ml"]), default="hls4ml", show_default=True, help="What to emit."
 )
@@ -49,6 +47,4 @@ def vectors(default: int) -> Decorator:
 
 def limit(what: str) -> Decorator:
     """Return the option --limit."""
-    return click.option(
-        "--limit", type=click.IntRange(1), help=f"Use only the first N {what}. [default: all]"
-    )
+    return click.option("--limit", type=click.IntRange(1), help=f"Use only the first N {what}. [default: all]")

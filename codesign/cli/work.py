@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from codesign.boards import Board
     from codesign.data import Dataset
     from codesign.ir import Graph
+    from codesign.verify.compare import VerifyResult
     from codesign.zoo import Model
+
+# Integers of a trace that are held at once.
+_TRACED = 1 << 23
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -110,6 +115,30 @@ class Work:
         with self.console.progress("Compiling the C simulation"):
             project.compile()
         return project
+
+    def verify(self, project: Project, frames: np.ndarray) -> VerifyResult:
+        """Compare a compiled project with the golden executor on every edge, batch by batch."""
+        from codesign.verify.compare import VerifyResult, verify
+
+        # All edges of all frames at once may not fit the memory.
+        batch = max(16, _TRACED // sum(edge.size for edge in self.graph.edges.values()))
+        found: list[VerifyResult] = []
+        first = None
+        with self.console.progress(f"Comparing {len(frames)} vectors with the golden executor", len(frames)) as advance:
+            for begin in range(0, len(frames), batch):
+                result = verify(self.graph, project, frames[begin : begin + batch])
+                if first is None and (first := result.first_difference) and first.element:
+                    element = (first.element[0] + begin, *first.element[1:])
+                    first = dataclasses.replace(first, element=element)
+                found.append(result)
+                advance(result.vectors)
+        return VerifyResult(
+            differences=sum(result.differences for result in found),
+            vectors=sum(result.vectors for result in found),
+            tensors=found[0].tensors,
+            integers=sum(result.integers for result in found),
+            first_difference=first,
+        )
 
 
 def load_model(name: str) -> Model:

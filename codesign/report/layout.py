@@ -121,9 +121,7 @@ def _with_waypoints(
     return chains, widths, layers, links
 
 
-def _ordered(
-    nodes: list[str], layers: Mapping[str, int], links: Sequence[tuple[str, str]]
-) -> list[list[str]]:
+def _ordered(nodes: list[str], layers: Mapping[str, int], links: Sequence[tuple[str, str]]) -> list[list[str]]:
     """Order each layer by the barycentre of its neighbours, sweeping down and up."""
     rank = {name: index for index, name in enumerate(nodes)}
     depth = max(layers.values()) + 1
@@ -141,9 +139,7 @@ def _ordered(
             here = {name: position[name] for name in order[level]}
             order[level].sort(
                 key=lambda name, here=here, position=position: (  # type: ignore[misc]
-                    statistics.fmean(position[n] for n in neighbours[name])
-                    if neighbours.get(name)
-                    else here[name],
+                    statistics.fmean(position[n] for n in neighbours[name]) if neighbours.get(name) else here[name],
                     name not in rank,
                     here[name],
                 )

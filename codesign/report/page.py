@@ -94,14 +94,10 @@ def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
     memory = total["weight_memory_bits"]
     ratio = total["float32_memory_bits"] / memory if memory else 1.0
     tiles.append(
-        _tile(
-            "Weights", *_bytes(memory), f"{_number(total['weights'])} weights, {ratio:.1f}× less than float32"
-        )
+        _tile("Weights", *_bytes(memory), f"{_number(total['weights'])} weights, {ratio:.1f}× less than float32")
     )
     tiles.append(_tile("Multiply-accumulates", *_short(total["macs"]), "per frame"))
-    tiles.append(
-        _tile("Bit operations", *_short(total["bit_operations"]), "weight bits × input bits, per frame")
-    )
+    tiles.append(_tile("Bit operations", *_short(total["bit_operations"]), "weight bits × input bits, per frame"))
     widest = total["widest_accumulator_bits"]
     if widest is not None:
         tiles.append(_tile("Widest accumulator", str(widest), "bit", "exact, from the actual weights"))
@@ -109,9 +105,7 @@ def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
     if synthesis and synthesis["cycles_per_frame"]:
         clock = content["board"]["clock_mhz"]
         rate = clock * 1e6 / synthesis["cycles_per_frame"]
-        tiles.append(
-            _tile("Frames per second", f"{rate:,.0f}", "", f"at {clock:g} MHz, by the tool's report")
-        )
+        tiles.append(_tile("Frames per second", f"{rate:,.0f}", "", f"at {clock:g} MHz, by the tool's report"))
     return tiles
 
 
@@ -179,11 +173,7 @@ def _row(layer: Mapping[str, Any], all_macs: int, markup: Any) -> dict[str, Any]
         "input_shape": _extent(layer["input_shape"]),
         "output_shape": _extent(layer["output_shape"]),
         "weights": _number(layer["weights"]) if layer["weights"] else "",
-        "bits": ""
-        if not widths
-        else str(widths[1])
-        if widths[0] == widths[1]
-        else f"{widths[0]}–{widths[1]}",
+        "bits": "" if not widths else str(widths[1]) if widths[0] == widths[1] else f"{widths[0]}–{widths[1]}",
         "zero": f"{100 * layer['zero_weights']:.0f} %" if layer["weights"] else "",
         "histogram": markup(_histogram(layer["histogram"])),
         "constants": _number(layer["constants"]) if layer["constants"] else "",

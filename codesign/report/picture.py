@@ -99,7 +99,7 @@ def svg(graph: Graph, layers: Sequence[Layer]) -> str:
         )
         if edge not in labelled and lean == 0:
             labelled.add(edge)
-            # Forks and joins have their other lines on the right, so the label of the straight one hangs left.
+            # Forks and joins have their other lines on the right: the label of the straight one hangs left.
             left = max(sum(s == source for s, _, _ in edges), sum(t == target for _, t, _ in edges)) > 1
             labels.append(
                 f'<text class="flow{" left" if left else ""}" x="{points[0][0] + (-8 if left else 8):.1f}" '
@@ -138,12 +138,7 @@ def _boxes(graph: Graph, layers: Sequence[Layer]) -> list[_Box]:
         layer = facts[node.name]
         source = owner.get(node.inputs[0])
         alone = len(readers[node.inputs[0]]) == 1 and node.inputs[0] not in graph.outputs
-        if (
-            source is not None
-            and alone
-            and layer.operator in _REQUANTISE
-            and source.kind in ("weighted", "join")
-        ):
+        if source is not None and alone and layer.operator in _REQUANTISE and source.kind in ("weighted", "join"):
             source.lines.append(f"→ {_title(layer)}")
             source.members.append(node.name)
             source.out = node.name
@@ -151,13 +146,7 @@ def _boxes(graph: Graph, layers: Sequence[Layer]) -> list[_Box]:
             source.tooltip += f"\n{node.name}: {layer.operator} {layer.label}".rstrip()
             owner[node.name] = source
             continue
-        kind = (
-            "weighted"
-            if layer.operator in _WEIGHTED
-            else "requantise"
-            if layer.operator in _REQUANTISE
-            else "other"
-        )
+        kind = "weighted" if layer.operator in _WEIGHTED else "requantise" if layer.operator in _REQUANTISE else "other"
         kind = "join" if layer.operator == "add" else kind
         detail = f"{layer.node}"
         if layer.weight_bits:
@@ -232,9 +221,7 @@ def _box(box: _Box, center: float, top: float) -> str:
     ordered = [box.lines[0], *box.lines[2:], box.lines[1]]
     for index, line in enumerate(ordered):
         style = "name" if index == 0 else "detail" if index == len(ordered) - 1 else "then"
-        texts.append(
-            f'<text class="{style}" x="{center:.1f}" y="{top + 17 + _LINE * index:.1f}">{escape(line)}</text>'
-        )
+        texts.append(f'<text class="{style}" x="{center:.1f}" y="{top + 17 + _LINE * index:.1f}">{escape(line)}</text>')
     return (
         f'<g class="box {escape(box.kind)}"><title>{escape(box.tooltip or box.name)}</title>'
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="7"/>'

@@ -33,9 +33,7 @@ class Tool(msgspec.Struct, frozen=True):
     version: str
 
 
-def find(
-    commands: Sequence[str], *, folders: Sequence[Path] = (), version_flag: str = "--version"
-) -> Tool | None:
+def find(commands: Sequence[str], *, folders: Sequence[Path] = (), version_flag: str = "--version") -> Tool | None:
     """Return the first of `commands` found in `folders` or on PATH, else None.
 
     Parameters

@@ -21,7 +21,5 @@ def require() -> Tool:
     """
     tool = locate()
     if tool is None:
-        raise UserError(
-            "C simulation needs g++, which is not on PATH; install it (Debian: apt-get install g++)."
-        )
+        raise UserError("C simulation needs g++, which is not on PATH; install it (Debian: apt-get install g++).")
     return tool

@@ -79,15 +79,11 @@ def take() -> list[Item]:
 
 def versions() -> dict[str, str]:
     """Versions of everything found, by name."""
-    return {
-        item.name: item.version for item in take() if item.found and item.version and "data" not in item.name
-    }
+    return {item.name: item.version for item in take() if item.found and item.version and "data" not in item.name}
 
 
 def _data_set(name: str) -> Item:
     root = os.environ.get("CODESIGN_DATA")
     folder = Path(root) / name if root else None
     found = folder is not None and folder.is_dir()
-    return Item(
-        f"{name} data", found, str(folder) if found else None, "trained models on it (set CODESIGN_DATA)"
-    )
+    return Item(f"{name} data", found, str(folder) if found else None, "trained models on it (set CODESIGN_DATA)")

@@ -101,9 +101,7 @@ def run(
             _end(process)
             _running.discard(process)
     text = output if log is None else Path(log).read_bytes()
-    return Completed(
-        arguments, process.returncode, text.decode(errors="replace"), None if log is None else Path(log)
-    )
+    return Completed(arguments, process.returncode, text.decode(errors="replace"), None if log is None else Path(log))
 
 
 def stop_all() -> None:

@@ -27,9 +27,7 @@ def command(script: str, tool: str = "vitis-run") -> list[str]:
     return [tool, "--mode", "hls", "--tcl", script]
 
 
-def synthesise(
-    tool: Tool, folder: Path, script: str = "build.tcl", timeout_s: float | None = None
-) -> Completed:
+def synthesise(tool: Tool, folder: Path, script: str = "build.tcl", timeout_s: float | None = None) -> Completed:
     """Run the project's script.
 
     Parameters

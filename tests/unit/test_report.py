@@ -32,9 +32,7 @@ def content(graph: Graph, **changes: Any) -> dict[str, Any]:
         "commands": ["codesign synth x"],
     }
     settings.update(changes)
-    model = settings.pop(
-        "model", report.ModelFacts(name="m", accuracy=86.5, float_accuracy=87.0, images=10_000)
-    )
+    model = settings.pop("model", report.ModelFacts(name="m", accuracy=86.5, float_accuracy=87.0, images=10_000))
     return report.collect(graph, boards.load("pynq-z2"), model, **settings)
 
 
@@ -88,9 +86,7 @@ def test_boxes_never_overlap_and_edges_point_down():
         for source, target in edges:
             waypoints = placed.routes[source, target]
             assert placed.layers[source] < placed.layers[target]
-            assert [level for _, level in waypoints] == list(
-                range(placed.layers[source] + 1, placed.layers[target])
-            )
+            assert [level for _, level in waypoints] == list(range(placed.layers[source] + 1, placed.layers[target]))
         rows: dict[int, list[tuple[float, float]]] = {}
         for name in nodes:
             rows.setdefault(placed.layers[name], []).append((placed.centers[name], widths[name]))
@@ -107,9 +103,7 @@ def test_the_main_line_of_a_residual_network_is_straight(residual: Graph):
     drawn = ET.fromstring(picture.svg(residual, layers.describe(residual)))
     space = "{http://www.w3.org/2000/svg}"
     boxes = [group.find(f"{space}rect") for group in drawn.iter(f"{space}g")]
-    centers = [
-        round(float(box.get("x")) + float(box.get("width")) / 2, 1) for box in boxes if box is not None
-    ]
+    centers = [round(float(box.get("x")) + float(box.get("width")) / 2, 1) for box in boxes if box is not None]
     # Three shortcuts stand beside the line.
     assert sorted(centers.count(x) for x in set(centers))[-1] == len(centers) - 3
 
@@ -153,9 +147,7 @@ def test_nasty_names_stay_text(tmp_path: Path):
     check = report.Check(
         name=NASTY, done=True, vectors=1, tensors=1, differences=1, first_difference={NASTY: NASTY}, how=NASTY
     )
-    made = content(
-        graph, model=facts, checks=[check], synthesis_note=NASTY, tools={NASTY: NASTY}, commands=[NASTY]
-    )
+    made = content(graph, model=facts, checks=[check], synthesis_note=NASTY, tools={NASTY: NASTY}, commands=[NASTY])
     html = report.render(made, graph)
     tags = _Tags()
     tags.feed(html)

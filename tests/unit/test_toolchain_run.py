@@ -16,9 +16,7 @@ from codesign.toolchain import gpp, vitis_hls
 from codesign.toolchain.find import find
 from codesign.toolchain.run import run
 
-SLEEPER = (
-    "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', {tag!r}])"
-)
+SLEEPER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', {tag!r}])"
 
 
 def tool(folder: Path, name: str, script: str) -> Path:

@@ -12,13 +12,9 @@ from codesign.cli.work import Work
 
 @make(name="csim", short_help="C-simulate a model against its committed regression vectors.")
 @options.model
-@click.option(
-    "--check", "action", flag_value="check", default=True, help="Fail on any other integer. [default]"
-)
+@click.option("--check", "action", flag_value="check", default=True, help="Fail on any other integer. [default]")
 @click.option("--update", "action", flag_value="update", help="Record the vectors anew and say what changed.")
-@click.option(
-    "--count", type=click.IntRange(2), default=8, show_default=True, help="Vectors to record with --update."
-)
+@click.option("--count", type=click.IntRange(2), default=8, show_default=True, help="Vectors to record with --update.")
 @options.board
 @options.io_type
 def command(console: Console, model: str, action: str, count: int, board: str, io_type: str) -> int:
@@ -45,9 +41,7 @@ def command(console: Console, model: str, action: str, count: int, board: str, i
         kept = vectors.load(path)
         project = work.compiled("hls4ml", io_type=io_type)
         if wrong := vectors.changes(work.graph, kept, project):
-            raise UserError(
-                f"the new vectors do not hold: {'; '.join(wrong)}; run codesign verify {work.model.name}."
-            )
+            raise UserError(f"the new vectors do not hold: {'; '.join(wrong)}; run codesign verify {work.model.name}.")
     frames = count if action == "update" else len(committed["frames"]) if committed else 0
     console.result(
         {
@@ -70,6 +64,4 @@ def _sentence(action: str, name: str, frames: int, found: list[str], first: bool
         return f"{name}: golden and C simulation give the integers of the {frames} committed vectors."
     if first:
         return f"{name}: recorded {frames} vectors."
-    return f"{name}: recorded {frames} vectors anew; " + (
-        f"what changed:{told}" if found else "nothing changed."
-    )
+    return f"{name}: recorded {frames} vectors anew; " + (f"what changed:{told}" if found else "nothing changed.")

@@ -14,10 +14,6 @@ def command(console: Console) -> None:
     items = inventory.take()
     rows = [(item.name, item.version if item.found else "missing", item.gives) for item in items]
     console.result(
-        {
-            "items": [
-                {"name": i.name, "found": i.found, "version": i.version, "gives": i.gives} for i in items
-            ]
-        },
+        {"items": [{"name": i.name, "found": i.found, "version": i.version, "gives": i.gives} for i in items]},
         table(("what", "version", "gives"), rows),
     )

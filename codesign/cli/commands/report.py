@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from codesign.zoo import Model
 
 
-@make(
-    name="report", short_help="Write an HTML page about a model: accuracy, layers, graph, what was verified."
-)
+@make(name="report", short_help="Write an HTML page about a model: accuracy, layers, graph, what was verified.")
 @options.model
 @options.board
 def command(console: Console, model: str, board: str) -> None:
@@ -61,9 +59,7 @@ def command(console: Console, model: str, board: str) -> None:
         ],
     )
     page, data = report.write(work.folder, content, graph)
-    console.result(
-        {"model": name, "board": work.board.name, "html": page, "json": data}, f"The report is in {page}."
-    )
+    console.result({"model": name, "board": work.board.name, "html": page, "json": data}, f"The report is in {page}.")
 
 
 def _facts(model: Model) -> ModelFacts:
@@ -72,8 +68,7 @@ def _facts(model: Model) -> ModelFacts:
 
     widths, result, recipe = model.widths, model.result, model.recipe
     facts = {
-        "weights": f"{widths.weight_bits} bits, first layer {widths.first_weight_bits}, "
-        f"last {widths.last_weight_bits}",
+        "weights": f"{widths.weight_bits} bits, first layer {widths.first_weight_bits}, last {widths.last_weight_bits}",
         "activations": f"{widths.activation_bits} bits, into the last layer {widths.last_activation_bits}",
         "method": f"{model.method.weights} weights, {model.method.activations} activations",
         "input": f"raw integers, one step is {model.input_scale:g}",

@@ -25,16 +25,13 @@ if TYPE_CHECKING:
 @options.strategy
 @options.reuse_factor
 @options.clock
-def command(
-    console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any
-) -> int:
+def command(console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any) -> int:
     """Write the hardware project of a model, prove its C simulation exact, and synthesise it.
 
     Where Vitis HLS is missing, everything up to that point is done and the exact command for it is told. The
     exit code is 1 when an integer differs or the design does not fit the board.
     """
     from codesign import ir, report
-    from codesign.verify.compare import verify
 
     work = Work.on(model, board, console)
     if work.board.toolchain != "vivado":
@@ -44,8 +41,7 @@ def command(
         )
     project = work.compiled(backend, **chosen)
     frames, words = work.frames(vectors, seed)
-    with console.progress(f"Comparing {vectors} vectors with the golden executor"):
-        result = verify(work.graph, project, frames)
+    result = work.verify(project, frames)
     report.note(
         work.folder,
         ir.digest(work.graph),

@@ -1,0 +1,49 @@
+"""Ctrl-C, kill and a closed terminal all end a command in the same orderly way."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+from codesign.toolchain import run
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 1.0
+
+
+@contextlib.contextmanager
+def as_exceptions() -> Iterator[None]:
+    """Within the block, turn these signals into KeyboardInterrupt, and see that it gets through.
+
+    Python drops an exception that a signal raises inside a callback or a destructor. The handler therefore
+    comes back after a second, and raises again unless the first exception is on its way.
+    """
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    # Threads that wait for a tool end with it; Python would wait for them otherwise.
+    run.stop_all()
+    if number != signal.SIGALRM:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
+    if not _on_its_way(sys.exc_info()[1]):
+        raise KeyboardInterrupt
+
+
+def _on_its_way(error: BaseException | None) -> bool:
+    """Tell whether `error`, being handled right now, is or came from an interrupt: then things are tidied up."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
