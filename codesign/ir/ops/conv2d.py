@@ -143,12 +143,13 @@ class Conv2d(Operator):
         group_out = out_channels // self.groups
         windows = self._windows(x)
         frames, rows, columns = windows.shape[:3]
+        terms = weights.shape[0] * weights.shape[1] * group_in  # numpy infers no size for zero frames
         parts = []
         for group in range(self.groups):
             window = windows[:, :, :, group * group_in : (group + 1) * group_in]
             # (u, v, c) order matches the weights and copies runs of channels, which is fast.
-            matrix = window.transpose(0, 1, 2, 4, 5, 3).reshape(frames * rows * columns, -1)
-            kernel = weights[..., group * group_out : (group + 1) * group_out].reshape(-1, group_out)
+            matrix = window.transpose(0, 1, 2, 4, 5, 3).reshape(frames * rows * columns, terms)
+            kernel = weights[..., group * group_out : (group + 1) * group_out].reshape(terms, group_out)
             parts.append(exact.matmul(matrix, kernel, bound).reshape(frames, rows, columns, group_out))
         return parts[0] if self.groups == 1 else np.concatenate(parts, axis=3)
 

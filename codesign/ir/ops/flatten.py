@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -21,4 +22,4 @@ class Flatten(Operator):
 
     def execute(self, *inputs: np.ndarray) -> np.ndarray:
         (x,) = inputs
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), math.prod(x.shape[1:]))

@@ -1,0 +1,162 @@
+"""Model files: those that come with the package, and what a user may get wrong in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from codesign import data, resources, zoo
+from codesign.errors import UserError
+from codesign.train import topologies
+from codesign.train.checkpoint import sha256
+
+MODELS = sorted(path.stem for path in resources.folder("models").glob("*.toml"))
+TEXT = """title = "mine"  # keep me
+framework = "brevitas"
+dataset = "digits"
+topology = "digits_cnn"
+input_scale = 0.0625
+
+[widths]
+weight_bits = 3
+activation_bits = 3
+
+# How it is trained.
+[recipe]
+epochs = 2
+learning_rate = 0.1
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of one model, `mine`."""
+    monkeypatch.setenv("CODESIGN_MODELS", str(tmp_path))
+    (tmp_path / "mine.toml").write_text(TEXT)
+    return tmp_path / "mine.toml"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_the_package_are_whole(name: str) -> None:
+    model = zoo.read(resources.folder("models") / f"{name}.toml")
+    assert model.name == name
+    assert model.title
+    assert model.dataset in data.names()
+    assert model.recipe is not None
+    if model.framework == "brevitas":
+        assert model.topology in topologies.names()
+        model.module()
+    for other in (model.recipe.init_from, model.recipe.distillation and model.recipe.distillation.teacher):
+        assert other is None or other in MODELS
+    if model.checkpoint_path.is_file() and model.framework == "brevitas":
+        model.build()
+        assert model.result.checkpoint_sha256 == sha256(model.checkpoint_path)
+        assert model.result.seed == model.recipe.seed
+        assert model.result.epochs == model.recipe.epochs
+
+
+def test_folders_are_searched_in_order(mine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "mine" in zoo.names()
+    assert "resnet8_w3" in zoo.names()
+    here = tmp_path / "work"
+    (here / "models").mkdir(parents=True)
+    (here / "models" / "mine.toml").write_text(TEXT.replace('"mine"', '"second"'))
+    (here / "models" / "local.toml").write_text(TEXT)
+    monkeypatch.chdir(here)
+    assert zoo.load("mine").title == "mine"
+    assert zoo.load("local").path == str(here / "models" / "local.toml")
+    monkeypatch.delenv("CODESIGN_MODELS")
+    assert zoo.load("mine").title == "second"
+    assert zoo.load(str(mine)).title == "mine"
+
+
+@pytest.mark.parametrize("name", ["resnet8_w5", "resnet8w3"])
+def test_an_unknown_model_gets_suggestions(name: str) -> None:
+    with pytest.raises(UserError, match=rf"no model '{name}'; did you mean .*resnet8_w"):
+        zoo.load(name)
+
+
+@pytest.mark.parametrize("name", ["../mine", "", "*", '"; rm -rf /'])
+def test_a_name_is_never_a_path(name: str, mine: Path) -> None:
+    with pytest.raises(UserError, match="no model"):
+        zoo.load(name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("weight_bits = 3", 'weight_bits = "three"', ["widths.weight_bits", "int", "str"]),
+        ("weight_bits = 3", "weight_bit = 3", ["weight_bit"]),
+        ("epochs = 2", "epochs = 0", ["recipe.epochs"]),
+        ("epochs = 2\n", "", ["epochs", "missing"]),
+        ("input_scale = 0.0625", "input_scale = 0.1", ["input_scale", "power of two"]),
+        ("input_scale = 0.0625", "input_scale = -1.0", ["input_scale"]),
+        ('framework = "brevitas"', 'framework = "keras"', ["framework"]),
+        ("[recipe]", "[recipe", ["TOML"]),
+        ('dataset = "digits"', "dataset = 3", ["dataset", "str", "int"]),
+        ("[recipe]", 'path = "x"\n[recipe]', ["path"]),
+    ],
+)
+def test_a_mistake_in_a_model_file_is_named(old: str, new: str, words: list[str], mine: Path) -> None:
+    assert old in TEXT
+    mine.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        zoo.load("mine")
+    for word in ["mine.toml", *words]:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_absent_or_no_text(mine: Path) -> None:
+    with pytest.raises(UserError, match=r"no file .*absent\.toml"):
+        zoo.load(str(mine.with_name("absent.toml")))
+    mine.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"mine\.toml"):
+        zoo.load("mine")
+
+
+def test_building_without_a_whole_checkpoint(mine: Path) -> None:
+    model = zoo.load("mine")
+    with pytest.raises(UserError, match=r"no checkpoint .*mine\.safetensors; train the model first"):
+        model.build()
+    model.checkpoint_path.write_bytes(b"not weights")
+    with pytest.raises(UserError, match="is damaged"):
+        model.build()
+
+
+def test_results_are_recorded_beside_the_rest(mine: Path) -> None:
+    model = zoo.record(zoo.load("mine"), {"float_accuracy": 97.5, "images": 360, "checkpoint_sha256": "ab"})
+    text = mine.read_text()
+    assert text.startswith(TEXT)
+    assert model.result.float_accuracy == 97.5
+    again = zoo.record(model, {"accuracy": 97.25, "images": 359, "checkpoint_sha256": None})
+    assert again.result == zoo.Result(float_accuracy=97.5, accuracy=97.25, images=359)
+    assert mine.read_text().count("[result]") == 1
+    assert "# keep me" in mine.read_text()
+    assert "# How it is trained." in mine.read_text()
+
+
+@pytest.mark.parametrize("tail", ["\n[result]", "\n[result]\nimages = 3", "\n[result]\nimages = 3\n\n[method]\n"])
+def test_a_result_section_is_replaced_wherever_it_is(tail: str, mine: Path) -> None:
+    mine.write_text(TEXT + tail)
+    model = zoo.record(zoo.load("mine"), {"images": 4})
+    assert model.result.images == 4
+    assert mine.read_text().count("[result]") == 1
+    assert ("[method]" in tail) == ("\n[method]\n" in mine.read_text())
+
+
+def test_the_fingerprint_is_of_what_decides_the_weights(mine: Path) -> None:
+    before = zoo.load("mine").fingerprint()
+    mine.write_text(TEXT.replace("mine", "renamed") + "\n[result]\nimages = 3\n")
+    assert zoo.load("mine").fingerprint() == before
+    mine.write_text(TEXT.replace("epochs = 2", "epochs = 3"))
+    assert zoo.load("mine").fingerprint() != before
+
+
+@pytest.mark.parametrize("path", sorted(resources.folder("models").glob("*.safetensors")), ids=lambda p: p.stem)
+def test_checkpoints_hold_tensors_alone(path: Path) -> None:
+    with safe_open(path, framework="np") as file:
+        assert file.keys()
+    assert path.stat().st_size < 5 << 20
