@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ class Model(Protocol):
     """What training needs to know of a model; `codesign.zoo.Model` has it."""
 
     name: str
+    framework: str
     dataset: str
     input_scale: float
     widths: Widths
@@ -85,7 +86,12 @@ class TrainResult(msgspec.Struct, frozen=True):
 
 
 def train(
-    model: Model, folder: str | Path, resume: bool = True, progress: bool = True, threads: int = 1
+    model: Model,
+    folder: str | Path,
+    resume: bool = True,
+    progress: bool = True,
+    threads: int = 1,
+    answers: str | Path | None = None,
 ) -> TrainResult:
     """Train `model` by its recipe and evaluate the result once on the test set.
 
@@ -105,6 +111,9 @@ def train(
         Report on standard error.
     threads : int
         Threads of torch or TensorFlow. More than one may change the last bits of the sums.
+    answers : path, optional
+        Folder where the answers of teachers are kept for all their students; `teacher` beside
+        `folder` unless given.
 
     Raises
     ------
@@ -113,19 +122,22 @@ def train(
         asks for is missing, or the user interrupts.
     """
     if model.recipe is None:
-        raise UserError(
-            f"models/{model.name}.toml has no [recipe] section, so {model.name} cannot be trained here."
-        )
-    if getattr(model, "framework", "") == "qkeras":
+        raise UserError(f"models/{model.name}.toml has no [recipe] section, so {model.name} cannot be trained here.")
+    folder = Path(folder)
+    if model.framework == "qkeras":
         from codesign.train import keras_loop
 
-        return keras_loop.train(model, model.recipe, Path(folder), resume, progress, threads)
+        return keras_loop.train(cast(Any, model), model.recipe, folder, resume, progress, threads)
     keep_large_blocks()
+    kept = folder.parent / "teacher" if answers is None else Path(answers)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng(devices=[]):
-            return Training(model, model.recipe, Path(folder), resume, progress).run()
+            return Training(model, model.recipe, folder, resume, progress, kept).run()
+    except KeyboardInterrupt:
+        # Before the first epoch or after the last one.
+        raise UserError(f"training of {model.name} stopped; the same command continues it.") from None
     finally:
         torch.set_num_threads(before)
 
@@ -133,14 +145,12 @@ def train(
 class Training:
     """One training and its state."""
 
-    def __init__(self, model: Model, recipe: Recipe, folder: Path, resume: bool, progress: bool) -> None:
-        self.model, self.recipe, self.folder = model, recipe, folder
+    def __init__(self, model: Model, recipe: Recipe, folder: Path, resume: bool, progress: bool, kept: Path) -> None:
+        self.model, self.recipe, self.folder, self.kept = model, recipe, folder, kept
         self.dataset = data.load(model.dataset)
         self.members, self.held = self.dataset.split(recipe.validation, recipe.seed)
         if len(self.members) < 1:
-            raise UserError(
-                f"models/{model.name}.toml holds out every training example; lower recipe.validation."
-            )
+            raise UserError(f"models/{model.name}.toml holds out every training example; lower recipe.validation.")
         self.progress = Progress(model.name, recipe.epochs, progress)
         torch.manual_seed(recipe.seed)
         self.module = channels_last(model.module())
@@ -177,7 +187,7 @@ class Training:
             lambda: channels_last(teacher.build()),
             teacher.input_scale,
             self.augmentation,
-            self.folder.parent / "teacher" / kind,
+            self.kept / kind,
             recipe.distillation.pool,
         )
 
