@@ -102,7 +102,7 @@ def read_weights(quantizer: Any, kernel: np.ndarray, label: str, depthwise: bool
             f"use one of {', '.join(sorted(_WEIGHT_READERS))}."
         )
     _deterministic(quantizer, label)
-    actual = apply(quantizer, kernel)
+    actual = apply(quantizer, kernel, label)
     if actual.dtype != np.float32 or actual.shape != kernel.shape or not np.isfinite(actual).all():
         raise UserError(
             f"the weight quantizer of layer {label!r} does not make finite float32 values of its weights; "
@@ -127,8 +127,9 @@ def read_weights(quantizer: Any, kernel: np.ndarray, label: str, depthwise: bool
             f"the weight scales of layer {label!r} vary within an output channel (scale_axis); "
             "use one per tensor or per output channel."
         )
-    # A channel of zeros may have scale 0, which would make its accumulator meaningless.
-    scales = np.where(step[0] == 0, 1.0, step[0])
+    # A channel of zeros may have scale 0; any other scale then says the same and keeps its accumulator's meaning.
+    empty = (integers.reshape(-1, len(step[0])) == 0).all(axis=0) & (codebook is None)
+    scales = np.where((step[0] == 0) & empty, 1.0, step[0])
     if codebook is not None:
         return Weights(np.searchsorted(codebook, integers), scales, None, codebook)
     return Weights(integers, scales, bits)
@@ -162,14 +163,20 @@ def read_constants(quantizer: Any, values: np.ndarray, label: str) -> np.ndarray
             f"layer {label!r} quantizes a constant by {_kind(quantizer)}, which is not a quantizer of QKeras."
         )
     _deterministic(quantizer, label)
-    return apply(quantizer, values).astype(np.float64)
+    return apply(quantizer, values, label).astype(np.float64)
 
 
-def apply(quantizer: Any, values: np.ndarray) -> np.ndarray:
+def apply(quantizer: Any, values: np.ndarray, label: str) -> np.ndarray:
     """Return what a quantizer object makes of float32 values."""
     import tensorflow as tf
 
-    return np.asarray(quantizer(tf.constant(values, dtype=tf.float32)))
+    try:
+        return np.asarray(quantizer(tf.constant(values, dtype=tf.float32)))
+    except (tf.errors.OpError, AssertionError, TypeError, ValueError) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"the quantizer of layer {label!r} fails on its values ({detail}); build it with other parameters."
+        ) from error
 
 
 _Parts = tuple[np.ndarray, float, np.ndarray, int | None, np.ndarray | None]
@@ -178,9 +185,7 @@ _Parts = tuple[np.ndarray, float, np.ndarray, int | None, np.ndarray | None]
 
 def _integers(actual: np.ndarray, scale: np.ndarray, unit: float, low: int, high: int) -> np.ndarray:
     step = scale.astype(np.float64) * unit
-    ratio = np.divide(
-        actual, step, out=np.zeros(actual.shape), where=np.broadcast_to(step != 0, actual.shape)
-    )
+    ratio = np.divide(actual, step, out=np.zeros(actual.shape), where=np.broadcast_to(step != 0, actual.shape))
     return np.clip(np.rint(ratio), low, high).astype(np.int64)
 
 
@@ -224,7 +229,8 @@ def _ternary(quantizer: Any, actual: np.ndarray, label: str) -> _Parts:
 
 
 def _quantized_po2(quantizer: Any, actual: np.ndarray, label: str) -> _Parts:
-    exponents = np.rint(np.log2(np.abs(actual))).astype(np.int64)
+    # Beside a huge float weight the straight-through sum may lose a small power of two altogether.
+    exponents = np.rint(np.log2(np.where(actual == 0, 1.0, np.abs(actual)))).astype(np.int64)
     low, high = int(exponents.min()), int(exponents.max())
     if high - low > MAX_WEIGHT_BITS - 2:
         raise UserError(
@@ -261,10 +267,8 @@ def read_activation(quantizer: Any, label: str) -> Activation:
     _deterministic(quantizer, label)
     activation = reader(quantizer, label)
     x = probes(activation.grid)
-    found = apply(quantizer, x).astype(np.float64)
-    expected = levels(activation.grid, x.astype(np.float64)) * float(
-        activation.grid.scale * activation.factor
-    )
+    found = apply(quantizer, x, label).astype(np.float64)
+    expected = levels(activation.grid, x.astype(np.float64)) * float(activation.grid.scale * activation.factor)
     if (np.abs(found - expected) > ULPS * (np.abs(x) + np.abs(expected))).any():
         raise UserError(
             f"the quantizer of layer {label!r} does not round as {kind} promises; build it anew with "
@@ -278,9 +282,7 @@ def probes(grid: Grid) -> np.ndarray:
     span = range(grid.low + 1, grid.high + 1)
     wanted = span if len(span) <= 512 else [*span[:256], *span[-256:]]
     steps = np.array([float(reaches(grid, k)[0] * grid.scale) for k in wanted], dtype=np.float32)
-    beyond = np.array([grid.low, grid.high, 2 * grid.low - 1, 2 * grid.high + 1, 0, 0.3, -0.3]) * float(
-        grid.scale
-    )
+    beyond = np.array([grid.low, grid.high, 2 * grid.low - 1, 2 * grid.high + 1, 0, 0.3, -0.3]) * float(grid.scale)
     # Next to 0, TensorFlow takes numbers that are not normal for 0.
     tiny = np.finfo(np.float32).tiny
     above, below = (np.nextafter(steps, np.float32(end)) for end in (np.inf, -np.inf))
@@ -312,9 +314,7 @@ def _alpha(quantizer: Any, label: str) -> Fraction:
     if alpha is None:
         return Fraction(1)
     if np.size(alpha) != 1:
-        raise UserError(
-            f"the activation quantizer of layer {label!r} has a scale per channel; give it one alpha."
-        )
+        raise UserError(f"the activation quantizer of layer {label!r} has a scale per channel; give it one alpha.")
     # TensorFlow multiplies by the float32 nearest to alpha.
     value = fraction(float(np.float32(np.ravel(alpha)[0])))
     if value == 0:

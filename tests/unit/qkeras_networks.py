@@ -61,7 +61,7 @@ def mlp() -> Any:
         activation=q.quantized_bits(4, 2, symmetric=1, alpha=1.0),
         name="d1",
     )(x)
-    x = q.QDense(5, kernel_quantizer="quantized_bits(4, 0)", bias_quantizer="quantized_bits(8, 1)", name="d2")(x)
+    x = q.QDense(5, kernel_quantizer="quantized_bits(4, 0)", bias_quantizer="quantized_bits(4, 4)", name="d2")(x)
     return keras.Model(i, x)
 
 
@@ -142,19 +142,19 @@ def random_network(seed: int) -> Any:
 
     def weights() -> str:
         bits, alpha = int(rng.integers(2, 9)), rng.choice(["'auto'", "'auto_po2'", "1", "0.7"])
-        plain = rng.choice(["1", "None", "'auto'"])
+        plain = rng.choice(["alpha=1", "", "alpha='auto'"])
         choices = (
             f"quantized_bits({bits}, {rng.integers(0, 2)}, alpha={alpha})",
             f"quantized_bits({bits}, 0, 1, alpha={alpha})",
-            f"binary(alpha={plain})",
-            f"ternary(alpha={plain})",
+            f"binary({plain})",
+            f"ternary({plain})",
             f"quantized_po2({rng.integers(3, 5)})",
         )
         return str(rng.choice(choices))
 
     def activation() -> str:
         bits, integer = int(rng.integers(1, 9)), int(rng.integers(0, 4))
-        alpha = rng.choice(["1", "0.3", "None"])
+        alpha = rng.choice(["1", "0.3", "2"])
         choices = (
             f"quantized_relu({bits}, {integer})",
             f"quantized_relu({bits}, {integer})",
