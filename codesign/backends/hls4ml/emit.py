@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import shutil
@@ -73,7 +72,7 @@ def _write(model: model_.Model, options: Options, folder: Path) -> None:
     config = model.hls4ml.config.config
     config["OutputDir"] = str(folder)
     # hls4ml draws a random stamp; this one says what the project was made from.
-    config["Stamp"] = hashlib.sha256(ir.dumps(graph)).hexdigest()[:8]
+    config["Stamp"] = ir.digest(graph)[:8]
     with _without_keras(), contextlib.redirect_stdout(io.StringIO()):
         model.hls4ml.config.backend.writer.write_hls(model.hls4ml)
     config["OutputDir"] = "."

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from codesign.errors import UserError
 
 IO_TYPES = ("io_stream", "io_parallel")
-STRATEGIES = ("Latency", "Resource")
+STRATEGIES = ("Resource", "Latency")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from codesign.backends.base import SynthResult
 from codesign.errors import UserError
 from codesign.ir import Graph, golden
 from codesign.toolchain import gpp, synth_report, vitis_hls
-from codesign.toolchain.run import run as run_tool
+from codesign.toolchain import run as toolchain
 
 SCRIPT = "build.tcl"
 FRAMES_PER_WORKER = 16
@@ -75,26 +75,26 @@ class Hls4mlProject:
         """
         try:
             binary = self.folder / self.binary_name(optimise)
+            if binary.is_file():
+                return binary
+            compiler = gpp.require()
+            binary.parent.mkdir(exist_ok=True)
+            temporary = binary.with_name(f".{binary.name}.{os.getpid()}")
+            log = binary.parent / "compile.log"
+            try:
+                done = toolchain.run(
+                    ["sh", (self.folder / "build_csim.sh").absolute(), temporary.absolute()],
+                    log=log,
+                    timeout_s=COMPILE_TIMEOUT_S,
+                    environment={"CXX": str(compiler.path), "OPT": "-O2" if optimise else "-O0"},
+                )
+                if done.returncode != 0:
+                    raise UserError(f"g++ refused the emitted sources; see {log}.")
+                os.replace(temporary, binary)
+            finally:
+                temporary.unlink(missing_ok=True)
         except OSError as error:
-            raise UserError(f"{self.folder} is no complete project ({error}); emit it again.") from error
-        if binary.is_file():
-            return binary
-        compiler = gpp.require()
-        binary.parent.mkdir(exist_ok=True)
-        temporary = binary.with_name(f".{binary.name}.{os.getpid()}")
-        log = binary.parent / "compile.log"
-        try:
-            done = run_tool(
-                ["sh", (self.folder / "build_csim.sh").absolute(), temporary.absolute()],
-                log=log,
-                timeout_s=COMPILE_TIMEOUT_S,
-                environment={"CXX": str(compiler.path), "OPT": "-O2" if optimise else "-O0"},
-            )
-            if done.returncode != 0:
-                raise UserError(f"g++ refused the emitted sources; see {log}.")
-            os.replace(temporary, binary)
-        finally:
-            temporary.unlink(missing_ok=True)
+            raise UserError(f"cannot compile {self.folder} ({error}); emit it again, or free some space.") from error
         return binary
 
     @overload
@@ -167,15 +167,22 @@ class Hls4mlProject:
             workers = os.cpu_count() or 1
         workers = max(1, min(workers, len(x) // FRAMES_PER_WORKER))
         pieces = np.array_split(x, workers)
-        with (
-            tempfile.TemporaryDirectory(prefix="codesign-csim-") as scratch,
-            concurrent.futures.ThreadPoolExecutor(workers) as pool,
-        ):
-            jobs = [
-                pool.submit(self._simulate, binary, piece, trace, Path(scratch) / str(index), timeout_s)
-                for index, piece in enumerate(pieces)
-            ]
-            results = [job.result() for job in jobs]
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="codesign-csim-") as scratch,
+                concurrent.futures.ThreadPoolExecutor(workers) as pool,
+            ):
+                jobs = [
+                    pool.submit(self._simulate, binary, piece, trace, Path(scratch) / str(index), timeout_s)
+                    for index, piece in enumerate(pieces)
+                ]
+                try:
+                    results = [job.result() for job in jobs]
+                except BaseException:
+                    toolchain.stop_all()
+                    raise
+        except OSError as error:
+            raise UserError(f"cannot hand frames to the C simulation ({error}); free some space.") from error
         records = results[0] if len(results) == 1 else np.concatenate(results)
         if not trace:
             return records.reshape(len(x), *self.graph.output.shape)
@@ -199,7 +206,7 @@ class Hls4mlProject:
         scratch.mkdir()
         source, sink = scratch / "in", scratch / "out"
         np.ascontiguousarray(x, dtype=np.int64).tofile(source)
-        done = run_tool([binary.absolute(), source, sink, *(["trace"] if trace else [])], timeout_s=timeout_s)
+        done = toolchain.run([binary.absolute(), source, sink, *(["trace"] if trace else [])], timeout_s=timeout_s)
         if done.returncode != 0:
             raise UserError(
                 f"C simulation of {self.folder} ended with code {done.returncode}"

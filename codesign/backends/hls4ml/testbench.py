@@ -72,7 +72,10 @@ def csim(model: Model) -> str:
 // output of each frame, or with "trace" every edge in order of computation.
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <vector>
 
 // One translation unit: the integer types are parsed once.
@@ -81,9 +84,21 @@ def csim(model: Model) -> str:
 namespace {{
 
 {_frame(model)}
+// Frames of large networks lie on the stack: start over with all of it that the system grants.
+void enlarge_stack(char **argv) {{
+    rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == limit.rlim_max || getenv("CODESIGN_CSIM_STACK"))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setenv("CODESIGN_CSIM_STACK", "1", 1);
+    if (setrlimit(RLIMIT_STACK, &limit) == 0)
+        execv(argv[0], argv);
+}}
+
 }} // namespace
 
 int main(int argc, char **argv) {{
+    enlarge_stack(argv);
     const bool traced = argc == 4 && std::strcmp(argv[3], "trace") == 0;
     if (argc != 3 && !traced) {{
         std::fprintf(stderr, "usage: %s INPUT OUTPUT [trace]\\n", argv[0]);
