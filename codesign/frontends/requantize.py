@@ -289,19 +289,21 @@ def _misses_step(affines: Sequence[Affine], grid: Grid, input_type: IntType, dya
     fraction_part = Fraction(1, 2) if grid.rounding.startswith("half") else Fraction(0)
     for channel, affine in enumerate(affines):
         a, d = affine.scale / grid.scale, affine.offset / grid.scale
-        if a == 0:
-            continue
         # Which integers i give a·i + d = k + fraction? Denominators of trained scales are huge, so this first
         # test (can the fraction be met at all?) nearly always settles it.
         target = (fraction_part - d) * a.denominator
         if target.denominator != 1:
             continue
-        period = a.denominator
-        i0 = int(target) * pow(a.numerator, -1, period) % period if period > 1 else 0
-        start = max(input_type.min, math.floor((grid.low - 1 - d) / a))
         constant = channel % len(dyadic.multiplier)
         m, b, n, half = (int(v[constant]) for v in (dyadic.multiplier, dyadic.bias, dyadic.shift, dyadic.half))
-        for i in range(start + (i0 - start) % period, input_type.max + 1, period):
+        if a == 0:
+            candidates = range(1)
+        else:
+            period = a.denominator
+            i0 = int(target) * pow(a.numerator, -1, period) % period if period > 1 else 0
+            start = max(input_type.min, math.floor((grid.low - 1 - d) / a))
+            candidates = range(start + (i0 - start) % period, input_type.max + 1, period)
+        for i in candidates:
             value = a * i + d
             if value > grid.high + 1:
                 break
