@@ -64,7 +64,7 @@ format: ## apply the formatting
 
 wheel: ## build the wheel into dist/
 	@$(dev)
-	@.venv/bin/python -m build --wheel
+	@.venv/bin/python -m build --wheel --no-isolation
 
 env: ## set up .venv and nothing else
 	@$(base)

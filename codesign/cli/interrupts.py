@@ -36,12 +36,13 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     run.stop_all()
     if number != signal.SIGALRM:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
-    if not _on_its_way(sys.exc_info()[1]):
+    # While the first one is handled, things are being tidied up.
+    if not behind(sys.exc_info()[1]):
         raise KeyboardInterrupt
 
 
-def _on_its_way(error: BaseException | None) -> bool:
-    """Tell whether `error`, being handled right now, is or came from an interrupt: then things are tidied up."""
+def behind(error: BaseException | None) -> bool:
+    """Tell whether `error` is an interrupt, or came about while one was handled."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True

@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         code = console.fail(_usage_sentence(error), USER_ERROR, as_json)
     except UserError as error:
-        code = console.fail(str(error), USER_ERROR, as_json)
+        # A command that can be continued says so itself.
+        code = console.fail(str(error), INTERRUPTED if interrupts.behind(error) else USER_ERROR, as_json)
     except (KeyboardInterrupt, click.Abort):
         code = console.fail("interrupted; nothing half-written was left behind.", INTERRUPTED, as_json)
     except BrokenPipeError:

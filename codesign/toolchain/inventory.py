@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -22,7 +20,7 @@ class Item(msgspec.Struct, frozen=True):
     name : str
     found : bool
     version : str or None
-        Version of a tool or library, path of a folder; None when missing.
+        None when missing.
     gives : str
         What it is good for here.
     """
@@ -59,8 +57,6 @@ _LIBRARIES = (
     ("qkeras", "quantised Keras models (pip install 'codesign[qkeras]')"),
 )
 
-_DATA_SETS = ("cifar10", "mnist", "fashion_mnist", "unsw_nb15")
-
 
 def take() -> list[Item]:
     """Look at everything the package can use; nothing heavy is imported."""
@@ -74,16 +70,9 @@ def take() -> list[Item]:
         except importlib.metadata.PackageNotFoundError:
             version = None
         items.append(Item(name, version is not None, version, gives))
-    return items + [_data_set(name) for name in _DATA_SETS]
+    return items
 
 
 def versions() -> dict[str, str]:
     """Versions of everything found, by name."""
-    return {item.name: item.version for item in take() if item.found and item.version and "data" not in item.name}
-
-
-def _data_set(name: str) -> Item:
-    root = os.environ.get("CODESIGN_DATA")
-    folder = Path(root) / name if root else None
-    found = folder is not None and folder.is_dir()
-    return Item(f"{name} data", found, str(folder) if found else None, "trained models on it (set CODESIGN_DATA)")
+    return {item.name: item.version for item in take() if item.found and item.version}
