@@ -42,11 +42,12 @@ class Remote:
 def folders(name: str) -> list[Path]:
     """Return the local folders searched for data set `name`, best first.
 
-    The entries of the environment variable `CODESIGN_DATA` (separated as in PATH), each with and
-    without a sub-folder `name`, then the cache of the user.
+    The sub-folder `name` of each entry of the environment variable `CODESIGN_DATA` (separated as in
+    PATH), or the entry itself when it is called so, then the cache of the user. Data sets share file
+    names, so a file in any other folder may be that of another one.
     """
     roots = [Path(p).expanduser() for p in os.environ.get("CODESIGN_DATA", "").split(os.pathsep) if p]
-    return [folder for root in roots for folder in (root / name, root)] + [cache(name)]
+    return [root if root.name == name else root / name for root in roots] + [cache(name)]
 
 
 def cache(name: str) -> Path:
@@ -66,9 +67,7 @@ def read_npz(path: Path, keys: tuple[str, ...]) -> list[np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return [archive[key] for key in keys]
     except Exception as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); delete it or replace it with a whole copy."
-        ) from None
+        raise UserError(f"{path} cannot be read ({error}); delete it or replace it with a whole copy.") from None
 
 
 def fetch(name: str, remote: Remote) -> Path:
@@ -116,8 +115,7 @@ def _matches(path: Path, digest: str) -> bool:
     algorithm, _, expected = digest.partition(":")
     with open(path, "rb") as stream:
         return (
-            hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-            == expected
+            hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest() == expected
         )
 
 

@@ -31,9 +31,7 @@ def read(path: Path) -> np.ndarray:
             raise ValueError("no idx file of unsigned bytes")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy()
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); delete it or replace it with a whole copy."
-        ) from None
+        raise UserError(f"{path} cannot be read ({error}); delete it or replace it with a whole copy.") from None
 
 
 def load(name: str, info: Info, bases: tuple[str, ...], digests: dict[str, str]) -> Dataset:

@@ -50,9 +50,7 @@ def read_archive(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
                     raise KeyError(file)
                 parts.append(np.frombuffer(stream.read(), dtype=np.uint8).reshape(-1, 3073))
     except (KeyError, ValueError, OSError, EOFError, tarfile.TarError) as error:
-        raise UserError(
-            f"{path} is not the CIFAR-10 binary archive ({error}); delete it and try again."
-        ) from None
+        raise UserError(f"{path} is not the CIFAR-10 binary archive ({error}); delete it and try again.") from None
     train = np.concatenate(parts[:5])
 
     def images(records: np.ndarray) -> np.ndarray:
@@ -61,9 +59,7 @@ def read_archive(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return images(train), train[:, 0], images(parts[5]), parts[5][:, 0]
 
 
-def _dataset(
-    x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, source: Path
-) -> Dataset:
+def _dataset(x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, source: Path) -> Dataset:
     for x, y in ((x_train, y_train), (x_test, y_test)):
         if x.dtype != np.uint8 or x.shape != (len(y), 32, 32, 3) or len(y) == 0 or y.max() > 9:
             raise UserError(f"{source} does not hold CIFAR-10 images; delete it and try again.")

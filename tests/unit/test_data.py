@@ -189,8 +189,8 @@ def test_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_local_folders_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = tmp_path / "first", tmp_path / "second" / "thing"
-    first.mkdir()
+    first, second = tmp_path / "first" / "thing", tmp_path / "second" / "thing"
+    first.mkdir(parents=True)
     second.mkdir(parents=True)
     (first / "a").write_bytes(b"1")
     (second / "a").write_bytes(b"2")
@@ -225,7 +225,7 @@ def test_cifar_from_an_npz_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_pickled_objects_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODESIGN_DATA", str(tmp_path))
     bad = np.array([{"a": 1}], dtype=object)
-    npz(tmp_path, x_train=bad, y_train=bad, x_test=bad, y_test=bad)
+    npz(tmp_path / "cifar10", x_train=bad, y_train=bad, x_test=bad, y_test=bad)
     with pytest.raises(UserError, match="cannot be read"):
         data.load("cifar10")
 
@@ -338,10 +338,11 @@ def test_unsw_says_where_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match=r"no direct download: get UNSW_NB15_training-set\.csv"):
         data.load("unsw_nb15")
     monkeypatch.setenv("CODESIGN_DATA", str(tmp_path))
-    (tmp_path / "UNSW_NB15_training-set.csv").write_text("id\n1\n")
+    (tmp_path / "unsw_nb15").mkdir()
+    (tmp_path / "unsw_nb15" / "UNSW_NB15_training-set.csv").write_text("id\n1\n")
     with pytest.raises(UserError, match="wrong checksum"):
         data.load("unsw_nb15")
-    (tmp_path / "UNSW_NB15_training-set.csv.gz").write_bytes(gzip.compress(b"id")[:-4])
+    (tmp_path / "unsw_nb15" / "UNSW_NB15_training-set.csv.gz").write_bytes(gzip.compress(b"id")[:-4])
     with pytest.raises(UserError, match="cannot be read"):
         data.load("unsw_nb15")
 
