@@ -90,12 +90,13 @@ Pixels:
         if (row_done) {
             bool window_done = false;
             res_T out;
+            // Each bank holds another window row, so that all are updated in the same cycle.
         Down:
-            for (unsigned s = 0; s < high; s++) {
+            for (unsigned b = 0; b < high; b++) {
                 #pragma HLS UNROLL
+                const unsigned s = bank >= b ? bank - b : bank + high - b;
                 const unsigned tap = row_phase + s * CONFIG_T::stride_height;
                 const bool inside = tap < CONFIG_T::kernel_height && row >= s && row - s < CONFIG_T::out_height;
-                const unsigned b = bank >= s ? bank - s : bank + high - s;
                 if (inside) {
                     for (unsigned c = 0; c < channels; c++) {
                         #pragma HLS UNROLL
