@@ -73,6 +73,7 @@ class FrozenModel(fx.Interpreter):
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         module = self.imported.module.get_submodule(target)
         name = self._node
+        args = args or (kwargs["input"],)
         for kind in type(module).__mro__:
             match kind.__name__:
                 case "QuantConv2d" | "QuantLinear":
@@ -87,7 +88,7 @@ class FrozenModel(fx.Interpreter):
                     return self._maybe(module.output_quant, a + b, f"{name}.out", str(target))
                 case "BatchNorm1d" | "BatchNorm2d":
                     return self._batch_norm(module, args[0])
-        return module(*args, **kwargs)
+        return module(args[0])
 
     def _linear(self, module: Any, label: str, x: torch.Tensor, name: str) -> torch.Tensor:
         x = self._maybe(getattr(module, "input_quant", None), x, f"{name}.in", label)

@@ -22,6 +22,9 @@ from torch import nn
 
 from codesign.quant import lsq
 
+# These networks are too small to share among threads.
+torch.set_num_threads(1)
+
 WEIGHTS: tuple[Callable[[int], dict], ...] = (
     lambda bits: {"weight_quant": Int8WeightPerTensorFloat, "weight_bit_width": bits},
     lambda bits: {"weight_quant": Int8WeightPerChannelFloat, "weight_bit_width": bits},
@@ -84,7 +87,7 @@ def batch_norm(channels: int, rng: np.random.Generator, flat: bool = False) -> n
 class Block(nn.Module):
     """conv, batch norm, activation, pooling in one of two orders, and perhaps a residual around a second conv."""
 
-    def __init__(self, channels: int, rng: np.random.Generator) -> None:
+    def __init__(self, channels: int, side: int, rng: np.random.Generator) -> None:
         super().__init__()
         kind = rng.integers(4)
         groups, outputs = 1, int(rng.integers(1, 5)) * 2
@@ -100,7 +103,8 @@ class Block(nn.Module):
         )  # fmt: skip
         self.norm = batch_norm(outputs, rng) if rng.random() < 0.7 else nn.Identity()
         self.act = activation(rng)
-        pool = [nn.Identity(), nn.MaxPool2d(2), nn.MaxPool2d(3, 2), nn.MaxPool2d(2, 1)][rng.integers(4)]
+        pools = [nn.Identity(), nn.MaxPool2d(2), nn.MaxPool2d(2, 1), nn.MaxPool2d(3, 2)]
+        pool = pools[rng.integers(4 if side > 8 else 1)]
         self.before, self.after = (pool, nn.Identity()) if rng.random() < 0.5 else (nn.Identity(), pool)
         self.residual = None
         if rng.random() < 0.5:
@@ -131,12 +135,13 @@ class Network(nn.Module):
         rng = np.random.default_rng(seed)
         self.entry = identity(rng) if rng.random() < 0.3 else nn.Identity()
         self.blocks = nn.Sequential()
+        side = size
         for _ in range(blocks):
-            block = Block(channels, rng)
+            block = Block(channels, side, rng)
             self.blocks.append(block)
             channels = block.channels
-        with torch.no_grad():
-            side = self.blocks(self.entry(torch.rand(1, 3, size, size))).shape[-1]
+            with torch.no_grad():
+                side = self.blocks(torch.rand(8, 3, size, size)).shape[-1]
         head = rng.integers(3)
         self.pool: nn.Module = nn.Identity()
         if head == 0:
