@@ -26,6 +26,9 @@ from codesign.ir.types import IntType
 OUTPUT_FRACTION_BITS = 16
 """Fraction bits of the multiplier that brings logits with unrelated scales per channel to a common scale."""
 
+OUTPUT_BITS = 16
+"""Resolution that logits get where their accumulator has less and their bias asks for more."""
+
 ADD_MULTIPLIER_BITS = 16
 """Widest multiplier with which an addition aligns two operands to a common grid."""
 
@@ -286,7 +289,9 @@ class Lowering:
     def finish(self, x: Value, label: str) -> Graph:
         """Return the simplified graph whose output is `x`, brought to one scale and with its bias as integers.
 
-        The bias of logits rounds to the accumulator's grid (half to even), an error of at most half a unit.
+        The bias of logits rounds to the accumulator's grid (half to even), an error of at most half a unit. An
+        accumulator of few bits gets fraction bits for it first, up to `OUTPUT_BITS` in all: where logits are small
+        integers, half a unit would change the decision.
         """
         if not all(a.linear for a in x.affines):
             raise UserError(
@@ -297,7 +302,7 @@ class Lowering:
             raise UserError("the network has no layer that computes anything.")
         if all(a.scale == 0 for a in x.affines):
             raise UserError(f"the network ends in {label!r}, which is constant; train it first.")
-        if any(a.scale != scale for a in x.affines) or scale < 0:
+        if any(a.scale != scale for a in x.affines) or scale < 0 or self._bias_bits(x, scale):
             return self._common_scale_output(x, label)
         bias = [round(a.offset / scale) for a in x.affines]
         graph = self.builder.build(x.edge, scales={x.edge: float(scale)})
@@ -312,9 +317,12 @@ class Lowering:
     def _common_scale_output(self, x: Value, label: str) -> Graph:
         # Scales that are small multiples of one, as powers of two are, need no rounding.
         scale = functools.reduce(_common_divisor, (a.scale for a in x.affines), Fraction(0))
-        fraction_bits = 0
-        if any(abs(a.scale / scale) >= 1 << ADD_MULTIPLIER_BITS for a in x.affines):
-            scale, fraction_bits = max(abs(a.scale) for a in x.affines), OUTPUT_FRACTION_BITS
+        if all(abs(a.scale / scale) < 1 << ADD_MULTIPLIER_BITS for a in x.affines):
+            scale, fraction_bits = scale / (1 << self._bias_bits(x, scale)), 0
+        else:
+            scale = max(abs(a.scale) for a in x.affines)
+            more = self._spare_bits(x, scale)
+            scale, fraction_bits = scale / (1 << more), OUTPUT_FRACTION_BITS - more
         one = 1 << fraction_bits
         multiplier = np.array([round(a.scale / scale * one) for a in x.affines], dtype=np.int64)
         constants = [round(a.offset / scale * one) for a in x.affines]
@@ -327,6 +335,17 @@ class Lowering:
         )
         edge = self._add(Dyadic(multiplier, bias, shift, output), x.edge, label=label)
         return simplify(self.builder.build(edge, scales={edge: float(scale)}))
+
+    def _spare_bits(self, x: Value, scale: Fraction) -> int:
+        """Return how many bits the logits in units of `scale` leave of `OUTPUT_BITS`."""
+        tensor = self.builder.edge(x.edge)
+        largest = max(abs(a.scale) for a in x.affines) / scale * max(-tensor.type.min, tensor.type.max)
+        return max(0, OUTPUT_BITS - 1 - math.ceil(largest).bit_length())
+
+    def _bias_bits(self, x: Value, scale: Fraction) -> int:
+        """Return the fraction bits that logits in units of `scale` need for their bias, at most the spare ones."""
+        denominator = max((a.offset / scale).denominator for a in x.affines)
+        return min((denominator - 1).bit_length(), self._spare_bits(x, scale))
 
     def _add(self, op: Operator, *edges: str, label: str) -> str:
         return str(self._named(lambda: self.builder.add(op, *edges, label=label), label))
