@@ -21,6 +21,8 @@ base := $(PYTHON) tools/environment.py
 dev := $(PYTHON) tools/environment.py dev
 full := $(PYTHON) tools/environment.py dev qkeras
 codesign := .venv/bin/codesign
+# Tests run one process per core; more threads in each would only get in each other's way.
+one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2
 
 .PHONY: help synth csim verify report test test-all lint format wheel clean env
 
@@ -45,11 +47,11 @@ report: needs-model ## write build/MODEL/BOARD/report.html
 
 test: ## run the tests (minutes)
 	@$(full)
-	@.venv/bin/python -m pytest -n auto
+	@$(one_thread) .venv/bin/python -m pytest -n auto
 
 test-all: ## run the tests and those marked slow
 	@$(full)
-	@.venv/bin/python -m pytest -n auto -m "slow or not slow"
+	@$(one_thread) .venv/bin/python -m pytest -n auto -m "slow or not slow"
 
 lint: ## check style, formatting and types
 	@$(dev)

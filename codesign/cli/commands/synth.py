@@ -60,7 +60,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
             f"the C simulation differs from the golden executor in {result.differences} integers, "
             f"first {result.first_difference}; nothing was synthesised."
         )
-    with console.progress("Running the synthesis tool"):
+    with console.progress("Synthesising, where the tool is installed"):
         outcome = project.synth()
     exceeded = outcome.report.exceeds(work.board.resources()) if outcome.report else []
     status = "does-not-fit" if exceeded else outcome.status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import rich_click as click
 
@@ -36,7 +36,7 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
 
     chosen = load_model(model)
     folder = Path("build") / chosen.name / "train"
-    result = train(chosen, folder, resume=not fresh, progress=not console.as_json, threads=threads)
+    result = train(cast("Any", chosen), folder, resume=not fresh, progress=not console.as_json, threads=threads)
     values = {key: value for key, value in msgspec.structs.asdict(result).items() if key != "checkpoint"}
     copied = _copy(chosen, folder)
     values["accuracy"] = None if copied.widths.is_float else _golden(console, copied)
