@@ -126,9 +126,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
         dataset = data.info(self.dataset)
         maker = layers.make(self.widths, self.method.weights, self.method.activations)
-        return topologies.build(
-            self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options
-        )
+        return topologies.build(self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options)
 
     def build(self) -> Any:
         """Return the trained network: a torch module in evaluation mode, or a Keras model.
@@ -195,15 +193,9 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def require_integers(self) -> None:
         """Raise `UserError` for a float network, which has no integer graph."""
         if self.widths.is_float:
-            others = [
-                name
-                for name in names()
-                if name.split("_")[0] == self.name.split("_")[0] and name != self.name
-            ]
+            others = [name for name in names() if name.split("_")[0] == self.name.split("_")[0] and name != self.name]
             hint = f"such as {' or '.join(others[:3])}" if others else "see `codesign models`"
-            raise UserError(
-                f"{self.name} has float weights and no integer graph; choose a quantised model, {hint}."
-            )
+            raise UserError(f"{self.name} has float weights and no integer graph; choose a quantised model, {hint}.")
 
     def sibling(self, name: str) -> Model:
         """Return another model, searched in this model's folder first."""
@@ -273,8 +265,7 @@ def read(path: Path) -> Model:
         raise UserError(f"{path}: unknown field 'path'; remove it.")
     if math.frexp(model.input_scale)[0] != 0.5:
         raise UserError(
-            f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, "
-            f"found {model.input_scale}."
+            f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )
     return msgspec.structs.replace(model, path=str(path))
 

@@ -64,13 +64,9 @@ class BrevitasLayers:
     def relu(self, *, last: bool = False) -> nn.Module:
         """Return `QuantReLU` with an unsigned output."""
         bits = self.widths.last_activation_bits if last else self.widths.activation_bits
-        return qnn.QuantReLU(
-            act_quant=None if bits == FLOAT_BITS else self.activations.activation(bits, False)
-        )
+        return qnn.QuantReLU(act_quant=None if bits == FLOAT_BITS else self.activations.activation(bits, False))
 
     def residual(self) -> nn.Module:
         """Return a signed `QuantIdentity`, to be called on both operands."""
         bits = self.widths.residual_bits
-        return qnn.QuantIdentity(
-            act_quant=None if bits == FLOAT_BITS else self.activations.activation(bits, True)
-        )
+        return qnn.QuantIdentity(act_quant=None if bits == FLOAT_BITS else self.activations.activation(bits, True))

@@ -41,9 +41,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             about = msgspec.json.decode((file.metadata() or {}).get(KEY, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, msgspec.DecodeError) as error:
-        raise UserError(
-            f"the checkpoint {path} is damaged ({error}); restore it or train the model again."
-        ) from None
+        raise UserError(f"the checkpoint {path} is damaged ({error}); restore it or train the model again.") from None
 
 
 def load_weights(module: nn.Module, path: Path, partial: bool = False) -> None:

@@ -78,9 +78,7 @@ class Progress:
         note = ", ".join(words)
         self.bars.update(self.whole, completed=row["epoch"], note=note)
         if self.enabled and not self.terminal:
-            self._line(
-                f"{self.name}: epoch {int(row['epoch'])}/{self.epochs}, {note}, {row['seconds']:.1f} s"
-            )
+            self._line(f"{self.name}: epoch {int(row['epoch'])}/{self.epochs}, {note}, {row['seconds']:.1f} s")
 
     @staticmethod
     def _line(text: str) -> None:

@@ -27,9 +27,7 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def build(
-    topology: str, layers: Layers, shape: tuple[int, ...], classes: int, options: dict[str, Any]
-) -> nn.Module:
+def build(topology: str, layers: Layers, shape: tuple[int, ...], classes: int, options: dict[str, Any]) -> nn.Module:
     """Build a network with fresh weights.
 
     Parameters
@@ -60,8 +58,7 @@ def build(
     for option in options:
         if option not in accepted:
             raise UserError(
-                f"the topology {topology} has no option '{option}'; "
-                f"it accepts {', '.join(accepted) or 'none'}."
+                f"the topology {topology} has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
             )
     try:
         module: nn.Module = function(layers, shape, classes, **options)

@@ -10,9 +10,7 @@ from codesign.quant.layers import Layers
 class Block(nn.Module):
     """3x3 convolution, batch norm, ReLU, and a 2x2 max pool when asked for."""
 
-    def __init__(
-        self, layers: Layers, inputs: int, outputs: int, pool: bool = False, first: bool = False
-    ) -> None:
+    def __init__(self, layers: Layers, inputs: int, outputs: int, pool: bool = False, first: bool = False) -> None:
         super().__init__()
         self.conv = layers.conv(inputs, outputs, 3, padding=1, first=first)
         self.bn = nn.BatchNorm2d(outputs)
@@ -50,8 +48,6 @@ class ResNet9(nn.Module):
         return self.dense(self.flatten(self.pool(x)))
 
 
-def build(
-    layers: Layers, shape: tuple[int, ...], classes: int, channels: list[int] | None = None
-) -> nn.Module:
+def build(layers: Layers, shape: tuple[int, ...], classes: int, channels: list[int] | None = None) -> nn.Module:
     """Build ResNet-9 for images of `shape` (H, W, C); `channels` of the four resolutions' convolutions."""
     return ResNet9(layers, shape, classes, channels or [64, 128, 256, 512])
