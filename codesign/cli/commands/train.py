@@ -36,7 +36,15 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
 
     chosen = load_model(model)
     folder = Path("build") / chosen.name / "train"
-    result = train(cast("Any", chosen), folder, resume=not fresh, progress=not console.as_json, threads=threads)
+    result = train(
+        cast("Any", chosen),
+        folder,
+        resume=not fresh,
+        progress=not console.as_json,
+        threads=threads,
+        # One place for all students of a teacher: its answers take longer to compute than to read.
+        answers=Path("build") / "teacher",
+    )
     values = {key: value for key, value in msgspec.structs.asdict(result).items() if key != "checkpoint"}
     copied = _copy(chosen, folder)
     values["accuracy"] = None if copied.widths.is_float else _golden(console, copied)
