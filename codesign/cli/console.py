@@ -93,7 +93,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
         for index in range(len(columns))
     ]
     for name, is_number in zip(columns, numeric, strict=True):
-        shown.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        whole = is_number or name in columns[:2]
+        shown.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         # Text objects: cells never hold markup of ours, and the user's must not be read as such.
         shown.add_row(*(_cell(value) for value in row))

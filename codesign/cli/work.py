@@ -103,6 +103,11 @@ class Work:
         """Write the project of `backend`; options that are None are left to the backend."""
         from codesign import backends
 
+        if self.board.toolchain != "vivado":
+            raise UserError(
+                f"the {backend} backend writes projects for AMD parts, and {self.board.name} has a "
+                f"{self.board.vendor} part; choose another board, see codesign boards."
+            )
         chosen = {name: value for name, value in options.items() if value is not None}
         folder = self.project_folder(backend, chosen)
         graph = self.graph

@@ -24,17 +24,15 @@ def command(console: Console) -> None:
         }
         for board in known
     ]
-    columns = ("board", "part", "family", "LUT", "FF", "BRAM", "DSP", "MHz", "toolchain")
+    columns = ("board", "part", "LUT", "FF", "BRAM", "DSP", "toolchain")
     rows = [
         (
             board.name,
             board.part,
-            board.family,
             board.lut,
             board.ff,
-            f"{board.bram36} × 36K" if board.bram36 is not None else f"{board.bram18} × 18K",
+            f"{board.bram36}×36K" if board.bram36 is not None else f"{board.bram18}×18K",
             board.dsp,
-            board.clock_mhz,
             board.toolchain,
         )
         for board in known

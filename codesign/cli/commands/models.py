@@ -6,6 +6,7 @@ from typing import Any
 
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
+from codesign.quant.widths import FLOAT_BITS
 
 
 @make(name="models", short_help="List the models with their widths and measured accuracy.")
@@ -13,7 +14,8 @@ def command(console: Console) -> None:
     """List the models with their widths and measured accuracy.
 
     Accuracy is top-1 on the whole test set: of the integers that the hardware computes, and of the float
-    model they come from. Models are searched in $CODESIGN_MODELS, ./models and the package.
+    model they come from. Bits are those of hidden weights and activations. Models are searched in
+    $CODESIGN_MODELS, ./models and the package.
     """
     from codesign import zoo
 
@@ -35,33 +37,21 @@ def command(console: Console) -> None:
                 "trained": model.checkpoint_path.is_file(),
             }
         )
-    columns = (
-        "model",
-        "framework",
-        "data set",
-        "weights",
-        "activations",
-        "integers %",
-        "float %",
-        "parameters",
-        "MACs",
-    )
+    columns = ("model", "data set", "bits", "integers %", "float %", "parameters", "MACs")
     rows = [
         (
             entry["name"],
-            entry["framework"],
             entry["dataset"],
-            _bits(entry["weight_bits"]),
-            _bits(entry["activation_bits"]),
+            _bits(entry["weight_bits"], entry["activation_bits"]),
             entry["accuracy"],
             entry["float_accuracy"],
             entry["parameters"],
-            entry["macs"],
+            None if entry["macs"] is None else f"{entry['macs'] / 1e6:.2f} M",
         )
         for entry in listed
     ]
     console.result({"models": listed}, table(columns, rows))
 
 
-def _bits(width: int) -> str:
-    return "float" if width == 32 else f"{width} bit"
+def _bits(weights: int, activations: int) -> str:
+    return "float" if weights == activations == FLOAT_BITS else f"{weights}/{activations}"

@@ -34,11 +34,6 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     from codesign import ir, report
 
     work = Work.on(model, board, console)
-    if work.board.toolchain != "vivado":
-        raise UserError(
-            f"the hls4ml backend synthesises for AMD parts, and {work.board.name} has a {work.board.vendor} "
-            "part; choose another board, see codesign boards."
-        )
     project = work.compiled(backend, **chosen)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
