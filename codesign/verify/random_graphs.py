@@ -107,9 +107,7 @@ class _Growth:
         if (bits <= 4 and self.chance(0.7)) or self.chance(0.15):
             levels = self.whole(1, 2**bits - 1)
             thresholds = np.sort(self.rng.integers(low - 2, high + 3, size=(rows, levels)), axis=1)
-            return self.add(
-                Threshold(thresholds, int(self.rng.choice([0, 0, -1, -(levels + 1) // 2, 3]))), edge
-            )
+            return self.add(Threshold(thresholds, int(self.rng.choice([0, 0, -1, -(levels + 1) // 2, 3]))), edge)
         shift = self.rng.integers(0, 18, size=rows)
         scale = 2.0**bits / max(1, high - low)
         multiplier = np.maximum(1, np.round(scale * 2.0**shift * self.rng.uniform(0.5, 1.5, size=rows)))
@@ -160,9 +158,7 @@ class _Growth:
         if kind < binary + 0.25:
             bits = self.whole(2, 8)
             entries = self.whole(2, min(16, 2**bits))
-            codebook = self.rng.choice(
-                np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)), size=entries, replace=False
-            )
+            codebook = self.rng.choice(np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)), size=entries, replace=False)
             return self.rng.integers(0, entries, size=shape), None, codebook
         widths = self.rng.integers(1, 9, size=shape[-1])
         weight = self.rng.integers(-(1 << (widths - 1)), 1 << (widths - 1), size=shape)

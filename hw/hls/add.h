@@ -23,7 +23,7 @@ template <class data_T, class x_T> void gather(hls::stream<data_T> &data, x_T *f
     #pragma HLS INLINE
 Gather:
     for (unsigned p = 0; p < size / data_T::size; p++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         data_T pack = data.read();
         for (unsigned i = 0; i < data_T::size; i++) {
             #pragma HLS UNROLL
@@ -46,7 +46,7 @@ void add(hls::stream<first_T> &first, hls::stream<second_T> &second, hls::stream
     }
 Packs:
     for (unsigned p = 0; p < CONFIG_T::size / pack; p++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         res_T out;
         if (together) {
             first_T a = first.read();

@@ -29,7 +29,7 @@ Packs:
     for (unsigned p = 0; p < CONFIG_T::size / data_T::size; p++) {
     Features:
         for (unsigned i = 0; i < data_T::size; i++) {
-            #pragma HLS PIPELINE II=1
+            #pragma HLS PIPELINE II=1 style=flp
             if (i == 0) {
                 const data_T pack = data.read();
             Unpack:

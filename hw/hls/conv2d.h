@@ -69,7 +69,7 @@ void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res,
 
 Cycles:
     for (unsigned cycle = 0; cycle < cycles; cycle++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         if (output_fold == 0 && input_fold == 0) {
             data_T pixel;
             const bool inside = row >= CONFIG_T::top && row < CONFIG_T::top + CONFIG_T::in_height &&

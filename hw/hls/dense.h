@@ -37,7 +37,7 @@ void dense(hls::stream<data_T> &data, hls::stream<res_T> &res,
 
 Gather:
     for (unsigned p = 0; p < CONFIG_T::n_in / data_T::size; p++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         data_T pack = data.read();
         for (unsigned i = 0; i < data_T::size; i++) {
             #pragma HLS UNROLL
@@ -47,7 +47,7 @@ Gather:
 
 Steps:
     for (unsigned step = 0; step < CONFIG_T::steps; step++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         const unsigned output_fold = step / input_folds, input_fold = step % input_folds;
         multiply_accumulate<x_t, CONFIG_T>(features, weights, bias, output_fold, input_fold, accumulator);
         if (input_fold == input_folds - 1) {

@@ -59,7 +59,7 @@ Packs:
     for (unsigned p = 0; p < packs; p++) {
     Folds:
         for (unsigned f = 0; f < folds; f++) {
-            #pragma HLS PIPELINE II=1
+            #pragma HLS PIPELINE II=1 style=flp
             if (f == 0) {
                 const data_T pack = data.read();
             Unpack:

@@ -18,7 +18,7 @@ template <class data_T, class res_T, class CONFIG_T>
 void flatten(hls::stream<data_T> &data, hls::stream<res_T> &res) {
 Packs:
     for (unsigned p = 0; p < CONFIG_T::size / data_T::size; p++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         data_T in = data.read();
         res_T out;
         for (unsigned i = 0; i < data_T::size; i++) {
@@ -31,7 +31,6 @@ Packs:
 
 template <class data_T, class res_T, class CONFIG_T>
 void flatten(data_T data[CONFIG_T::size], res_T res[CONFIG_T::size]) {
-    #pragma HLS INLINE
 Elements:
     for (unsigned i = 0; i < CONFIG_T::size; i++) {
         #pragma HLS UNROLL

@@ -17,7 +17,7 @@ template <class data_T, class first_T, class second_T, class CONFIG_T>
 void fork(hls::stream<data_T> &data, hls::stream<first_T> &first, hls::stream<second_T> &second) {
 Packs:
     for (unsigned p = 0; p < CONFIG_T::size / data_T::size; p++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         data_T in = data.read();
         first_T a;
         second_T b;
@@ -33,7 +33,6 @@ Packs:
 
 template <class data_T, class first_T, class second_T, class CONFIG_T>
 void fork(data_T data[CONFIG_T::size], first_T first[CONFIG_T::size], second_T second[CONFIG_T::size]) {
-    #pragma HLS INLINE
 Elements:
     for (unsigned i = 0; i < CONFIG_T::size; i++) {
         #pragma HLS UNROLL

@@ -50,7 +50,7 @@ void pool(hls::stream<data_T> &data, hls::stream<res_T> &res) {
 
 Pixels:
     for (unsigned p = 0; p < CONFIG_T::in_height * CONFIG_T::in_width; p++) {
-        #pragma HLS PIPELINE II=1
+        #pragma HLS PIPELINE II=1 style=flp
         data_T pixel = data.read();
 
         // Slot s holds the row result of window column (column - s); a new window moves the others up.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +23,49 @@ from codesign.verify.frames import random_frames
 sys.path.insert(0, str(Path(__file__).parent))
 
 Verify = Callable[..., VerifyResult]
+
+
+PREFIX = """\
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <math.h>
+#include <vector>
+#include "ap_fixed.h"
+#include "ap_int.h"
+#include "hls_stream.h"
+"""
+
+
+@pytest.fixture(scope="session")
+def precompiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a g++ that knows the integer types already, which halves the hundreds of compilations."""
+    import hls4ml as library
+
+    folder = tmp_path_factory.mktemp("compiler")
+    compiler = shutil.which("g++")
+    assert compiler is not None, "the tests need g++"
+    (folder / "prefix.h").write_text(PREFIX)
+    types = Path(library.__file__).parent / "templates" / "vivado" / "ap_types"
+    subprocess.run(
+        [compiler, "-std=c++11", "-O0", "-w", "-I", types, "-x", "c++-header", "prefix.h", "-o", "prefix.h.gch"],
+        cwd=folder,
+        check=True,
+    )
+    wrapper = folder / "g++"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(compiler)} -include "{folder}/prefix.h" "$@"\n')
+    wrapper.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def fast_compiler(precompiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the projects of these tests find the precompiled g++."""
+    monkeypatch.setenv("PATH", str(precompiled), prepend=os.pathsep)
 
 
 @pytest.fixture

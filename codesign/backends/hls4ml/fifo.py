@@ -19,7 +19,7 @@ from codesign.ir import Graph, Node
 
 FRAMES = 2
 """The second frame meets what the first has left behind."""
-SLACK = 16
+SLACK = 32
 """Places beside a longer branch beyond those needed, so that the latencies of pipelines do not stall it."""
 SHALLOW = 2
 """Places in front of an operator that reads as it writes."""
