@@ -91,7 +91,7 @@ def cifar_archive(count: int = 3, seed: int = 0) -> tuple[bytes, np.ndarray]:
 
 
 def idx(array: np.ndarray) -> bytes:
-    return gzip.compress(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
+    return gzip.compress(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes(), mtime=0)
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -262,10 +262,10 @@ def test_idx_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         b"",
         b"plain text",
-        gzip.compress(b"\0\0"),
+        gzip.compress(b"\0\0", mtime=0),
         idx(np.zeros((3, 4), np.uint8))[:-6],
-        gzip.compress(struct.pack(">HBB1I", 0, 8, 1, 10) + b"123"),
-        gzip.compress(struct.pack(">HBB1I", 0, 13, 1, 1) + b"1234"),
+        gzip.compress(struct.pack(">HBB1I", 0, 8, 1, 10) + b"123", mtime=0),
+        gzip.compress(struct.pack(">HBB1I", 0, 13, 1, 1) + b"1234", mtime=0),
     ],
 )
 def test_damaged_idx_files(content: bytes, tmp_path: Path) -> None:
