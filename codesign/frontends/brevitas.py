@@ -14,6 +14,8 @@ from torch import fx, nn
 
 from codesign.errors import UserError
 from codesign.frontends import brevitas_quantizers as quantizers
+from codesign.frontends.brevitas_trace import constant, trace
+from codesign.frontends.brevitas_trace import label as label_of
 from codesign.frontends.lowering import Lowering, Value
 from codesign.frontends.requantize import fraction
 from codesign.ir.graph import Graph
@@ -154,41 +156,6 @@ def import_brevitas(
     return Imported(graph, lowering, traced, scale * wide, offset * wide, walk.biases, walk.orders)
 
 
-def trace(model: nn.Module) -> fx.GraphModule:
-    """Return the module as an fx graph whose leaves are the layers of torch and Brevitas.
-
-    Raises
-    ------
-    UserError
-        When its forward pass depends on data and cannot be traced.
-    """
-
-    class LayerTracer(fx.Tracer):
-        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-            return _is_layer(m)
-
-    for name, parameter in model.named_parameters():
-        if parameter.device.type != "cpu":
-            raise UserError(f"the parameter {name!r} lies on {parameter.device}; move the model with model.cpu().")
-    model.eval()
-    if _is_layer(model):
-        model = nn.Sequential(model)
-    try:
-        return fx.GraphModule(model, LayerTracer().trace(model)).eval()
-    except Exception as error:  # whatever the user's forward raises under tracing
-        raise UserError(
-            f"the forward pass of {type(model).__name__} cannot be traced ({str(error).splitlines()[0]}); "
-            "write it without branches on tensor values."
-        ) from error
-
-
-def _is_layer(module: nn.Module) -> bool:
-    """Tell whether a module computes as a layer of torch or Brevitas does: by the place its `forward` comes from."""
-    if isinstance(module, (nn.Sequential, nn.ModuleList)):
-        return False
-    return type(module).forward.__module__.startswith(("torch.nn", "brevitas.", "codesign.quant"))
-
-
 def _integers_of(dtype: torch.dtype) -> IntType:
     """Return the type of an integer example input."""
     if dtype not in (torch.uint8, torch.int8, torch.int16):
@@ -206,10 +173,10 @@ def _leading_grid(traced: fx.GraphModule) -> Any:
         if node.op == "placeholder":
             readers = list(node.users)
             if len(readers) == 1 and readers[0].op == "call_module":
-                module = traced.get_submodule(readers[0].target)
+                module = traced.get_submodule(str(readers[0].target))
                 proxy = getattr(module, "act_quant", None) or getattr(module, "input_quant", None)
                 if quantizers.is_quantizer(proxy):
-                    return quantizers.read_grid(proxy, readers[0].target)
+                    return quantizers.read_grid(proxy, label_of(readers[0]))
             break
     raise UserError(
         "the network reads its float input without quantising it; say what the sensor gives by input_scale "
@@ -251,7 +218,7 @@ class _Walk:
                     raise UserError(
                         "the network returns a flattened frame; end it with a dense layer or drop the flatten."
                     )
-                return self.lowering.finish(step.value, str(result.target))
+                return self.lowering.finish(step.value, label_of(result))
         raise UserError("the network returns nothing.")
 
     def _step(self, node: Any, label: str) -> Step:
@@ -260,8 +227,8 @@ class _Walk:
         return self.known[node]
 
     def _module(self, node: fx.Node) -> Step:
-        label = str(node.target)
-        module = self.traced.get_submodule(label)
+        label = label_of(node)
+        module = self.traced.get_submodule(str(node.target))
         for kind in type(module).__mro__:
             handler = _MODULES.get(kind.__name__)
             if handler is not None:
@@ -313,8 +280,8 @@ class _Walk:
         )
         weights = quantizers.read_weights(module, label)
         matrix = weights.values.T
-        if step.order is not None:
-            matrix = matrix[step.order]
+        if step.order is not None and len(step.order) == len(matrix):
+            matrix = matrix[step.order]  # of another length, the operator refuses it
         value = self.lowering.dense(
             step.value,
             matrix,
@@ -402,7 +369,7 @@ class _Walk:
         return self._global_average(self._sole(node, label), module.output_size, label)
 
     def _global_average(self, step: Step, size: Any, label: str) -> Step:
-        if _pair(size) != (1, 1):
+        if size not in (1, (1,), (1, 1), [1], [1, 1]):
             raise UserError(f"the adaptive average pooling {label!r} has output {size}; only 1 is supported.")
         shape = self.lowering.builder.edge(step.value.edge).shape
         if len(shape) != 3:
@@ -517,36 +484,34 @@ class _Walk:
             return self._sum(self._step(left, label), self._step(right, label), label)
         forward = isinstance(left, fx.Node) and left in self.known
         step = self._step(left if forward else right, label)
-        constant = self._constant(right if forward else left, step, label)
-        one, zero = [Fraction(1)] * len(constant), [Fraction(0)] * len(constant)
-        minus = [-c for c in constant]
+        values = self._constant(right if forward else left, step, label)
+        one, zero = [Fraction(1)] * len(values), [Fraction(0)] * len(values)
+        minus = [-c for c in values]
         if addition:
-            return self._scale_shift(step, one, constant, label)
+            return self._scale_shift(step, one, values, label)
         if name == "sub":
             if forward:
                 return self._scale_shift(step, one, minus, label)
-            return self._scale_shift(step, [Fraction(-1)] * len(constant), constant, label)
+            return self._scale_shift(step, [Fraction(-1)] * len(values), values, label)
         if name in ("mul", "imul"):
-            return self._scale_shift(step, constant, zero, label)
-        if forward and all(constant):
-            return self._scale_shift(step, [1 / c for c in constant], zero, label)
+            return self._scale_shift(step, values, zero, label)
+        if forward and all(values):
+            return self._scale_shift(step, [1 / c for c in values], zero, label)
         raise UserError(f"{label!r} divides by an activation or by zero; only division by a constant is supported.")
 
     def _constant(self, source: Any, step: Step, label: str) -> list[Fraction]:
         """Return a number, or one per channel, that meets an activation in arithmetic."""
         if isinstance(source, (int, float)):
-            return [fraction(source)]
+            return [fraction(source, repr(label))]
         if isinstance(source, fx.Node) and source.op == "get_attr":
-            found: Any = self.traced
-            for part in str(source.target).split("."):
-                found = getattr(found, part)
+            found = constant(self.traced, source)
             frame = len(self.lowering.builder.edge(step.value.edge).shape) == 3
             # torch aligns shapes at their ends: channels are the third axis from the end in frames, else the last.
             channel_axis = -3 if frame else -1
-            if isinstance(found, torch.Tensor) and all(
+            if found is not None and all(
                 extent == 1 or axis == channel_axis for axis, extent in enumerate(found.shape, -found.ndim)
             ):
-                return [fraction(float(value)) for value in found.detach().double().ravel()]
+                return [fraction(float(value), repr(label)) for value in found.detach().double().ravel()]
         raise UserError(
             f"{label!r} uses a constant that is neither a number nor one value per channel, of shape "
             f"(channels, 1, 1) for frames; {WAY_OUT}."

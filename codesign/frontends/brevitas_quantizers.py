@@ -10,6 +10,7 @@ import torch
 from torch import fx
 
 from codesign.errors import UserError
+from codesign.frontends.brevitas_trace import label as label_of
 from codesign.frontends.requantize import Grid, fraction, reaches
 
 ROUNDINGS = {"ROUND": "half_even", "FLOOR": "floor", "CEIL": "ceil"}
@@ -138,7 +139,7 @@ def read_grid(proxy: Any, label: str) -> Grid:
         )
     bits = int(bit_width)
     signed, narrow = bool(proxy.is_signed), bool(proxy.is_narrow_range)
-    step = fraction(abs(float(scale)))
+    step = fraction(abs(float(scale)), f"the quantiser of layer {label!r}")
     if step == 0:
         raise UserError(f"the quantiser of layer {label!r} has scale 0; train the network first.")
     if bits == 1 and signed:
@@ -207,7 +208,7 @@ def read_biases(traced: fx.GraphModule, shape: tuple[int, ...]) -> dict[str, np.
     biases: dict[str, np.ndarray] = {}
     rounded = False
     for node in traced.graph.nodes:
-        module = traced.get_submodule(node.target) if node.op == "call_module" else None
+        module = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
         if isinstance(getattr(module, "bias", None), torch.Tensor) and hasattr(module, "weight_quant"):
             biases[node.name] = module.bias.detach().double().numpy()  # type: ignore[union-attr, operator]
             rounded |= is_quantizer(getattr(module, "bias_quant", None))
@@ -234,7 +235,7 @@ def _observed_biases(traced: fx.GraphModule, shape: tuple[int, ...]) -> dict[str
                 return super().run_node(n)
             except Exception as error:
                 raise UserError(
-                    f"layer {n.target!r} cannot quantise its bias ({str(error).splitlines()[0]}); give it an input "
+                    f"layer {label_of(n)!r} cannot quantise its bias ({str(error).splitlines()[0]}); give it an input "
                     "that carries its scale (return_quant_tensor=True of the layer before it)."
                 ) from error
             finally:

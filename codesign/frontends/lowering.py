@@ -157,8 +157,14 @@ class Lowering:
             )
         edge = self._add(op, x.edge, label=label)
         outputs = self.builder.edge(edge).channels
-        scales = [fraction(s) for s in _per_channel(weight_scale, outputs, f"weight scale of {label!r}")]
-        biases = [Fraction(0)] * outputs if bias is None else [fraction(b) for b in np.asarray(bias).ravel()]
+        scales = [
+            fraction(s, f"layer {label!r}") for s in _per_channel(weight_scale, outputs, f"weight scale of {label!r}")
+        ]
+        biases = (
+            [Fraction(0)] * outputs
+            if bias is None
+            else [fraction(b, f"layer {label!r}") for b in np.asarray(bias).ravel()]
+        )
         if len(biases) != outputs:
             raise UserError(f"layer {label!r} has {len(biases)} biases for {outputs} outputs.")
         affines = []
@@ -184,11 +190,11 @@ class Lowering:
     ) -> Value:
         """Apply factor[c]·x + shift[c] (batch norm in evaluation); no operator, only another meaning."""
         channels = len(x.affines)
-        factors, shifts = _per_channel(factor, channels, label), _per_channel(shift, channels, label)
-        return Value(
-            x.edge,
-            tuple(a.then(fraction(f), fraction(s)) for a, f, s in zip(x.affines, factors, shifts, strict=True)),
+        where = f"layer {label!r}"
+        factors, shifts = (
+            [fraction(v, where) for v in _per_channel(values, channels, where)] for values in (factor, shift)
         )
+        return Value(x.edge, tuple(a.then(f, s) for a, f, s in zip(x.affines, factors, shifts, strict=True)))
 
     def clamp(self, x: Value, low: float | None, high: float | None) -> Value:
         """Apply min(max(x, low), high), ReLU being low = 0; no operator, only another meaning."""

@@ -100,14 +100,14 @@ class Grid:
             raise ValueError(f"unknown rounding {self.rounding!r}")
 
 
-def fraction(value: float | Fraction) -> Fraction:
+def fraction(value: float | Fraction, where: str = "the model") -> Fraction:
     """Return a float as the exact rational it is, refusing NaN and infinity; a fraction stays as it is."""
     if isinstance(value, Fraction):
         return value
     value = float(value)
     if not math.isfinite(value):
         raise UserError(
-            f"the model holds {value} where a finite number is needed; train it again or mend the checkpoint."
+            f"{where} holds {value} where a finite number is needed; train it again or mend the checkpoint."
         )
     return Fraction(value)
 
