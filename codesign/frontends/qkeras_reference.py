@@ -34,18 +34,30 @@ def run(imported: Imported, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.nda
         the name of its edge in the unsimplified graph.
     """
     values = {0: x.astype(np.float64) * imported.input_scale + imported.input_offset}
+    # Without clamps: a wide quantizer's constants act on the accumulator, and its output type is the clamp.
+    unclamped = dict(values)
     integers: dict[str, np.ndarray] = {}
     for step in imported.network.steps:
         inputs = [values[v] for v in step.inputs]
+        raw = [unclamped[v] for v in step.inputs]
         if isinstance(step, qkeras_steps.Quantize):
             record = imported.lowering.requantizations.get(str(step.output))
-            found = _quantize(step, inputs[0], record)
+            if record is not None and isinstance(record.op, Dyadic):
+                found = _dyadic(record, record.op, raw[0])
+            else:
+                found = qkeras_quantizers.levels(step.activation.grid, inputs[0])
             if record is not None:
                 integers[record.edge_out] = found.astype(np.int64)
             activation = step.activation
             values[step.output] = found * float(activation.grid.scale) * float(activation.factor)
+            unclamped[step.output] = values[step.output]
+        elif isinstance(step, qkeras_steps.Clamp):
+            values[step.output] = np.clip(inputs[0], step.low, step.high)
+            unclamped[step.output] = raw[0]
         else:
             values[step.output] = _evaluate(step, inputs)
+            same = all(a is b for a, b in zip(inputs, raw, strict=True))
+            unclamped[step.output] = values[step.output] if same else _evaluate(step, raw)
     return values[imported.network.output], integers
 
 
@@ -66,18 +78,12 @@ def differences(imported: Imported, x: np.ndarray, batch: int = 250) -> Iterator
             yield edge, int((traced[edge] != expected).sum()), expected.size
 
 
-def _quantize(step: qkeras_steps.Quantize, x: np.ndarray, record: Requantization | None) -> np.ndarray:
-    if record is None or not isinstance(record.op, Dyadic):
-        return qkeras_quantizers.levels(step.activation.grid, x)
-    # A wide quantizer's frozen constants are its multiplier, bias and shift, not the real ratio.
-    op = record.op
+def _dyadic(record: Requantization, op: Dyadic, x: np.ndarray) -> np.ndarray:
+    """Quantize by the frozen multiplier, bias and shift instead of the real ratio."""
     scale = np.array([float(a.scale) for a in record.affines])
     offset = np.array([float(a.offset) for a in record.affines])
     integer = np.rint((x - offset) / np.where(scale == 0, 1.0, scale))
-    ratio, shift = (
-        np.ldexp(op.multiplier.astype(float), -op.shift),
-        np.ldexp(op.bias.astype(float), -op.shift),
-    )
+    ratio, shift = np.ldexp(op.multiplier.astype(float), -op.shift), np.ldexp(op.bias.astype(float), -op.shift)
     rounded = np.floor(integer * ratio + shift + np.where(op.shift > 0, 0.5, 0.0))
     return np.clip(rounded, op.type.min, op.type.max)
 
@@ -91,8 +97,6 @@ def _evaluate(step: qkeras_steps.Step, inputs: list[np.ndarray]) -> np.ndarray:
             return x @ step.weights.real() + (0.0 if step.bias is None else step.bias)
         case qkeras_steps.ScaleShift():
             return step.factor * x + step.shift
-        case qkeras_steps.Clamp():
-            return np.clip(x, step.low, step.high)
         case qkeras_steps.Sum():
             return inputs[0] + inputs[1]
         case qkeras_steps.MaxPool():
@@ -113,9 +117,7 @@ def _windows(x: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, int]) ->
 def _conv(step: qkeras_steps.Conv, x: np.ndarray) -> np.ndarray:
     weights = step.weights.real()
     top, bottom, left, right = step.padding
-    windows = _windows(
-        np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0))), weights.shape[:2], step.stride
-    )
+    windows = _windows(np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0))), weights.shape[:2], step.stride)
     ins, outs = weights.shape[2], weights.shape[3] // step.groups
     parts = [
         np.einsum(
