@@ -1,5 +1,5 @@
 // Reads a frame (height, width, channels) as one vector, channels fastest: the order in which the elements
-// arrive already. Also the copy that separates a network output from an edge that is read inside as well.
+// arrive already.
 //
 // Ports    data, res: streams of packs of the same size, or arrays of CONFIG_T::size elements
 // Loops    one over the packs

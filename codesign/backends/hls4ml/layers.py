@@ -13,8 +13,8 @@ from codesign import resources
 from codesign.backends.hls4ml import ops
 
 BACKEND = "Vitis"
-COPIES = {"fork": 2, "flatten": 1}
-"""Kernels that the connection of edges needs besides the operators, with their outputs."""
+FORK = "fork"
+"""Kernel that the connection of edges needs besides the operators."""
 
 
 class IntegerLayer(Layer):
@@ -47,7 +47,7 @@ def layer_class(operator: str) -> str:
 def register() -> None:
     """Register layers, templates and headers with hls4ml's Vitis backend; later calls do nothing."""
     backend = get_backend(BACKEND)
-    for operator in sorted({*ops.by_name(), *COPIES}):
+    for operator in sorted([*ops.by_name(), FORK]):
         name = layer_class(operator)
         cls = type(name, (IntegerLayer,), {"__doc__": f"The operator {operator} of the integer graph."})
         register_layer(name, cls)

@@ -18,8 +18,6 @@ from codesign.ir import Graph, Node
 
 PROJECT = "network"
 """Name of the top function and of the files around it."""
-OUTPUT = "y0"
-"""Layer that copies the output edge where operators inside read it as well."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def build(graph: Graph, board: Board, options: Options) -> Model:
 
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = ModelGraph.from_layer_list(config, wiring.layers, [graph.inputs[0]], [wiring.output])
+        model = ModelGraph.from_layer_list(config, wiring.layers, [graph.inputs[0]], [graph.outputs[0]])
     if options.io_type == "io_stream":
         # hls4ml makes every stream as deep as a frame.
         for layer in model.get_layers():
@@ -177,7 +175,6 @@ class _Wiring:
         self.layers: list[dict[str, Any]] = []
         self.precisions: dict[str, str] = {}
         self.sources: dict[str, list[str]] = {}
-        self.output = graph.outputs[0]
         self.readers = dict.fromkeys(graph.edges, 0)
         for node in live_nodes(graph):
             for edge in node.inputs:
@@ -205,19 +202,16 @@ class _Wiring:
         self._supply(node.name)
 
     def _supply(self, edge: str) -> None:
-        """Make the variables that the readers of an edge read."""
-        inside = self.readers[edge]
-        is_output = edge == self.graph.outputs[0]
-        wanted = inside + is_output
-        size = self.graph.edges[edge].size
-        branches = [edge] * (1 if self.forks else wanted)
-        for index in range(wanted - len(branches)):
+        """Make the variables that the readers of an edge read; nobody inside reads the output edge."""
+        if not self.forks:
+            self.sources[edge] = [edge] * self.readers[edge]
+            return
+        branches = [edge]
+        kernel = Kernel(layers.FORK, {"size": self.graph.edges[edge].size})
+        for index in range(self.readers[edge] - 1):
             outputs = [f"{edge}_copy{index}", f"{edge}_rest{index}"]
-            self._add("fork", f"{edge}_fork{index}", [branches.pop()], outputs, edge, Kernel("fork", {"size": size}))
+            self._add(layers.FORK, f"{edge}_fork{index}", [branches.pop()], outputs, edge, kernel)
             branches += outputs
-        if is_output and inside:
-            self.output = OUTPUT
-            self._add("flatten", OUTPUT, [branches.pop()], [OUTPUT], edge, Kernel("flatten", {"size": size}))
         self.sources[edge] = branches
 
     def _add(

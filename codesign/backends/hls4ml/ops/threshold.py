@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from codesign.backends.hls4ml.kernels import Kernel, Place, Table, bits_for, divisors, nearest, number, stored
+from codesign.backends.hls4ml.kernels import Kernel, Place, Table, bits_of, divisors, nearest, number, stored
 from codesign.ir.ops import Threshold
 
 
@@ -16,7 +16,7 @@ def kernel(place: Place) -> Kernel:
     low, high = place.x.type.min, place.x.type.max
     # A threshold outside the reach of the input is always or never met, and so is the nearest one inside.
     thresholds = np.clip(op.thresholds, low, high + 1)
-    type = bits_for(low, high + 1)
+    type = bits_of(thresholds)
     rows, count = thresholds.shape
     fold = nearest(place.reuse_factor, reuse_factors(place))
     name = place.node.name
