@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from codesign import backends, boards
+from codesign.errors import UserError
 from codesign.ir import Graph, IntType, golden, save
 from codesign.verify.compare import VerifyResult, verify
 from codesign.verify.frames import random_frames
@@ -97,8 +98,15 @@ class Network(Graph):
         -------
         VerifyResult
             True when no integer differs; else `first_difference` names operator and element.
+
+        Raises
+        ------
+        UserError
+            When the frames do not fit the input, or the compiler is missing.
         """
-        frames = random_frames(self, vectors, seed) if x is None else np.asarray(x)
+        frames = random_frames(self, vectors, seed) if x is None else golden.checked_input(self, x)
+        if not len(frames):
+            raise UserError("there is nothing to verify; give at least one frame.")
         with tempfile.TemporaryDirectory(prefix="codesign-") as folder:
             project = self.emit(backend, board, Path(folder) / "project", **options)
             project.compile()
