@@ -25,12 +25,15 @@ class Notes(msgspec.Struct, kw_only=True):
     synthesis : SynthReport or None
     command : str or None
         What to type where the synthesis tool is installed.
+    measured : dict of str to str
+        What evaluations have found, in words.
     """
 
     graph_sha256: str
     checks: list[Check] = msgspec.field(default_factory=list)
     synthesis: SynthReport | None = None
     command: str | None = None
+    measured: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def read(folder: Path, graph_sha256: str) -> Notes:
@@ -53,6 +56,13 @@ def note_synthesis(folder: Path, graph_sha256: str, report: SynthReport | None, 
     """Keep the outcome of a synthesis, or the command for one."""
     notes = read(folder, graph_sha256)
     notes.synthesis, notes.command = report, command
+    _write(folder, notes)
+
+
+def note_measured(folder: Path, graph_sha256: str, name: str, text: str) -> None:
+    """Keep the outcome of an evaluation, in place of an earlier one of the same name."""
+    notes = read(folder, graph_sha256)
+    notes.measured[name] = text
     _write(folder, notes)
 
 

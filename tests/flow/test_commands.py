@@ -132,6 +132,15 @@ def test_verify_and_evaluate_agree_with_each_other(prepared: CommandLine):
     assert golden["images_per_second"] > 0
     real = prepared("evaluate", "toy_w3", "--limit", "40", "--backend", "float", "--json").json
     assert abs(real["accuracy"] - golden["accuracy"]) <= 5
+    assert real["equal_top1"] > 90
+
+    # The report tells all of it.
+    content = json.loads((prepared.folder / prepared("report", "toy_w3", "--json").json["json"]).read_text())
+    (check,) = content["checks"]
+    assert (check["vectors"], check["differences"], "seed 3" in check["how"]) == (20, 0, True)
+    facts = content["model"]["facts"]
+    assert "40 test images" in facts["evaluated, C simulation"]
+    assert "decide alike" in facts["evaluated, float32 model"]
 
 
 def test_a_broken_simulation_is_found_and_named(codesign: CommandLine, monkeypatch: pytest.MonkeyPatch):

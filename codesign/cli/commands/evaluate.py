@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Frames per call: few enough for the progress bar to move.
 _BATCH = {"golden": 250, "csim": 20, "float": 250}
+_WORDS = {"golden": "golden executor", "csim": "C simulation", "float": "float32 model"}
 
 
 @make(name="evaluate", short_help="Measure the accuracy of a model on its test set.")
@@ -35,6 +36,7 @@ _BATCH = {"golden": 250, "csim": 20, "float": 250}
 @options.io_type
 def command(console: Console, model: str, backend: str, limit: int | None, board: str, io_type: str) -> None:
     """Measure the top-1 accuracy of a model on its test set, in percent."""
+    from codesign import ir, report
     from codesign.verify.accuracy import evaluate
 
     work = Work.on(model, board, console)
@@ -42,7 +44,13 @@ def command(console: Console, model: str, backend: str, limit: int | None, board
     x, y = work.dataset.x_test[:limit], work.dataset.y_test[:limit]
     with console.progress(f"Evaluating {len(x)} images ({backend})", len(x)) as advance:
         found = evaluate(run, x, y, batch=_BATCH[backend], advance=advance)
-    equal = _equal_top1(work, run, x) if backend == "float" and not work.model.widths.is_float else None
+    equal = None
+    if not work.model.widths.is_float:
+        told = f"{found.accuracy:.2f} % of {found.images:,} test images"
+        if backend == "float":
+            equal = _equal_top1(work, run, x)
+            told += f"; the integers decide alike on {equal:.2f} %"
+        report.note_measured(work.folder, ir.digest(work.graph), f"evaluated, {_WORDS[backend]}", told)
     console.result(
         {
             "model": work.model.name,

@@ -42,7 +42,7 @@ def command(console: Console, model: str, board: str) -> None:
     content = report.collect(
         graph,
         work.board,
-        _facts(work.model),
+        _facts(work.model, journal.measured),
         checks=checks,
         synthesis=journal.synthesis,
         synthesis_note=(
@@ -62,8 +62,8 @@ def command(console: Console, model: str, board: str) -> None:
     console.result({"model": name, "board": work.board.name, "html": page, "json": data}, f"The report is in {page}.")
 
 
-def _facts(model: Model) -> ModelFacts:
-    """Return what the model's file says, in words."""
+def _facts(model: Model, measured: dict[str, str]) -> ModelFacts:
+    """Return what the model's file says, and what evaluations have found, in words."""
     from codesign import report
 
     widths, result, recipe = model.widths, model.result, model.recipe
@@ -80,6 +80,7 @@ def _facts(model: Model) -> ModelFacts:
         facts["validation accuracy"] = f"{result.validation_accuracy:.2f} %"
     if result.checkpoint_sha256 is not None:
         facts["checkpoint"] = f"sha256 {result.checkpoint_sha256}"
+    facts |= measured
     return report.ModelFacts(
         name=model.name,
         title=model.title,

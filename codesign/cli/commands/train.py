@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +31,7 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
     import msgspec
 
     from codesign import zoo
+    from codesign.files import atomic_write
     from codesign.train.run import train
 
     chosen = load_model(model)
@@ -40,7 +40,6 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
         cast("Any", chosen),
         folder,
         resume=not fresh,
-        progress=not console.as_json,
         threads=threads,
         # One place for all students of a teacher: its answers take longer to compute than to read.
         answers=Path("build") / "teacher",
@@ -50,7 +49,7 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
     values["accuracy"] = None if copied.widths.is_float else _golden(console, copied)
     copied = zoo.record(copied, values)
     if record:
-        shutil.copyfile(result.checkpoint, chosen.checkpoint_path)
+        atomic_write(chosen.checkpoint_path, Path(result.checkpoint).read_bytes())
         zoo.record(chosen, values)
     integers = "" if values["accuracy"] is None else f", {values['accuracy']:.2f} % in integers"
     console.result(
