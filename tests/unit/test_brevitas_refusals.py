@@ -196,6 +196,14 @@ FORWARDS: dict[str, tuple[Callable, tuple[str, ...]]] = {
         ("'quick'", "in place", "read again"),
     ),
     "read after relu_": (lambda m, x: (lambda a: m.act(a.relu_() + a))(m.conv(x)), ("in place",)),
+    "read after work on a view": (
+        lambda m, x: (lambda a: (lambda f: m.same(f.add_(1)) + m.last(a.flatten(1)))(a.flatten(1)))(body(m, x)),
+        ("in place",),
+    ),
+    "view read after work": (
+        lambda m, x: (lambda a: (lambda f: m.same(a.add_(1).flatten(1)) + m.last(f))(a.view(-1, 64)))(body(m, x)),
+        ("in place",),
+    ),
     "read after add": (lambda m, x: (lambda a: m.act(a.add_(1) + a))(body(m, x)), ("in place",)),
     "dense without flatten": (lambda m, x: m.last(body(m, x)), ("'last'", "put a flatten")),
     "wrong features": (lambda m, x: m.last(nn.functional.max_pool2d(body(m, x), 2).flatten(1)), ("'last'",)),
