@@ -17,9 +17,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-base := $(PYTHON) tools/environment.py
-dev := $(PYTHON) tools/environment.py dev
-full := $(PYTHON) tools/environment.py dev qkeras
+base := $(PYTHON) .ci/environment.py
+dev := $(PYTHON) .ci/environment.py dev
+full := $(PYTHON) .ci/environment.py dev qkeras
 codesign := .venv/bin/codesign
 # Tests run one process per core; more threads in each would only get in each other's way.
 one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2

@@ -1,6 +1,6 @@
 """Set up the virtual environment `.venv` of this checkout, and do nothing when it is ready.
 
-Usage: python3 tools/environment.py [EXTRA ...]
+Usage: python3 .ci/environment.py [EXTRA ...]
 
 Installs the package in place with the named extras of pyproject.toml. What was installed is noted in the
 environment, so later calls return at once and need no network. Standard library only; the version check
