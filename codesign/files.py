@@ -107,6 +107,4 @@ def _umask() -> int:
 
 
 def _refused(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write {path}: {error.strerror or error}; free some space or choose another folder."
-    )
+    return UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder.")

@@ -90,9 +90,7 @@ def import_qkeras(
     lowering = Lowering(name)
     scale = np.atleast_1d(np.asarray(input_scale, dtype=np.float64))
     offset = np.atleast_1d(np.asarray(input_offset, dtype=np.float64))
-    start = lowering.input(
-        network.input_shape, input_type or IntType(8, signed=False), list(scale), list(offset)
-    )
+    start = lowering.input(network.input_shape, input_type or IntType(8, signed=False), list(scale), list(offset))
     values = {0: start}
     label = "the input"
     for step in network.steps:

@@ -111,9 +111,7 @@ class _Reader:
     def plain(self, value: int, label: str) -> int:
         """Return a value after making sure that no zero padding is pending on it."""
         if value in self.padded:
-            raise UserError(
-                f"layer {label!r} reads a ZeroPadding2D; only a convolution may follow one directly."
-            )
+            raise UserError(f"layer {label!r} reads a ZeroPadding2D; only a convolution may follow one directly.")
         return value
 
     def add(
@@ -161,9 +159,7 @@ class _Reader:
 
     def depthwise(self, layer: Any, sources: list[int]) -> int:
         kernel = _array(layer.depthwise_kernel)
-        weights = quantizers.read_weights(
-            layer.depthwise_quantizer_internal, kernel, layer.name, depthwise=True
-        )
+        weights = quantizers.read_weights(layer.depthwise_quantizer_internal, kernel, layer.name, depthwise=True)
         return self._convolution(layer, sources[0], weights, kernel.shape[2])
 
     def _convolution(self, layer: Any, source: int, weights: quantizers.Weights, groups: int) -> int:
@@ -172,9 +168,7 @@ class _Reader:
         kernel, stride = weights.values.shape[:2], _pair(layer.strides)
         frame = height + before[0] + before[1], width + before[2] + before[3]
         padding = steps.window_padding(layer.padding, frame, kernel, stride)
-        rows, columns = (
-            (frame[i] + padding[2 * i] + padding[2 * i + 1] - kernel[i]) // stride[i] + 1 for i in (0, 1)
-        )
+        rows, columns = ((frame[i] + padding[2 * i] + padding[2 * i + 1] - kernel[i]) // stride[i] + 1 for i in (0, 1))
         total = tuple(a + b for a, b in zip(before, padding, strict=True))
         shape = (rows, columns, weights.values.shape[3])
         value = self.add(steps.Conv, layer, [source], shape, weights, _bias(layer), stride, total, groups)
@@ -185,12 +179,8 @@ class _Reader:
         shape = (*self.shapes[sources[0]][:-1], weights.values.shape[1])
         if len(shape) == 3:
             # A dense layer on a frame acts on every pixel: a 1x1 convolution.
-            pixel = quantizers.Weights(
-                weights.values[None, None], weights.scale, weights.bits, weights.codebook
-            )
-            value = self.add(
-                steps.Conv, layer, sources, shape, pixel, _bias(layer), (1, 1), steps.NO_PADDING, 1
-            )
+            pixel = quantizers.Weights(weights.values[None, None], weights.scale, weights.bits, weights.codebook)
+            value = self.add(steps.Conv, layer, sources, shape, pixel, _bias(layer), (1, 1), steps.NO_PADDING, 1)
         else:
             value = self.add(steps.FullyConnected, layer, sources, shape, weights, _bias(layer))
         return self.activation(layer, layer.activation, value)
@@ -308,9 +298,7 @@ class _Reader:
 
     def float_layer(self, layer: Any, sources: list[int]) -> int:
         kind = type(layer).__name__
-        raise UserError(
-            f"layer {layer.name!r} is a {kind} with float weights; use Q{kind} with a weight quantizer."
-        )
+        raise UserError(f"layer {layer.name!r} is a {kind} with float weights; use Q{kind} with a weight quantizer.")
 
     def _image(self, value: int, label: str) -> tuple[int, int, int]:
         shape = self.shapes[value]

@@ -37,9 +37,7 @@ class KerasLayers:
 
     def __init__(self, widths: Widths, weights: str, activations: str, seed: int) -> None:
         if weights not in WEIGHTS:
-            raise UserError(
-                f"a QKeras model has no weight method '{weights}'; known: {', '.join(sorted(WEIGHTS))}."
-            )
+            raise UserError(f"a QKeras model has no weight method '{weights}'; known: {', '.join(sorted(WEIGHTS))}.")
         if activations != "quantized_relu":
             raise UserError(f"a QKeras model has no activation method '{activations}'; use 'quantized_relu'.")
         if FLOAT_BITS in (widths.weight_bits, widths.activation_bits):

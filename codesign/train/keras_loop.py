@@ -50,9 +50,7 @@ def _refuse(name: str, recipe: Recipe) -> None:
     }
     for field, present in given.items():
         if present:
-            raise UserError(
-                f"models/{name}.toml: `recipe.{field}` is not available for QKeras models; remove it."
-            )
+            raise UserError(f"models/{name}.toml: `recipe.{field}` is not available for QKeras models; remove it.")
 
 
 class _Training:
@@ -179,9 +177,7 @@ class _Training:
         keras_model.load_weights(self.network, final)
         return TrainResult(
             checkpoint=str(final),
-            float_accuracy=round(
-                keras_model.accuracy(self.network, dataset.x_test, dataset.y_test, scale), 4
-            ),
+            float_accuracy=round(keras_model.accuracy(self.network, dataset.x_test, dataset.y_test, scale), 4),
             validation_accuracy=round(self._validate(), 4) if len(self.held) else None,
             images=len(dataset.y_test),
             seed=recipe.seed,

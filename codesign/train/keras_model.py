@@ -21,9 +21,7 @@ def fresh(model: Model) -> Any:
     dataset = data.load(model.dataset)
     seed = model.recipe.seed if model.recipe else 0
     layers = KerasLayers(model.widths, model.method.weights, model.method.activations, seed)
-    return keras_topologies.build(
-        model.topology, layers, dataset.shape, len(dataset.classes), model.topology_options
-    )
+    return keras_topologies.build(model.topology, layers, dataset.shape, len(dataset.classes), model.topology_options)
 
 
 def trained(model: Model) -> Any:
@@ -76,11 +74,7 @@ def assign(named: dict[str, Any], found: dict[str, Any], path: Path) -> None:
     """Set Keras variables to the tensors of the same names, after checking names and shapes."""
     unknown = sorted(set(named) ^ set(found))
     if unknown:
-        what = (
-            f"it lacks {unknown[0]}"
-            if unknown[0] in named
-            else f"it has {unknown[0]}, which the network has not"
-        )
+        what = f"it lacks {unknown[0]}" if unknown[0] in named else f"it has {unknown[0]}, which the network has not"
         raise UserError(f"the checkpoint {path} is of another network: {what}; train the model again.")
     for name, variable in named.items():
         if tuple(variable.shape) != tuple(found[name].shape):

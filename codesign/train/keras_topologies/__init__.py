@@ -23,9 +23,7 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def build(
-    topology: str, layers: KerasLayers, shape: tuple[int, ...], classes: int, options: dict[str, Any]
-) -> Any:
+def build(topology: str, layers: KerasLayers, shape: tuple[int, ...], classes: int, options: dict[str, Any]) -> Any:
     """Build a network with fresh weights.
 
     Parameters
@@ -56,8 +54,7 @@ def build(
     for option in options:
         if option not in accepted:
             raise UserError(
-                f"the topology {topology} has no option '{option}'; "
-                f"it accepts {', '.join(accepted) or 'none'}."
+                f"the topology {topology} has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
             )
     try:
         return function(layers, shape, classes, **options)
