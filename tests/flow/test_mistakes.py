@@ -159,13 +159,15 @@ def test_a_reader_that_leaves_is_no_error_message(tmp_path: Path):
         (("synth", "toy_w3"), "Writing", signal.SIGTERM),
         (("synth", "toy_w3"), "Compiling", signal.SIGINT),
         (("verify", "toy_w3", "--vectors", "20000"), "Comparing", signal.SIGINT),
-        (("evaluate", "toy_w3", "--backend", "float"), "Evaluating", signal.SIGHUP),
+        (("evaluate", "toy_w3", "--backend", "csim"), "Compiling", signal.SIGHUP),
     ],
 )
 def test_an_interrupt_is_one_sentence_and_leaves_nothing_half(
-    tmp_path: Path, models: Path, arguments: tuple[str, ...], moment: str, number: int
+    tmp_path: Path, models: Path, compiled: Path, arguments: tuple[str, ...], moment: str, number: int
 ):
     """The signal comes in the middle of a step, which standard error announces."""
+    if moment == "Comparing":
+        shutil.copytree(compiled, tmp_path / "build")
     process = start(tmp_path, models, *arguments)
     assert process.stderr is not None
     before = []
