@@ -73,7 +73,7 @@ env: ## set up .venv and nothing else
 
 clean: ## remove what commands have written (.venv stays)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
-	@find codesign tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find codesign tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: needs-model
 needs-model:

@@ -24,11 +24,18 @@ def trace(model: nn.Module) -> fx.GraphModule:
     Raises
     ------
     UserError
-        When its forward pass depends on data and cannot be traced.
+        When its forward pass depends on data and cannot be traced, when layers have forward hooks, or when it
+        is not on the CPU. The module is left in evaluation mode.
     """
     for name, parameter in model.named_parameters():
         if parameter.device.type != "cpu":
             raise UserError(f"the parameter {name!r} lies on {parameter.device}; move the model with model.cpu().")
+    for name, module in model.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise UserError(
+                f"layer {name or type(module).__name__!r} has forward hooks, whose work no graph would do; "
+                "remove them before the import, or write what they do as layers."
+            )
     model.eval()
     if _is_layer(model):
         model = nn.Sequential(model)

@@ -53,8 +53,8 @@ _LIBRARIES = (
     ("torch", "training, Brevitas models"),
     ("brevitas", "quantised torch models"),
     ("hls4ml", "the HLS backend"),
-    ("tensorflow", "QKeras models (pip install 'codesign[qkeras]')"),
-    ("qkeras", "quantised Keras models (pip install 'codesign[qkeras]')"),
+    ("tensorflow", "QKeras models (the extra qkeras of this package)"),
+    ("qkeras", "quantised Keras models (the extra qkeras of this package)"),
 )
 
 

@@ -8,10 +8,9 @@ from codesign.ir import Graph
 
 
 def dataset_frames(x_test: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return `count` test inputs drawn without replacement (all of them, repeated, when there are fewer)."""
+    """Return `count` test inputs drawn without replacement, or all of them when there are fewer."""
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(x_test))
-    chosen = np.resize(order, count)
+    chosen = rng.permutation(len(x_test))[:count]
     return np.ascontiguousarray(x_test[chosen]).astype(np.int64)
 
 
