@@ -114,6 +114,26 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """The trained weights, beside the TOML file."""
         return Path(self.path).with_suffix(".safetensors")
 
+    @property
+    def measured(self) -> Result:
+        """The recorded result as far as it holds for the checkpoint on disk.
+
+        `checkpoint_sha256` is the digest of the file that is there, None without one. When the result was
+        recorded for other weights, all that was measured on them is None.
+        """
+        path = self.checkpoint_path
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        if digest is not None and digest == self.result.checkpoint_sha256:
+            return self.result
+        return Result(parameters=self.result.parameters, macs=self.result.macs, checkpoint_sha256=digest)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether accuracies are recorded that do not belong to the checkpoint on disk."""
+        result, measured = self.result, self.measured
+        recorded = (result.accuracy, result.float_accuracy, result.validation_accuracy)
+        return recorded != (measured.accuracy, measured.float_accuracy, measured.validation_accuracy)
+
     def module(self) -> Any:
         """Return the network with fresh weights: a torch module in training mode, or a Keras model."""
         if self.framework == "qkeras":

@@ -13,15 +13,21 @@ from codesign.quant.widths import FLOAT_BITS
 def command(console: Console) -> None:
     """List the models with their widths and measured accuracy.
 
-    Accuracy is top-1 on the whole test set: of the integers that the hardware computes, and of the float
-    model they come from. Bits are those of hidden weights and activations. Models are searched in
-    $CODESIGN_MODELS, ./models and the package.
+    Accuracy is top-1 on the whole test set: of the integers that the hardware computes, and of the same
+    network in float32. It is left out when it was measured on another checkpoint. Bits are those of hidden
+    weights and activations. Models are searched in $CODESIGN_MODELS, ./models and the package.
     """
     from codesign import zoo
 
     listed: list[dict[str, Any]] = []
     for name in zoo.names():
         model = zoo.load(name)
+        measured = model.measured
+        if model.is_outdated:
+            console.say(
+                f"{name}: the accuracy in {model.path} is not that of its checkpoint and is left out; "
+                f"codesign train {name} --record measures it."
+            )
         listed.append(
             {
                 "name": name,
@@ -30,10 +36,10 @@ def command(console: Console) -> None:
                 "dataset": model.dataset,
                 "weight_bits": model.widths.weight_bits,
                 "activation_bits": model.widths.activation_bits,
-                "accuracy": model.result.accuracy,
-                "float_accuracy": model.result.float_accuracy,
-                "parameters": model.result.parameters,
-                "macs": model.result.macs,
+                "accuracy": measured.accuracy,
+                "float_accuracy": measured.float_accuracy,
+                "parameters": measured.parameters,
+                "macs": measured.macs,
                 "trained": model.checkpoint_path.is_file(),
             }
         )

@@ -66,7 +66,7 @@ def _facts(model: Model, measured: dict[str, str]) -> ModelFacts:
     """Return what the model's file says, and what evaluations have found, in words."""
     from codesign import report
 
-    widths, result, recipe = model.widths, model.result, model.recipe
+    widths, result, recipe = model.widths, model.measured, model.recipe
     facts = {
         "weights": f"{widths.weight_bits} bits, first layer {widths.first_weight_bits}, last {widths.last_weight_bits}",
         "activations": f"{widths.activation_bits} bits, into the last layer {widths.last_activation_bits}",

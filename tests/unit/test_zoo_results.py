@@ -1,0 +1,70 @@
+"""What is recorded of the trained models: it belongs to their checkpoints and is found again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from codesign import data, resources, zoo
+from codesign.data import _fetch
+from codesign.ir import golden
+from codesign.train.checkpoint import sha256
+from codesign.verify.accuracy import evaluate
+
+FOLDER = resources.folder("models")
+MODELS = sorted(path.stem for path in FOLDER.glob("*.toml"))
+FILES = {"cifar10": ("cifar10.npz", "cifar-10-binary.tar.gz"), "unsw_nb15": ("UNSW_NB15_training-set.csv.gz",)}
+
+
+def copy(name: str, folder: Path) -> zoo.Model:
+    for ending in ("toml", "safetensors"):
+        shutil.copy(FOLDER / f"{name}.{ending}", folder)
+    return zoo.read(folder / f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_recorded_result_is_of_the_checkpoint_beside_it(name: str) -> None:
+    model = zoo.read(FOLDER / f"{name}.toml")
+    assert model.result.float_accuracy is not None
+    assert (model.result.accuracy is None) == model.widths.is_float
+    assert model.result.checkpoint_sha256 == sha256(model.checkpoint_path)
+    assert model.measured == model.result
+    assert not model.is_outdated
+
+
+def test_a_result_of_other_weights_does_not_count(tmp_path: Path) -> None:
+    model = copy("digits_cnn_w3", tmp_path)
+    content = bytearray(model.checkpoint_path.read_bytes())
+    content[-1] ^= 1
+    model.checkpoint_path.write_bytes(content)
+    assert model.is_outdated
+    assert model.measured == zoo.Result(
+        parameters=model.result.parameters,
+        macs=model.result.macs,
+        checkpoint_sha256=sha256(model.checkpoint_path),
+    )
+    model.checkpoint_path.unlink()
+    assert model.is_outdated
+    assert model.measured.checkpoint_sha256 is None
+    assert model.measured.accuracy is None
+
+
+def test_a_model_that_was_never_measured_is_not_outdated(tmp_path: Path) -> None:
+    model = copy("digits_cnn_w3", tmp_path)
+    path = Path(model.path)
+    path.write_text(path.read_text().split("[result]")[0])
+    assert not zoo.read(path).is_outdated
+
+
+@pytest.mark.parametrize("name", ["digits_cnn_w3", "unsw_mlp_w2", pytest.param("resnet8_w3", marks=pytest.mark.slow)])
+def test_the_recorded_accuracy_is_measured_again_exactly(name: str) -> None:
+    model = zoo.read(FOLDER / f"{name}.toml")
+    files = FILES.get(model.dataset)
+    if files and not any(_fetch.find(model.dataset, file) for file in files):
+        pytest.skip(f"{model.dataset} is not on this machine; name a folder that holds it in CODESIGN_DATA")
+    graph, dataset = model.graph(), data.load(model.dataset)
+    found = evaluate(lambda x: golden.run(graph, x), dataset.x_test, dataset.y_test)
+    assert found.images == model.result.images
+    assert round(found.accuracy, 4) == model.result.accuracy
