@@ -89,8 +89,8 @@ class Work:
         except UserError as error:
             self.console.say(f"{error} Using random frames.")
             return random_frames(self.graph, count, seed), f"random frames, seed {seed}"
-        made = random_frames(self.graph, count // 2, seed)
         real = dataset_frames(images, count - count // 2, seed)
+        made = random_frames(self.graph, count - len(real), seed)
         words = f"{len(real)} test images and {len(made)} random and extreme frames, seed {seed}"
         return np.concatenate([made, real]), words
 

@@ -16,6 +16,7 @@ import torch
 from torch import fx, nn
 
 from codesign.frontends import brevitas_quantizers as quantizers
+from codesign.frontends import witness
 from codesign.frontends.brevitas import Imported
 from codesign.frontends.lowering import Requantization
 from codesign.frontends.requantize import Grid
@@ -173,6 +174,27 @@ def _dyadic(x: torch.Tensor, record: Requantization, op: Dyadic, order: np.ndarr
     return torch.clamp(rounded, op.type.min, op.type.max)
 
 
+def compared(imported: Imported, x: np.ndarray, batch: int = 100) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Evaluate frames by the witness and by the golden executor.
+
+    Yields
+    ------
+    tuple
+        Name, the witness's integers and golden's (int64, channels last), once per batch for every quantiser's edge
+        of the unsimplified graph, and under `witness.OUTPUT` for the output of the simplified one.
+    """
+    unsimplified = imported.lowering.unsimplified()
+    model = FrozenModel(imported)
+    for start in range(0, len(x), batch):
+        piece = x[start : start + batch]
+        real, frozen = model.run_integers(piece)
+        traced = golden.run(unsimplified, piece, trace=True)
+        for edge, integers in frozen.items():
+            yield edge, integers, traced[edge]
+        found = golden.run(imported.graph, piece)
+        yield witness.OUTPUT, witness.output_integers(imported.graph, found, np.moveaxis(real, 1, -1)), found
+
+
 def differences(imported: Imported, x: np.ndarray, batch: int = 100) -> Iterator[tuple[str, int, int]]:
     """Compare every quantiser's integers with the golden executor on the unsimplified graph.
 
@@ -181,11 +203,6 @@ def differences(imported: Imported, x: np.ndarray, batch: int = 100) -> Iterator
     tuple
         Edge, number of differing integers, number of integers compared, once per edge and batch.
     """
-    unsimplified = imported.lowering.unsimplified()
-    model = FrozenModel(imported)
-    for start in range(0, len(x), batch):
-        piece = x[start : start + batch]
-        _, frozen = model.run_integers(piece)
-        traced = golden.run(unsimplified, piece, trace=True)
-        for edge, integers in frozen.items():
-            yield edge, int((traced[edge] != integers).sum()), integers.size
+    for edge, expected, found in compared(imported, x, batch):
+        if edge != witness.OUTPUT:
+            yield edge, int((found != expected).sum()), expected.size

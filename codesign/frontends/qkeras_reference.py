@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from codesign.frontends import qkeras_quantizers, qkeras_steps
+from codesign.frontends import qkeras_quantizers, qkeras_steps, witness
 from codesign.frontends.lowering import Requantization
 from codesign.frontends.qkeras import Imported
 from codesign.ir import golden
@@ -61,6 +61,26 @@ def run(imported: Imported, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.nda
     return values[imported.network.output], integers
 
 
+def compared(imported: Imported, x: np.ndarray, batch: int = 250) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Evaluate frames by the witness and by the golden executor.
+
+    Yields
+    ------
+    tuple
+        Name, the witness's integers and golden's (int64), once per batch for every quantizer's edge of the
+        unsimplified graph, and under `witness.OUTPUT` for the output of the simplified one.
+    """
+    unsimplified = imported.lowering.unsimplified()
+    for start in range(0, len(x), batch):
+        piece = x[start : start + batch]
+        real, integers = run(imported, piece)
+        traced = golden.run(unsimplified, piece, trace=True)
+        for edge, expected in integers.items():
+            yield edge, expected, traced[edge]
+        found = golden.run(imported.graph, piece)
+        yield witness.OUTPUT, witness.output_integers(imported.graph, found, real), found
+
+
 def differences(imported: Imported, x: np.ndarray, batch: int = 250) -> Iterator[tuple[str, int, int]]:
     """Compare every quantizer's integers with the golden executor on the unsimplified graph.
 
@@ -69,13 +89,9 @@ def differences(imported: Imported, x: np.ndarray, batch: int = 250) -> Iterator
     tuple
         Edge, number of differing integers, number of integers compared, once per edge and batch.
     """
-    unsimplified = imported.lowering.unsimplified()
-    for start in range(0, len(x), batch):
-        piece = x[start : start + batch]
-        _, integers = run(imported, piece)
-        traced = golden.run(unsimplified, piece, trace=True)
-        for edge, expected in integers.items():
-            yield edge, int((traced[edge] != expected).sum()), expected.size
+    for edge, expected, found in compared(imported, x, batch):
+        if edge != witness.OUTPUT:
+            yield edge, int((found != expected).sum()), expected.size
 
 
 def _dyadic(record: Requantization, op: Dyadic, x: np.ndarray) -> np.ndarray:

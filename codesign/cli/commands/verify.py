@@ -74,15 +74,15 @@ def _float64(work: Work, vectors: int, seed: int) -> dict[str, Any]:
 
     work.model.require_integers()
     frames, words = work.frames(vectors, seed)
-    with work.console.progress(f"Comparing {vectors} vectors with the model in float64", vectors) as advance:
+    with work.console.progress(f"Comparing {len(frames)} vectors with the model in float64", len(frames)) as advance:
         result = verify_float64(work.model, frames, advance)
     return {
         "name": "Golden executor against the model in float64 with its frozen constants",
         "how": words,
-        "found": result.first_edge,
+        "found": result.first_difference,
         "differences": result.differences,
         "vectors": result.vectors,
         "tensors": result.tensors,
         "integers": result.integers,
-        "first_difference": None if result.first_edge is None else {"node": result.first_edge},
+        "first_difference": difference(result),
     }
