@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def fresh(model: Model) -> Any:
     """Return the Keras network of a zoo model with fresh weights."""
-    dataset = data.load(model.dataset)
+    dataset = data.info(model.dataset)
     seed = model.recipe.seed if model.recipe else 0
     layers = KerasLayers(model.widths, model.method.weights, model.method.activations, seed)
     return keras_topologies.build(model.topology, layers, dataset.shape, len(dataset.classes), model.topology_options)

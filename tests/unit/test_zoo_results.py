@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -68,3 +69,15 @@ def test_the_recorded_accuracy_is_measured_again_exactly(name: str) -> None:
     found = evaluate(lambda x: golden.run(graph, x), dataset.x_test, dataset.y_test)
     assert found.images == model.result.images
     assert round(found.accuracy, 4) == model.result.accuracy
+
+
+def test_the_graph_of_a_trained_model_needs_no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is loaded")
+
+    monkeypatch.setattr(data, "load", refuse)
+    for name in MODELS:
+        model = zoo.read(FOLDER / f"{name}.toml")
+        if model.widths.is_float or (model.framework == "qkeras" and importlib.util.find_spec("qkeras") is None):
+            continue
+        assert len(model.graph().outputs) == 1
