@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from codesign import zoo
+
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -17,6 +19,19 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exec(compile(example, str(README), "exec"), {})  # noqa: S102
     assert (tmp_path / "build" / "network" / "pynq-z2" / "hls4ml" / "build.tcl").is_file()
     assert "build.tcl" in capsys.readouterr().out
+
+
+def test_the_models_it_lists_are_those_of_the_checkout_with_their_accuracy():
+    text = README.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    models = {path.stem: zoo.read(path) for path in README.parent.glob("models/*.toml")}
+    assert {name for name, *_ in rows} == set(models)
+    for name, _, bits, integers, floating in rows:
+        model = models[name]
+        assert integers == ("–" if model.result.accuracy is None else f"{model.result.accuracy:.2f}")
+        assert floating == f"{model.result.float_accuracy:.2f}"
+        widths = model.widths
+        assert bits.startswith("float" if widths.is_float else f"{widths.weight_bits} / {widths.activation_bits} bits")
 
 
 def test_every_command_and_target_it_names_exists():

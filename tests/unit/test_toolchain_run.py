@@ -72,7 +72,9 @@ def test_a_tool_that_hangs_is_ended_with_its_children(tmp_path: Path):
 def test_an_interrupt_leaves_nothing_running(tmp_path: Path):
     tag = f"sleeper-{os.getpid()}-interrupt"
     code = (
-        "import sys; from codesign.toolchain.run import run\n"
+        "import signal, sys; from codesign.toolchain.run import run\n"
+        # A process in the background starts out deaf to Ctrl-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"try: run([sys.executable, '-c', {SLEEPER.format(tag=tag)!r}])\n"
         "except KeyboardInterrupt: sys.exit(130)"
     )
