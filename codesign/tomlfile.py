@@ -14,6 +14,7 @@ from codesign.errors import UserError
 T = TypeVar("T")
 
 _EXPECTED = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<found>.+?)`(?: - at `\$\.?(?P<field>[^`]*)`)?")
+_RANGE = re.compile(r"Expected `(?P<expected>\w+)` (?P<range>[<>]=? .+?) - at `\$\.?(?P<field>[^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<where>[^`]*)`)?")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<where>[^`]*)`)?")
 
@@ -46,6 +47,11 @@ def _sentence(message: str) -> str:
     if match := _EXPECTED.match(message):
         field = match["field"] or "the file"
         return f"the field '{field}' must be {match['expected']}, found {match['found']}."
+    if match := _RANGE.match(message):
+        return f"the field '{match['field']}' must be {match['expected']} {match['range']}."
+    if message.startswith("the field "):
+        # Raised by a structure itself; msgspec appends the place.
+        return re.sub(r" - at `[^`]*`$", "", message) + "."
     if match := _UNKNOWN.match(message):
         return f"unknown field '{_join(match['where'], match['field'])}'; check its spelling."
     if match := _MISSING.match(message):

@@ -19,7 +19,7 @@ import msgspec
 
 from codesign import resources, tomlfile
 from codesign.errors import UserError
-from codesign.quant.widths import Widths
+from codesign.quant.widths import FLOAT_BITS, MAX_BITS, Widths
 from codesign.train.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -146,7 +146,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
         dataset = data.info(self.dataset)
         maker = layers.make(self.widths, self.method.weights, self.method.activations)
-        return topologies.build(self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options)
+        try:
+            return topologies.build(self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options)
+        except UserError as error:
+            raise UserError(f"{self.path}: {error}") from error
 
     def build(self) -> Any:
         """Return the trained network: a torch module in evaluation mode, or a Keras model.
@@ -287,6 +290,12 @@ def read(path: Path) -> Model:
         raise UserError(
             f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )
+    for field in ("weight_bits", "first_weight_bits", "last_weight_bits"):
+        # LSQ weights are signed and symmetric: one bit would be zero alone. QKeras has binary weights.
+        if model.framework == "brevitas" and getattr(model.widths, field) < 2:
+            raise UserError(
+                f"{path}: the field 'widths.{field}' must be 2 to {MAX_BITS}, or {FLOAT_BITS} for float, found 1."
+            )
     return msgspec.structs.replace(model, path=str(path))
 
 

@@ -21,7 +21,12 @@ def fresh(model: Model) -> Any:
     dataset = data.info(model.dataset)
     seed = model.recipe.seed if model.recipe else 0
     layers = KerasLayers(model.widths, model.method.weights, model.method.activations, seed)
-    return keras_topologies.build(model.topology, layers, dataset.shape, len(dataset.classes), model.topology_options)
+    try:
+        return keras_topologies.build(
+            model.topology, layers, dataset.shape, len(dataset.classes), model.topology_options
+        )
+    except UserError as error:
+        raise UserError(f"{model.path}: {error}") from error
 
 
 def trained(model: Model) -> Any:

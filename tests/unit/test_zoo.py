@@ -89,7 +89,11 @@ def test_a_name_is_never_a_path(name: str, mine: Path) -> None:
     [
         ("weight_bits = 3", 'weight_bits = "three"', ["widths.weight_bits", "int", "str"]),
         ("weight_bits = 3", "weight_bit = 3", ["weight_bit"]),
-        ("epochs = 2", "epochs = 0", ["recipe.epochs"]),
+        ("weight_bits = 3", "weight_bits = 0", ["widths.weight_bits", "1 to 16", "32", "found 0"]),
+        ("weight_bits = 3", "weight_bits = 1", ["'widths.weight_bits'", "2 to 16", "32", "found 1"]),
+        ("activation_bits = 3", "activation_bits = 17", ["widths.activation_bits", "1 to 16", "32", "found 17"]),
+        ("[recipe]", "residual_bits = 1\n[recipe]", ["widths.residual_bits", "2 to 16", "32", "found 1"]),
+        ("epochs = 2", "epochs = 0", ["the field 'recipe.epochs' must be int >= 1."]),
         ("epochs = 2\n", "", ["epochs", "missing"]),
         ("input_scale = 0.0625", "input_scale = 0.1", ["input_scale", "power of two"]),
         ("input_scale = 0.0625", "input_scale = -1.0", ["input_scale"]),
@@ -107,6 +111,36 @@ def test_a_mistake_in_a_model_file_is_named(old: str, new: str, words: list[str]
     for word in ["mine.toml", *words]:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('"x"', ["'channels'", "int", "str"]),
+        ("100000000", ["'channels' must be 1 to 1024, found 100000000"]),
+        ("0", ["'channels' must be 1 to 1024, found 0"]),
+        ("[16]", ["'channels'", "int", "array"]),
+    ],
+)
+def test_a_wrong_option_of_a_topology_is_named_with_its_file(value: str, words: list[str], mine: Path) -> None:
+    mine.write_text(f"{TEXT}\n[topology_options]\nchannels = {value}\n")
+    with pytest.raises(UserError) as caught:
+        zoo.load("mine").module()
+    for word in ["mine.toml", "digits_cnn", *words]:
+        assert word in str(caught.value)
+
+
+def test_a_list_of_sizes_is_checked_by_element(mine: Path) -> None:
+    text = TEXT.replace("digits_cnn", "mlp") + "\n[topology_options]\nhidden = [8, 99999]\n"
+    mine.write_text(text)
+    with pytest.raises(UserError, match="'hidden' must be 1 to 1024, found 99999"):
+        zoo.load("mine").module()
+    mine.write_text(text.replace("99999", '"8"'))
+    with pytest.raises(UserError, match=r"'hidden': .*int"):
+        zoo.load("mine").module()
+    mine.write_text(TEXT.replace("digits_cnn", "resnet9") + "\n[topology_options]\nchannels = [8, 8]\n")
+    with pytest.raises(UserError, match=r"mine\.toml: .*channels needs four sizes"):
+        zoo.load("mine").module()
 
 
 def test_a_file_that_is_absent_or_no_text(mine: Path) -> None:

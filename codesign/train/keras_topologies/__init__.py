@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from codesign.errors import UserError
+from codesign.train import options as options_of
 
 if TYPE_CHECKING:
     from codesign.train.keras_layers import KerasLayers
@@ -42,7 +42,7 @@ def build(topology: str, layers: KerasLayers, shape: tuple[int, ...], classes: i
     Raises
     ------
     UserError
-        When the topology or one of its options is unknown, or an option has the wrong type.
+        When the topology or one of its options is unknown, or an option has the wrong type or size.
     """
     known = names()
     if topology not in known:
@@ -50,13 +50,4 @@ def build(topology: str, layers: KerasLayers, shape: tuple[int, ...], classes: i
         hint = f"; did you mean {close[0]}?" if close else ";"
         raise UserError(f"there is no QKeras topology '{topology}'{hint} known: {', '.join(known)}.")
     function = importlib.import_module(f"{__name__}.{topology}").build
-    accepted = list(inspect.signature(function).parameters)[3:]
-    for option in options:
-        if option not in accepted:
-            raise UserError(
-                f"the topology {topology} has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
-            )
-    try:
-        return function(layers, shape, classes, **options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the topology {topology} refuses its options {options}: {error}.") from error
+    return options_of.build(function, topology, (layers, shape, classes), options)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from codesign.errors import UserError
+from codesign.train import options as options_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +46,7 @@ def build(topology: str, layers: Layers, shape: tuple[int, ...], classes: int, o
     Raises
     ------
     UserError
-        When the topology or one of its options is unknown, or an option has the wrong type.
+        When the topology or one of its options is unknown, or an option has the wrong type or size.
     """
     known = names()
     if topology not in known:
@@ -54,14 +54,5 @@ def build(topology: str, layers: Layers, shape: tuple[int, ...], classes: int, o
         hint = f"; did you mean {close[0]}? Known:" if close else "; known:"
         raise UserError(f"there is no topology '{topology}'{hint} {', '.join(known)}.")
     function = importlib.import_module(f"{__name__}.{topology}").build
-    accepted = list(inspect.signature(function).parameters)[3:]
-    for option in options:
-        if option not in accepted:
-            raise UserError(
-                f"the topology {topology} has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
-            )
-    try:
-        module: nn.Module = function(layers, shape, classes, **options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the topology {topology} refuses its options {options}: {error}.") from error
+    module: nn.Module = options_of.build(function, topology, (layers, shape, classes), options)
     return module

@@ -50,4 +50,7 @@ class ResNet9(nn.Module):
 
 def build(layers: Layers, shape: tuple[int, ...], classes: int, channels: list[int] | None = None) -> nn.Module:
     """Build ResNet-9 for images of `shape` (H, W, C); `channels` of the four resolutions' convolutions."""
-    return ResNet9(layers, shape, classes, channels or [64, 128, 256, 512])
+    sizes = channels or [64, 128, 256, 512]
+    if len(sizes) != 4:
+        raise ValueError("channels needs four sizes")
+    return ResNet9(layers, shape, classes, sizes)
