@@ -27,6 +27,8 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
         Size and speed, when the tool ran.
     log : Path or None
         Output of the tool.
+    found : bool
+        The tool is missing; the report is of a run by hand on the same files.
     """
 
     status: Literal["done", "tool-missing"]
@@ -34,6 +36,7 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     report: SynthReport | None = None
     log: Path | None = None
+    found: bool = False
 
 
 @runtime_checkable

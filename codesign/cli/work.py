@@ -112,7 +112,12 @@ class Work:
         folder = self.project_folder(backend, chosen)
         graph = self.graph
         with self.console.progress(f"Writing the {backend} project"):
-            return backends.load(backend).emit(graph, self.board, folder, **chosen)
+            project = backends.load(backend).emit(graph, self.board, folder, **chosen)
+        if (retired := getattr(project, "retired", None)) is not None:
+            self.console.say(
+                f"{folder} held tool results or edited files of another emission; they are kept in {retired}."
+            )
+        return project
 
     def compiled(self, backend: str, **options: Any) -> Project:
         """Write the project and build its simulation."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,8 +16,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
+from codesign.backends.hls4ml import manifest, testbench
 from codesign.backends.hls4ml import model as model_
-from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml.options import Options
 from codesign.backends.hls4ml.project import Hls4mlProject
 from codesign.boards import Board
@@ -35,13 +37,16 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4
     board : Board
         Gives the part, the clock, and the size that reuse factors are chosen for.
     folder : path
-        Replaced as a whole; keeps what it held when anything fails.
+        Stays as it is, tool results included, when it holds these very files. Otherwise it is replaced as a
+        whole, and kept beside as ``NAME.old-1`` when it holds anything that no emission wrote: results of
+        Vitis HLS, edited or added files. It keeps what it held when anything fails.
     **options
         See `codesign.backends.hls4ml.options.Options`.
 
     Returns
     -------
     Hls4mlProject
+        Its ``retired`` is the place of the old folder, where one was kept.
 
     Raises
     ------
@@ -56,15 +61,40 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4
     chosen = Options.from_keywords(options)
     folder = Path(folder)
     model = model_.build(graph, board, chosen)
-    with atomic_folder(folder) as new:
-        _write(model, chosen, new)
-        project = Hls4mlProject(new, graph)
-        binary = project.binary_name()
-        if (built := folder / binary).is_file():
-            # The same sources were compiled before.
-            (new / binary).parent.mkdir(exist_ok=True)
-            shutil.copy2(built, new / binary)
-    return Hls4mlProject(folder, graph)
+    retired: Path | None = None
+    try:
+        with atomic_folder(folder) as new:
+            _write(model, chosen, new)
+            manifest.write(new)
+            if manifest.holds_same(folder, new):
+                raise _UnchangedError
+            binary = Hls4mlProject(new, graph).binary_name()
+            if (built := folder / binary).is_file():
+                # The same sources were compiled before.
+                (new / binary).parent.mkdir(exist_ok=True)
+                shutil.copy2(built, new / binary)
+            if folder.is_dir() and not manifest.only_emitted(folder):
+                retired = _free_name(folder)
+                os.replace(folder, retired)
+    except _UnchangedError:
+        pass
+    except BaseException:
+        if retired is not None and not os.path.lexists(folder) and os.path.lexists(retired):
+            os.replace(retired, folder)
+        raise
+    return Hls4mlProject(folder, graph, retired=retired)
+
+
+class _UnchangedError(Exception):
+    """The folder holds the emission already: the new one is thrown away."""
+
+
+def _free_name(folder: Path) -> Path:
+    return next(
+        path
+        for number in itertools.count(1)
+        if not os.path.lexists(path := folder.with_name(f"{folder.name}.old-{number}"))
+    )
 
 
 def _write(model: model_.Model, options: Options, folder: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from codesign import ir
 from codesign.backends.base import SynthResult
+from codesign.backends.hls4ml import manifest
 from codesign.errors import UserError
 from codesign.ir import Graph, golden
 from codesign.toolchain import gpp, synth_report, vitis_hls
@@ -34,6 +35,8 @@ class Hls4mlProject:
     folder : Path
     graph : Graph
         What it was emitted from.
+    retired : Path, optional
+        Where the emission put the folder that was there before, because it held more than emitted files.
 
     Notes
     -----
@@ -41,9 +44,10 @@ class Hls4mlProject:
     state of the C++ outlives a call.
     """
 
-    def __init__(self, folder: str | Path, graph: Graph) -> None:
+    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
         self.folder = Path(folder)
         self.graph = graph
+        self.retired = retired
 
     def binary_name(self, optimise: bool = True) -> str:
         """Return the path of the compiled simulation below the folder; it names its sources' content."""
@@ -223,6 +227,9 @@ class Hls4mlProject:
     def synth(self, timeout_s: float | None = None) -> SynthResult:
         """Run C simulation and C synthesis in Vitis HLS, or say what to run by hand where it is missing.
 
+        Where it is missing and the folder holds reports of a run by hand on the files as emitted, these are
+        read.
+
         Parameters
         ----------
         timeout_s : float, optional
@@ -236,6 +243,9 @@ class Hls4mlProject:
         arguments = vitis_hls.command(SCRIPT, tool.name) if tool else vitis_hls.command(SCRIPT)
         command = f"cd {shlex.quote(str(self.folder))} && {shlex.join(arguments)}"
         if tool is None:
+            found = synth_report.read_project(self.folder) if manifest.untouched(self.folder) else None
+            if found is not None:
+                return SynthResult(status="done", tool=found.tool, command=command, report=found, found=True)
             return SynthResult(status="tool-missing", tool="Vitis HLS", command=command)
         done = vitis_hls.synthesise(tool, self.folder, SCRIPT, timeout_s)
         report = synth_report.read_project(self.folder)
