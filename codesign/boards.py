@@ -104,5 +104,7 @@ def _files() -> dict[str, Path]:
     """Board files by name; a folder named by CODESIGN_BOARDS adds to those that travel with the package."""
     folders = [resources.folder("board")]
     if own := os.environ.get("CODESIGN_BOARDS"):
+        if not Path(own).is_dir():
+            raise UserError(f"CODESIGN_BOARDS names '{own}', which is no folder; correct it or unset it.")
         folders.append(Path(own))
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from codesign.errors import UserError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def check(kind: str, name: str, known: Iterable[str]) -> str:
@@ -19,8 +19,8 @@ def check(kind: str, name: str, known: Iterable[str]) -> str:
     kind : str
         What is being named, for the message: ``"model"``, ``"board"``.
     name : str
-        What the user typed. Only lower-case letters, digits, ``_`` and ``-`` ever leave this function,
-        so the result is safe in a path.
+        What the user typed. Only letters, digits, ``_``, ``-`` and ``.``, not first, ever leave this
+        function, so the result is safe in a path.
     known : iterable of str
 
     Raises
@@ -28,9 +28,14 @@ def check(kind: str, name: str, known: Iterable[str]) -> str:
     UserError
         For a malformed or unknown name, with the closest known ones.
     """
-    names = sorted(known)
-    if _NAME.fullmatch(name) and name in names:
+    given = set(known)
+    names = sorted(other for other in given if _NAME.fullmatch(other))
+    if name in names:
         return name
+    if name in given:
+        raise UserError(
+            f"the file name of the {kind} {name!r} may hold letters, digits, '_', '-' and '.' only; rename the file."
+        )
     if len(name) > 60 or not name.isprintable():
         shown = "that name"
     else:

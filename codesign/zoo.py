@@ -6,7 +6,6 @@ checkpoint beside it was measured to do.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 import os
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from codesign import names as _names
 from codesign import resources, tomlfile
 from codesign.errors import UserError
 from codesign.quant.widths import FLOAT_BITS, MAX_BITS, Widths
@@ -235,6 +235,8 @@ def folders() -> list[Path]:
     """Return the folders searched for models: $CODESIGN_MODELS, ./models, those of the package."""
     found: list[Path] = []
     if chosen := os.environ.get("CODESIGN_MODELS"):
+        if not Path(chosen).is_dir():
+            raise UserError(f"CODESIGN_MODELS names '{chosen}', which is no folder; correct it or unset it.")
         found.append(Path(chosen))
     local = Path.cwd() / "models"
     if any(local.glob("*.toml")):
@@ -262,14 +264,8 @@ def load(name: str) -> Model:
     """
     if name.endswith(".toml"):
         return read(Path(name))
-    for folder in folders():
-        # Compare with what is there: a name is never used to make a path of.
-        for path in folder.glob("*.toml"):
-            if path.stem == name:
-                return read(path)
-    close = difflib.get_close_matches(name, names(), 3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names())}."
-    raise UserError(f"there is no model '{name}'; {hint}")
+    _names.check("model", name, names())
+    return read(next(path for folder in folders() for path in folder.glob("*.toml") if path.stem == name))
 
 
 def read(path: Path) -> Model:

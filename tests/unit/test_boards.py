@@ -96,3 +96,18 @@ def test_a_file_that_is_no_text_is_refused(own: Path):
     (own / "mine.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
         boards.load("mine")
+
+
+def test_a_folder_of_boards_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("CODESIGN_BOARDS", str(tmp_path / "absent"))
+    with pytest.raises(UserError, match=r"CODESIGN_BOARDS names '.*absent', which is no folder"):
+        boards.load("pynq-z2")
+
+
+def test_a_malformed_file_name_is_neither_loaded_nor_suggested(own: Path):
+    (own / "Evil Board.toml").write_text(GOOD)
+    with pytest.raises(UserError, match=r"'Evil Board' may hold letters, .*rename the file"):
+        boards.load("Evil Board")
+    with pytest.raises(UserError) as caught:
+        boards.load("Evil Boar")
+    assert "Evil Board" not in str(caught.value)

@@ -194,3 +194,9 @@ def test_checkpoints_hold_tensors_alone(path: Path) -> None:
     with safe_open(path, framework="np") as file:
         assert file.keys()
     assert path.stat().st_size < 5 << 20
+
+
+def test_a_folder_of_models_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CODESIGN_MODELS", str(tmp_path / "absent"))
+    with pytest.raises(UserError, match=r"CODESIGN_MODELS names '.*absent', which is no folder"):
+        zoo.load("resnet8_w3")

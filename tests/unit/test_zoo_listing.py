@@ -41,3 +41,27 @@ def test_accuracy_of_another_checkpoint_is_not_shown(tmp_path: Path) -> None:
     assert listed["resnet8_w3"]["accuracy"] is not None
     assert said.startswith("digits_cnn_w3: the accuracy in ")
     assert said.count("\n") == 1
+
+
+def test_a_model_file_that_is_not_right_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "foo.toml").write_text("[tool]\nx = 1\n")
+    (tmp_path / "models" / "my net.toml").write_text("[tool]\nx = 1\n")
+    listed, said = listing("models", tmp_path)
+    assert "resnet8_w3" in listed
+    assert not {"foo", "my net"} & set(listed)
+    assert len(said.splitlines()) == 2
+    assert str(tmp_path / "models" / "foo.toml") in said
+    assert "'my net'" in said
+    assert "rename the file" in said
+
+
+def test_a_board_file_that_is_not_right_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "Evil Board.toml").write_text("")
+    (tmp_path / "empty.toml").write_text("")
+    listed, said = listing("boards", tmp_path, CODESIGN_BOARDS=str(tmp_path))
+    assert "pynq-z2" in listed
+    assert len(said.splitlines()) == 2
+    assert "'Evil Board'" in said
+    assert "rename the file" in said
+    assert "empty.toml: the field 'title' is missing" in said

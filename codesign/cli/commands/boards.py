@@ -5,12 +5,19 @@ from __future__ import annotations
 from codesign import boards
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
+from codesign.errors import UserError
 
 
 @make(name="boards", short_help="List the boards and what their parts hold.")
 def command(console: Console) -> None:
     """List the boards and what their parts hold."""
-    known = [boards.load(name) for name in boards.names()]
+    known = []
+    for name in boards.names():
+        try:
+            known.append(boards.load(name))
+        except UserError as error:
+            # One bad file must not hide the others.
+            console.say(str(error))
     listed = [
         {
             "name": board.name,

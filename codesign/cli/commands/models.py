@@ -6,6 +6,7 @@ from typing import Any
 
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
+from codesign.errors import UserError
 from codesign.quant.widths import FLOAT_BITS
 
 
@@ -21,7 +22,12 @@ def command(console: Console) -> None:
 
     listed: list[dict[str, Any]] = []
     for name in zoo.names():
-        model = zoo.load(name)
+        try:
+            model = zoo.load(name)
+        except UserError as error:
+            # One bad file must not hide the others.
+            console.say(str(error))
+            continue
         measured = model.measured
         if model.is_outdated:
             console.say(
