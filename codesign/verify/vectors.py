@@ -91,17 +91,28 @@ def load(path: Path) -> dict[str, Any]:
             raise UserError(
                 f"{path} is of another version; record the vectors anew with `codesign csim MODEL --update`."
             )
-        if document["format"] != "codesign-vectors":
-            raise ValueError("another format")
-        frames = _unpack(document)
-        outputs = np.array(document["outputs"])
-        if outputs.dtype != np.int64 or outputs.ndim != 2 or len(outputs) != len(frames):
-            raise ValueError("the outputs are not one row of integers per frame")
-        edges, graph_sha256 = dict(document["edges"]), str(document["graph_sha256"])
+        return parse(document)
     except FileNotFoundError as error:
         raise UserError(f"there are no vectors at {path}; record them with `codesign csim MODEL --update`.") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError, zlib.error, OSError) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}); restore it from version control.") from error
+
+
+def parse(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `changes` compares: the unpacked content of a document from `record`, or read from a file.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, OverflowError, zlib.error
+        When the document is damaged.
+    """
+    if document["format"] != "codesign-vectors":
+        raise ValueError("another format")
+    frames = _unpack(document)
+    outputs = np.array(document["outputs"])
+    if outputs.dtype != np.int64 or outputs.ndim != 2 or len(outputs) != len(frames):
+        raise ValueError("the outputs are not one row of integers per frame")
+    edges, graph_sha256 = dict(document["edges"]), str(document["graph_sha256"])
     return {"graph_sha256": graph_sha256, "frames": frames, "outputs": outputs, "edges": edges}
 
 
@@ -113,7 +124,7 @@ def changes(graph: Graph, committed: Mapping[str, Any], project: Runner | None) 
     graph : Graph
         Made from the checkpoint today.
     committed : mapping
-        From `load`.
+        From `load` or `parse`.
     project : Runner or None
         A compiled project to run the vectors through too.
     """

@@ -185,3 +185,12 @@ def test_a_missing_file_and_another_version_say_what_to_do(path: Path):
     edited(path, lambda d: d.update(version=2, inputs="elsewhere"))
     with pytest.raises(UserError, match=r"another version; .*--update"):
         vectors.load(path)
+
+
+def test_a_document_is_checked_before_it_is_saved(residual: Graph, x_test: np.ndarray, path: Path):
+    document = vectors.record(residual, x_test, 4)
+    assert vectors.changes(residual, vectors.parse(document), None) == []
+    vectors.save(document, path)
+    loaded, parsed = vectors.load(path), vectors.parse(document)
+    assert loaded.keys() == parsed.keys()
+    assert all(np.array_equal(loaded[key], parsed[key]) for key in ("frames", "outputs"))
