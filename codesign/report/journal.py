@@ -21,7 +21,7 @@ class Notes(msgspec.Struct, kw_only=True):
     graph_sha256 : str
         Digest of the graph; notes of another graph say nothing.
     checks : list of Check
-        The last of each name.
+        One of each name.
     synthesis : SynthReport or None
     command : str or None
         What to type where the synthesis tool is installed.
@@ -46,10 +46,20 @@ def read(folder: Path, graph_sha256: str) -> Notes:
 
 
 def note(folder: Path, graph_sha256: str, check: Check) -> None:
-    """Keep the outcome of a check, in place of an earlier one of the same name."""
+    """Keep the outcome of a check, in place of an earlier one of the same name.
+
+    Where both found no difference, the one with more vectors is kept.
+    """
     notes = read(folder, graph_sha256)
+    earlier = next((kept for kept in notes.checks if kept.name == check.name), None)
+    if earlier is not None and _equal(earlier) and _equal(check) and (earlier.vectors or 0) > (check.vectors or 0):
+        return
     notes.checks = [*(kept for kept in notes.checks if kept.name != check.name), check]
     _write(folder, notes)
+
+
+def _equal(check: Check) -> bool:
+    return check.done and check.differences == 0
 
 
 def note_synthesis(folder: Path, graph_sha256: str, report: SynthReport | None, command: str) -> None:

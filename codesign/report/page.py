@@ -71,15 +71,18 @@ def render(content: Mapping[str, Any], graph: Graph) -> str:
 
 def _verdict(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     done = [check for check in checks if check["done"]]
-    wrong = sum(check["differences"] or 0 for check in done)
-    if wrong:
+    # Only a simulation of the hardware says anything about the hardware.
+    simulated = [check for check in done if check["kind"] == "csim"]
+    if wrong := sum(check["differences"] or 0 for check in simulated):
         return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the golden executor"}
-    if not done:
-        return {"kind": "open", "text": "Not verified yet"}
-    vectors = max(check["vectors"] or 0 for check in done)
+    if wrong := sum(check["differences"] or 0 for check in done):
+        return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the model in float64"}
+    if not simulated:
+        return {"kind": "open", "text": "Not verified in C simulation yet"}
+    vectors = max(check["vectors"] or 0 for check in simulated)
     return {
         "kind": "good",
-        "text": f"Exact: no integer differs, {_number(vectors)} test vectors",
+        "text": f"Exact in C simulation: no integer differs, {_number(vectors)} test vectors",
     }
 
 

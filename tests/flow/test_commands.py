@@ -84,7 +84,28 @@ def test_synth_goes_to_an_exact_simulation_and_says_what_is_missing(
     content = json.loads((codesign.folder / told["json"]).read_text())
     assert [check["differences"] for check in content["checks"]] == [0]
     assert "vitis-run" in content["synthesis_note"]
-    assert "no integer differs, 2 test vectors" in (codesign.folder / told["html"]).read_text()
+    # The second run sent fewer vectors and found nothing either.
+    assert "no integer differs, 6 test vectors" in (codesign.folder / told["html"]).read_text()
+
+
+def test_results_of_the_tool_outlive_every_command(prepared: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    from tests.unit.test_toolchain_report import CSYNTH
+
+    monkeypatch.delenv("XILINX_HLS", raising=False)
+    monkeypatch.delenv("XILINX_VITIS", raising=False)
+    if shutil.which("vitis-run") or shutil.which("vitis_hls"):
+        pytest.skip("Vitis HLS is installed here")
+    folder = prepared.folder / "build" / "toy_w3" / "pynq-z2" / "hls4ml"
+    result = folder / "network_prj" / "solution1" / "syn" / "report" / "csynth.xml"
+    result.parent.mkdir(parents=True)
+    result.write_text(CSYNTH)
+    assert prepared("verify", "toy_w3", "--vectors", "2").code == 0
+    read = prepared("synth", "toy_w3", "--vectors", "2", "--json").json
+    assert (read["status"], read["report_found"], read["lut"]) == ("done", True, 31222)
+    assert "read from the reports found in" in prepared("synth", "toy_w3", "--vectors", "2").out
+    other = prepared("emit", "toy_w3", "--clock", "50")
+    assert "kept in build/toy_w3/pynq-z2/hls4ml.old-1" in other.err
+    assert (folder.with_name("hls4ml.old-1") / result.relative_to(folder)).read_text() == CSYNTH
 
 
 def test_synth_reads_the_reports_of_the_tool(prepared: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -143,7 +164,19 @@ def test_verify_and_evaluate_agree_with_each_other(prepared: CommandLine):
     assert "decide alike" in facts["evaluated, float32 model"]
 
 
-def test_a_broken_simulation_is_found_and_named(codesign: CommandLine, monkeypatch: pytest.MonkeyPatch):
+def test_the_model_in_float64_says_nothing_of_the_hardware(codesign: CommandLine):
+    assert codesign("verify", "toy_w3", "--backend", "float64", "--vectors", "4").code == 0
+    told = codesign("report", "toy_w3", "--json").json
+    checks = json.loads((codesign.folder / told["json"]).read_text())["checks"]
+    assert [(check["kind"], check["done"]) for check in checks] == [("csim", False), ("float64", True)]
+    page = (codesign.folder / told["html"]).read_text()
+    assert "Not verified in C simulation yet" in page
+    assert "no integer differs" not in page
+
+
+@pytest.fixture
+def broken_emission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every emitted project has a wrong threshold."""
     from codesign.backends import hls4ml
 
     emit = hls4ml.emit
@@ -157,14 +190,32 @@ def test_a_broken_simulation_is_found_and_named(codesign: CommandLine, monkeypat
         return project
 
     monkeypatch.setattr(hls4ml, "emit", broken)
+
+
+@pytest.mark.usefixtures("broken_emission")
+def test_a_broken_simulation_is_found_and_named(codesign: CommandLine):
     found = codesign("verify", "toy_w3", "--vectors", "30", "--json")
     assert found.code == 1
     assert found.json["differences"] > 0
     assert found.json["first_difference"]["operator"] == "threshold"
     refused = codesign("synth", "toy_w3", "--vectors", "30", "--json")
-    assert refused.code == 2
-    assert "n1 (threshold" in refused.json["error"]
-    assert "nothing was synthesised" in refused.json["error"]
+    assert (refused.code, refused.json["status"]) == (1, "differs")
+    assert refused.json["differences"] > 0
+    assert refused.json["first_difference"]["node"] == "n1"
+    assert (refused.json["lut"], refused.json["bitstream"]) == (None, None)
+
+
+@pytest.mark.usefixtures("broken_emission")
+def test_vectors_that_a_broken_simulation_does_not_give_are_not_recorded(
+    codesign: CommandLine, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own = tmp_path / "own"
+    shutil.copytree(models, own)
+    monkeypatch.setenv("CODESIGN_MODELS", str(own))
+    refused = codesign("csim", "toy_w3", "--update", "--json")
+    assert (refused.code, refused.json["recorded"]) == (1, False)
+    assert "C-simulation gives other integers, first at n1" in refused.json["changes"][0]
+    assert not list(own.glob("*.vectors.json"))
 
 
 def test_csim_records_and_checks_vectors(
@@ -185,8 +236,11 @@ def test_csim_records_and_checks_vectors(
     changed = codesign("csim", "toy_w3", "--check", "--json")
     assert changed.code == 1
     assert changed.json["changes"]
-    assert "what changed" in codesign("csim", "toy_w3", "--update").out
+    renewed = codesign("csim", "toy_w3", "--update").out
+    assert "recorded 4 vectors anew; what changed" in renewed
+    assert "before" not in renewed
     assert codesign("csim", "toy_w3").code == 0
+    assert "6 vectors, 4 before" in codesign("csim", "toy_w3", "--update", "--count", "6").out
 
 
 def test_emit_takes_a_path_and_makes_the_same_bytes(codesign: CommandLine, models: Path):

@@ -25,7 +25,7 @@ NASTY = '</script><script>alert("1")</script>&"; system("rm -rf /")'
 
 def content(graph: Graph, **changes: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "checks": [report.Check(name="C simulation", done=True, vectors=200, tensors=28, differences=0)],
+        "checks": [report.Check(name="C simulation", kind="csim", done=True, vectors=200, tensors=28, differences=0)],
         "synthesis": None,
         "synthesis_note": "Vitis HLS is not here.",
         "tools": {"g++": "12"},
@@ -34,6 +34,10 @@ def content(graph: Graph, **changes: Any) -> dict[str, Any]:
     settings.update(changes)
     model = settings.pop("model", report.ModelFacts(name="m", accuracy=86.5, float_accuracy=87.0, images=10_000))
     return report.collect(graph, boards.load("pynq-z2"), model, **settings)
+
+
+def check(**fields: Any) -> report.Check:
+    return report.Check(**({"name": "c", "kind": "csim", "done": True, "vectors": 9, "tensors": 2} | fields))
 
 
 def test_the_facts_of_a_convolution_are_counted():
@@ -121,7 +125,7 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path, resid
     assert not re.search(r'(src|href|url)\s*[=(]\s*["\']?(https?:)?//', html)
     assert "<script" not in html
     assert "86.50" in html
-    assert "Exact: no integer differs, 200 test vectors" in html
+    assert "Exact in C simulation: no integer differs, 200 test vectors" in html
     assert json.loads(data.read_text())["totals"]["weights"] == 5036
     for node in residual.nodes:
         assert f"<code>{node.name}</code>" in html
@@ -145,7 +149,14 @@ def test_nasty_names_stay_text(tmp_path: Path):
     graph = builder.build(builder.add(Dense(np.ones((8, 2), dtype=np.int64)), edge, label=NASTY))
     facts = report.ModelFacts(name=NASTY, title=NASTY, framework=NASTY, dataset=NASTY, facts={NASTY: NASTY})
     check = report.Check(
-        name=NASTY, done=True, vectors=1, tensors=1, differences=1, first_difference={NASTY: NASTY}, how=NASTY
+        name=NASTY,
+        kind="csim",
+        done=True,
+        vectors=1,
+        tensors=1,
+        differences=1,
+        first_difference={NASTY: NASTY},
+        how=NASTY,
     )
     made = content(graph, model=facts, checks=[check], synthesis_note=NASTY, tools={NASTY: NASTY}, commands=[NASTY])
     html = report.render(made, graph)
@@ -157,14 +168,30 @@ def test_nasty_names_stay_text(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("check", "verdict"),
+    ("found", "verdict"),
     [
-        (report.Check(name="c", done=False, how="later"), "Not verified yet"),
-        (report.Check(name="c", done=True, vectors=9, tensors=2, differences=31), "31 integers differ"),
+        (check(done=False), "Not verified in C simulation yet"),
+        (check(differences=31), "31 integers differ from the golden executor"),
+        (check(differences=0), "no integer differs, 9 test vectors"),
+        (check(kind="float64", differences=0), "Not verified in C simulation yet"),
+        (check(kind="float64", differences=3), "3 integers differ from the model in float64"),
     ],
 )
-def test_the_verdict_tells_what_was_found(residual: Graph, check: report.Check, verdict: str):
-    assert verdict in report.render(content(residual, checks=[check]), residual)
+def test_the_verdict_tells_what_was_found(residual: Graph, found: report.Check, verdict: str):
+    assert verdict in report.render(content(residual, checks=[found]), residual)
+
+
+def test_the_check_with_more_vectors_is_kept_unless_a_newer_one_fails(tmp_path: Path):
+    def kept(**fields: Any) -> list[tuple[int | None, int | None]]:
+        report.note(tmp_path, "digest", check(**fields))
+        return [(note.vectors, note.differences) for note in report.read_notes(tmp_path, "digest").checks]
+
+    assert kept(vectors=200, differences=0) == [(200, 0)]
+    assert kept(vectors=20, differences=0) == [(200, 0)]
+    assert kept(vectors=300, differences=0) == [(300, 0)]
+    assert kept(vectors=2, differences=1) == [(2, 1)]
+    assert kept(vectors=1, differences=0) == [(1, 0)]
+    assert kept(name="another", vectors=1, differences=0) == [(1, 0), (1, 0)]
 
 
 def test_the_board_is_compared_with_what_the_tool_reports(residual: Graph):

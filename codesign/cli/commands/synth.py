@@ -8,11 +8,11 @@ from codesign.cli import options
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
 from codesign.cli.work import Work, difference
-from codesign.errors import UserError
 
 if TYPE_CHECKING:
     from codesign.backends.base import SynthResult
     from codesign.boards import Board
+    from codesign.toolchain.synth_report import SynthReport
 
 
 @make(name="synth", short_help="Emit, C-simulate, compare and synthesise a model for a board.")
@@ -42,6 +42,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         ir.digest(work.graph),
         report.Check(
             name=f"C simulation ({backend}, {chosen['io_type']}) against the golden executor",
+            kind="csim",
             done=True,
             vectors=result.vectors,
             tensors=result.tensors,
@@ -50,30 +51,36 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
             how=words,
         ),
     )
-    if not result:
-        raise UserError(
-            f"the C simulation differs from the golden executor in {result.differences} integers, "
-            f"first {result.first_difference}; nothing was synthesised."
-        )
-    with console.progress("Synthesising, where the tool is installed"):
-        outcome = project.synth()
-    exceeded = outcome.report.exceeds(work.board.resources()) if outcome.report else []
-    status = "does-not-fit" if exceeded else outcome.status
+    outcome, exceeded = None, []
+    if result:
+        with console.progress("Synthesising, where the tool is installed"):
+            outcome = project.synth()
+        exceeded = outcome.report.exceeds(work.board.resources()) if outcome.report else []
+    status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
         "model": work.model.name,
         "board": work.board.name,
         "backend": backend,
         "status": status,
-        "tool": outcome.tool,
-        "command": outcome.command,
+        "tool": outcome.tool if outcome else None,
+        "command": outcome.command if outcome else None,
         "folder": project.folder,
         "vectors": result.vectors,
         "tensors": result.tensors,
         "differences": result.differences,
-        **_numbers(outcome),
+        "first_difference": difference(result),
+        **_numbers(outcome.report if outcome else None),
         "exceeds": exceeded,
+        "report_found": outcome.found if outcome else False,
         "bitstream": None,
     }
+    if outcome is None:
+        sentence = (
+            f"{work.model.name}: the C simulation differs from the golden executor in {result.differences:,} integers, "
+            f"first {result.first_difference}; nothing was synthesised."
+        )
+        console.result(data, sentence)
+        return 1
     report.note_synthesis(work.folder, ir.digest(work.graph), outcome.report, outcome.command)
     equal = (
         f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the C simulation "
@@ -83,9 +90,9 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     return 1 if exceeded else 0
 
 
-def _numbers(outcome: SynthResult) -> dict[str, Any]:
+def _numbers(report: SynthReport | None) -> dict[str, Any]:
     keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame")
-    return {key: getattr(outcome.report, key) if outcome.report else None for key in keys}
+    return {key: getattr(report, key) if report else None for key in keys}
 
 
 def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str]) -> list[Any]:
@@ -98,6 +105,7 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
     if outcome.report is None:
         return [f"{outcome.tool} ran and left no report; see {outcome.log}."]
     used, limits = outcome.report, board.resources()
+    by_hand = f"; read from the reports found in {folder}, as the tool is not installed here" if outcome.found else ""
     rows = [
         (name.upper(), getattr(used, name, None), limit, "too many" if name in exceeded else "")
         for name, limit in limits.items()
@@ -111,5 +119,5 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
     return [
         table(("resource", "used", f"on {board.part}", ""), rows),
         table(("speed", ""), speed),
-        f"By {used.tool}, {used.stage}.",
+        f"By {used.tool}, {used.stage}{by_hand}.",
     ]

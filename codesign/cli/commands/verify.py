@@ -37,6 +37,7 @@ def command(console: Console, model: str, backend: str, vectors: int, seed: int,
     data = _float64(work, vectors, seed) if backend == "float64" else _csim(work, vectors, seed, io_type)
     check = report.Check(
         name=data.pop("name"),
+        kind="float64" if backend == "float64" else "csim",
         done=True,
         vectors=data["vectors"],
         tensors=data["tensors"],
