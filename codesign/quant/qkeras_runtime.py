@@ -46,6 +46,7 @@ def runtime() -> Runtime:
         import tf_keras
     except ImportError as error:
         raise UserError(
-            f"QKeras cannot be imported ({error}); install the extra qkeras of this package: pip install '.[qkeras]' in its checkout."
+            f"QKeras cannot be imported ({error}); install the extra qkeras of this package: "
+            "pip install '.[qkeras]' in its checkout."
         ) from error
     return Runtime(tensorflow, tf_keras, qkeras)
