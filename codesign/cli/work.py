@@ -114,9 +114,7 @@ class Work:
         with self.console.progress(f"Writing the {backend} project"):
             project = backends.load(backend).emit(graph, self.board, folder, **chosen)
         if (retired := getattr(project, "retired", None)) is not None:
-            self.console.say(
-                f"{folder} held tool results or edited files of another emission; they are kept in {retired}."
-            )
+            self.console.say(f"{folder} held tool results or edited files; what it was is kept in {retired}.")
         return project
 
     def compiled(self, backend: str, **options: Any) -> Project:

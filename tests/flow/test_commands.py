@@ -104,7 +104,7 @@ def test_results_of_the_tool_outlive_every_command(prepared: CommandLine, monkey
     assert (read["status"], read["report_found"], read["lut"]) == ("done", True, 31222)
     assert "read from the reports found in" in prepared("synth", "toy_w3", "--vectors", "2").out
     other = prepared("emit", "toy_w3", "--clock", "50")
-    assert "kept in build/toy_w3/pynq-z2/hls4ml.old-1" in other.err
+    assert "is kept in build/toy_w3/pynq-z2/hls4ml.old-1" in other.err
     assert (folder.with_name("hls4ml.old-1") / result.relative_to(folder)).read_text() == CSYNTH
 
 
