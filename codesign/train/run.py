@@ -142,6 +142,19 @@ def train(
         torch.set_num_threads(before)
 
 
+def _require_same_split(model: Model, recipe: Recipe, other: Any, field: str) -> None:
+    """Raise `UserError` when `other` may have been trained on examples that `model` holds out."""
+    if not recipe.validation or other.dataset != model.dataset or other.recipe is None:
+        return
+    own, its = (recipe.validation, recipe.seed), (other.recipe.validation, other.recipe.seed)
+    if own != its:
+        raise UserError(
+            f"{model.name} holds out recipe.validation = {own[0]} examples with recipe.seed = {own[1]}, but "
+            f"{other.name}, its recipe.{field}, {its[0]} with seed {its[1]}, so it may have been trained on some; "
+            "give both recipes the same validation and seed."
+        )
+
+
 class Training:
     """One training and its state."""
 
@@ -157,6 +170,7 @@ class Training:
         self.fingerprint = model.fingerprint()
         if recipe.init_from is not None:
             source = model.sibling(recipe.init_from)
+            _require_same_split(model, recipe, source, "init_from")
             checkpoint.load_weights(self.module, source.checkpoint_path, partial=True)
             self.fingerprint += checkpoint.sha256(source.checkpoint_path)
         self._prepare_teacher()
@@ -180,6 +194,7 @@ class Training:
         seed = distillation.AUGMENTATION_SEED
         self.augmentation = Augmentation(x, recipe.crop_padding, recipe.flip, seed)
         teacher = self.model.sibling(recipe.distillation.teacher)
+        _require_same_split(self.model, recipe, teacher, "distillation.teacher")
         digest = checkpoint.sha256(teacher.checkpoint_path)
         self.fingerprint += digest
         kind = f"{teacher.name}-{digest[:12]}-crop{recipe.crop_padding}-flip{int(recipe.flip)}"

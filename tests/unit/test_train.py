@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from codesign import data, zoo
+from codesign import data, resources, zoo
 from codesign.errors import UserError
 from codesign.train import checkpoint, distillation, run
 from codesign.train.batches import Augmentation
@@ -186,6 +186,35 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 DISTIL = '[recipe.distillation]\nteacher = "teacher"\npool = 2'
+
+
+@pytest.mark.parametrize("more", ['init_from = "teacher"', DISTIL])
+@pytest.mark.parametrize(("old", "new"), [("seed = 1", "seed = 2"), ("validation = 100", "validation = 90")])
+def test_held_out_examples_were_seen_by_no_other_model(
+    taught: Path, tmp_path: Path, more: str, old: str, new: str
+) -> None:
+    for name in ("teacher.toml", "teacher.safetensors"):
+        (tmp_path / name).write_bytes((taught / name).read_bytes())
+    student = model(tmp_path, "student", epochs=1, more=more)
+    path = Path(student.path)
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError) as caught:
+        train(zoo.read(path), tmp_path / "run", progress=False)
+    for word in ("student", "teacher", "recipe.validation", "recipe.seed", new.split()[-1], "100 with seed 1"):
+        assert word in str(caught.value)
+    assert not list(tmp_path.rglob("student.safetensors"))
+
+
+def test_models_of_the_package_hold_out_what_their_teachers_do() -> None:
+    checked = 0
+    for path in resources.folder("models").glob("*.toml"):
+        own = zoo.read(path)
+        assert own.recipe is not None
+        teacher = own.recipe.distillation and own.recipe.distillation.teacher
+        for other in filter(None, (own.recipe.init_from, teacher)):
+            run._require_same_split(own, own.recipe, own.sibling(other), "teacher")
+            checked += 1
+    assert checked >= 4
 
 
 def test_a_student_asks_its_teacher_once(taught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
