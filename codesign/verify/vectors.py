@@ -45,7 +45,7 @@ def record(graph: Graph, x_test: np.ndarray, count: int) -> dict[str, Any]:
     graph : Graph
     x_test : ndarray of int, shape (frames, *input shape)
     count : int
-        Frames to keep, at least 2.
+        Frames to keep, at least 2; fewer are kept where the data set has not that many.
     """
     real = dataset_frames(x_test, count - count // 2, seed=0)
     frames = np.concatenate([real, random_frames(graph, count // 2, seed=0)])
@@ -57,7 +57,7 @@ def record(graph: Graph, x_test: np.ndarray, count: int) -> dict[str, Any]:
         "shape": list(frames.shape),
         "type": str(graph.input.type),
         "inputs": _pack(frames),
-        "outputs": traced[graph.outputs[0]].reshape(count, -1).tolist(),
+        "outputs": traced[graph.outputs[0]].reshape(len(frames), -1).tolist(),
         "edges": {node.name: _edge_hash(traced[node.name]) for node in graph.nodes},
     }
 

@@ -194,3 +194,8 @@ def test_a_document_is_checked_before_it_is_saved(residual: Graph, x_test: np.nd
     loaded, parsed = vectors.load(path), vectors.parse(document)
     assert loaded.keys() == parsed.keys()
     assert all(np.array_equal(loaded[key], parsed[key]) for key in ("frames", "outputs"))
+
+
+def test_a_small_data_set_gives_fewer_vectors(residual: Graph, x_test: np.ndarray):
+    document = vectors.record(residual, x_test[:1], 8)
+    assert len(document["outputs"]) == len(vectors.parse(document)["frames"]) == 1 + 4

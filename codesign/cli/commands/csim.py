@@ -46,8 +46,8 @@ def command(console: Console, model: str, action: str, count: int | None, board:
             found = vectors.changes(work.graph, committed, project)
     frames = before
     if action == "update":
-        frames = count or before or _FIRST_COUNT
-        document = vectors.record(work.graph, work.dataset.x_test, frames)
+        document = vectors.record(work.graph, work.dataset.x_test, count or before or _FIRST_COUNT)
+        frames = len(document["outputs"])
         with console.progress(f"Simulating {frames} new vectors"):
             refused = vectors.changes(work.graph, vectors.parse(document), project)
         if not refused:
