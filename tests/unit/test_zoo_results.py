@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from codesign import data, resources, zoo
+from codesign.cli.commands import report
 from codesign.data import _fetch
 from codesign.ir import golden
 from codesign.train.checkpoint import sha256
@@ -46,6 +47,10 @@ def test_a_result_of_other_weights_does_not_count(tmp_path: Path) -> None:
         macs=model.result.macs,
         checkpoint_sha256=sha256(model.checkpoint_path),
     )
+    facts = report._facts(model, {})
+    assert facts.accuracy is None
+    assert facts.float_accuracy is None
+    assert sha256(model.checkpoint_path) in str(facts.facts)
     model.checkpoint_path.unlink()
     assert model.is_outdated
     assert model.measured.checkpoint_sha256 is None
