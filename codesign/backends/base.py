@@ -96,6 +96,10 @@ class Backend(Protocol):
         """Write the project for `graph` on `board` into `folder`: the same graph makes the same bytes."""
         ...
 
+    def require_board(self, board: Board) -> None:
+        """Raise `UserError` for a board that the backend writes no projects for."""
+        ...
+
     def open_project(self, folder: str | Path) -> Project:
         """Return the project that `emit` wrote into `folder`."""
         ...

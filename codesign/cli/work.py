@@ -103,11 +103,8 @@ class Work:
         """Write the project of `backend`; options that are None are left to the backend."""
         from codesign import backends
 
-        if self.board.toolchain != "vivado":
-            raise UserError(
-                f"the {backend} backend writes projects for AMD parts, and {self.board.name} has a "
-                f"{self.board.vendor} part; choose another board, see codesign boards."
-            )
+        # Told before the model is converted, which takes seconds.
+        backends.load(backend).require_board(self.board)
         chosen = {name: value for name, value in options.items() if value is not None}
         folder = self.project_folder(backend, chosen)
         graph = self.graph

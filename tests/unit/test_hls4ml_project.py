@@ -330,3 +330,9 @@ def test_many_readers_of_one_edge(tmp_path):
     x = frames(graph, 20)
     traced, expected = project.run(x, trace=True, optimise=False), golden.run(graph, x, trace=True)
     assert all(np.array_equal(traced[edge], expected[edge]) for edge in expected)
+
+
+def test_a_board_of_another_vendor_is_refused(tmp_path):
+    with pytest.raises(UserError, match="ulx3s-85f has a Lattice part"):
+        hls4ml.emit(small_graph(), boards.load("ulx3s-85f"), tmp_path / "project")
+    assert not (tmp_path / "project").exists()

@@ -21,10 +21,20 @@ from codesign.backends.hls4ml import model as model_
 from codesign.backends.hls4ml.options import Options
 from codesign.backends.hls4ml.project import Hls4mlProject
 from codesign.boards import Board
+from codesign.errors import UserError
 from codesign.files import atomic_folder
 from codesign.ir import Graph
 
 GRAPH_FILE = "graph.cdg"
+
+
+def require_board(board: Board) -> None:
+    """Raise `UserError` for a board whose part Vitis HLS does not know."""
+    if board.toolchain != "vivado":
+        raise UserError(
+            f"the hls4ml backend writes projects for AMD parts, and {board.name} has a {board.vendor} part; "
+            "choose another board, see codesign boards."
+        )
 
 
 def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4mlProject:
@@ -51,13 +61,15 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4
     Raises
     ------
     UserError
-        For an unknown option, a graph with several inputs or outputs, or a folder that cannot be written.
+        For a board without an AMD part, an unknown option, a graph with several inputs or outputs, or a folder
+        that cannot be written.
 
     Notes
     -----
     The same graph, board and options give the same bytes. Names in generated code are those of the graph's
     edges; labels of the user's model are in ``map.json`` and ``graph.cdg`` alone.
     """
+    require_board(board)
     chosen = Options.from_keywords(options)
     folder = Path(folder)
     model = model_.build(graph, board, chosen)
