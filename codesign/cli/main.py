@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import pkgutil
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -64,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 done; 1 a check failed, or a bug (with its traceback); 2 a mistake the user can mend, told
     in one sentence; 130 interrupted.
     """
+    own_process = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
     code: int | None
@@ -99,6 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     except Exception as error:
         code = _bug(error, as_json)
+    if own_process:
+        # The command is over: an interrupt that comes now must not change the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if code == INTERRUPTED:
+            # Python ends itself by the signal once more when the interrupt struck inside an `exec` (imports do that),
+            # whatever exit code it is asked for. Everything was tidied up on the way here.
+            console.flush(code)
+            os._exit(code)
     sys.exit(console.flush(code or 0))
 
 
