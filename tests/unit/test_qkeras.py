@@ -21,7 +21,7 @@ from codesign.ir import IntType, golden
 from codesign.quant.qkeras_runtime import runtime
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("qkeras") is None, reason="needs QKeras: pip install 'codesign[qkeras]'"
+    importlib.util.find_spec("qkeras") is None, reason="needs QKeras: pip install '.[qkeras]'"
 )
 
 FRAMES = 1000
@@ -480,7 +480,7 @@ def test_padding_with_an_offset_is_refused(env: SimpleNamespace) -> None:
 
 def test_missing_qkeras_says_what_to_install(env: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "qkeras", None)
-    with pytest.raises(UserError, match=r"pip install 'codesign\[qkeras\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[qkeras\]'"):
         runtime()
 
 

@@ -14,7 +14,7 @@ from codesign.errors import UserError
 from codesign.ir import golden
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("qkeras") is None, reason="needs QKeras: pip install 'codesign[qkeras]'"
+    importlib.util.find_spec("qkeras") is None, reason="needs QKeras: pip install '.[qkeras]'"
 )
 
 TOML = """
