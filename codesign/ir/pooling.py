@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from codesign.ir.operator import require
+from codesign.ir.operator import Operator, int_pair, require
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(Operator):
+    """Base of the pooling operators: rows and columns that do not fill a window are dropped.
+
+    Parameters
+    ----------
+    kernel, stride : int or (int, int)
+        Window height and width, and their steps; the stride is the kernel by default.
+    """
+
+    kernel: tuple[int, int] | int
+    stride: tuple[int, int] | int | None = None
+
+    def __post_init__(self) -> None:
+        kernel = int_pair(self.kernel, "kernel", 1)
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "stride", kernel if self.stride is None else int_pair(self.stride, "stride", 1))
 
 
 def pooled_shape(shape: tuple[int, ...], kernel: Any, stride: Any, name: str) -> tuple[int, ...]:

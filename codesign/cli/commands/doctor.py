@@ -28,7 +28,7 @@ def command(console: Console) -> None:
                 "name": f"{name} data",
                 "found": folder is not None,
                 "version": None if folder is None else str(folder),
-                "gives": "training and evaluation on it; downloaded when first needed, or set CODESIGN_DATA",
+                "gives": "training and evaluation on it; Quick start in the README says where it comes from",
             }
         )
     rows = [(item["name"], item["version"] if item["found"] else "missing", item["gives"]) for item in items]

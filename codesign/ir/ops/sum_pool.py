@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from codesign.ir.operator import Operator, int_pair
-from codesign.ir.pooling import pooled_shape, tap_views
+from codesign.ir.pooling import Pool, pooled_shape, tap_views
 from codesign.ir.tensor import Tensor
 from codesign.ir.types import IntType
 
 
-@dataclass(frozen=True, eq=False)
-class SumPool(Operator):
+class SumPool(Pool):
     """y[i, j, c] = Σ of x over a window; rows and columns that do not fill a window are dropped.
 
     The division of an average is a change of scale, which the next re-quantisation absorbs.
@@ -26,14 +23,6 @@ class SumPool(Operator):
     """
 
     name: ClassVar[str] = "sum_pool"
-
-    kernel: tuple[int, int] | int
-    stride: tuple[int, int] | int | None = None
-
-    def __post_init__(self) -> None:
-        kernel = int_pair(self.kernel, "kernel", 1)
-        object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "stride", kernel if self.stride is None else int_pair(self.stride, "stride", 1))
 
     def infer(self, *inputs: Tensor) -> Tensor:
         (x,) = inputs
