@@ -19,6 +19,7 @@ import msgspec
 from codesign import names as _names
 from codesign import resources, tomlfile
 from codesign.errors import UserError
+from codesign.quant.choice import Method
 from codesign.quant.widths import FLOAT_BITS, MAX_BITS, Widths
 from codesign.train.recipe import Recipe
 
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from codesign.ir import Graph
 
 PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
-
-
-class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How weights and activations are quantised: names of files in `codesign/quant`."""
-
-    weights: str = "lsq"
-    activations: str = "lsq"
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,8 +139,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         from codesign.train import topologies
 
         dataset = data.info(self.dataset)
-        maker = layers.make(self.widths, self.method.weights, self.method.activations)
         try:
+            maker = layers.make(self.widths, self.method)
             return topologies.build(self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options)
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from error

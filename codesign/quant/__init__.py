@@ -1,20 +1,32 @@
 """Quantisation methods, one per file.
 
-A method is a module with `weight(bits, per_channel)` and `activation(bits, signed)`, which return
-Brevitas quantizers. Adding a method is adding a file.
+A method is a module with any of
+
+- ``weight(bits, per_channel, **options)``, which returns a Brevitas weight quantizer,
+- ``activation(bits, signed, **options)``, which returns a Brevitas activation quantizer,
+- ``relu(channels, bits, **options)``, which returns a module, where a ReLU and then `activation` is not
+  what the method does.
+
+Options are keywords with defaults, which a model's TOML may set. Adding a method is adding a file.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import pkgutil
+import typing
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
+
+import msgspec
 
 from codesign.errors import UserError
 
 # What the folder holds besides methods.
-_PARTS = {"brevitas_layers", "layers", "qkeras_runtime", "widths"}
+_PARTS = {"brevitas_layers", "choice", "layers", "qkeras_runtime", "widths"}
 
 
 def names() -> list[str]:
@@ -36,3 +48,50 @@ def method(name: str) -> ModuleType:
         hint = f"did you mean {close[0]}? Known" if close else "known"
         raise UserError(f"there is no quantisation method '{name}'; {hint}: {', '.join(known)}.")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def offers(name: str, part: str) -> bool:
+    """Tell whether a method quantises `part`: "weight", "activation" or "relu"."""
+    return callable(getattr(method(name), part, None))
+
+
+def make(name: str, part: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Return what a method makes of its arguments and of the options of a model file.
+
+    Parameters
+    ----------
+    name : str
+        Of the method.
+    part : {"weight", "activation", "relu"}
+    arguments : tuple
+        What every method is given for that part.
+    options : mapping
+        Keyword arguments, as the model file has them.
+
+    Raises
+    ------
+    UserError
+        When the method does not quantise that part, has no such width, or an option is unknown, of the
+        wrong type or out of range.
+    """
+    function = getattr(method(name), part, None)
+    if function is None:
+        others = ", ".join(other for other in names() if offers(other, part))
+        kind = "weights" if part == "weight" else "activations"
+        raise UserError(f"the quantisation method '{name}' is not for {kind}; these are: {others}.")
+    accepted = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    hints = typing.get_type_hints(function, include_extras=True)  # stripping extras looks into injectors, which fail
+    for option, value in options.items():
+        if option not in accepted:
+            raise UserError(
+                f"the quantisation method '{name}' has no option '{option}' there; "
+                f"it accepts {', '.join(accepted) or 'none'}."
+            )
+        try:
+            msgspec.convert(value, hints[option])
+        except msgspec.ValidationError as error:
+            raise UserError(f"the quantisation method '{name}' refuses its option '{option}': {error}.") from error
+    try:
+        return function(*arguments, **options)
+    except ValueError as error:
+        raise UserError(f"the quantisation method '{name}': {error}.") from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import brevitas.nn as qnn
+from brevitas.inject import ExtendedInjector
 from torch import nn
 
 from codesign import quant
+from codesign.quant.choice import Method
 from codesign.quant.widths import FLOAT_BITS, Widths
 
 
@@ -16,13 +18,19 @@ class BrevitasLayers:
     ----------
     widths : Widths
         Bit widths; 32 leaves weights or activations float.
-    weights, activations : str
-        Quantisation methods.
+    method : Method
+        Quantisation methods and their options.
     """
 
-    def __init__(self, widths: Widths, weights: str, activations: str) -> None:
-        self.widths = widths
-        self.weights, self.activations = quant.method(weights), quant.method(activations)
+    def __init__(self, widths: Widths, method: Method) -> None:
+        self.widths, self.method = widths, method
+
+    def _weight(self, bits: int, *, edge: bool, per_channel: bool) -> type[ExtendedInjector] | None:
+        """Return the weight quantizer, of the first or the last layer for `edge`."""
+        if bits == FLOAT_BITS:
+            return None
+        name, options = (self.method.edges, {}) if edge else (self.method.weights, self.method.weight_options)
+        return quant.make(name, "weight", (bits, per_channel), options)
 
     def conv(
         self,
@@ -46,7 +54,7 @@ class BrevitasLayers:
             padding=padding,
             groups=groups,
             bias=bias,
-            weight_quant=None if bits == FLOAT_BITS else self.weights.weight(bits, True),
+            weight_quant=self._weight(bits, edge=first, per_channel=True),
         )
 
     def dense(
@@ -58,15 +66,24 @@ class BrevitasLayers:
             bits = self.widths.first_weight_bits
         if last:
             bits = self.widths.last_weight_bits
-        weight_quant = None if bits == FLOAT_BITS else self.weights.weight(bits, not last)
+        weight_quant = self._weight(bits, edge=first or last, per_channel=not last)
         return qnn.QuantLinear(inputs, outputs, bias=bias, weight_quant=weight_quant)
 
-    def relu(self, *, last: bool = False) -> nn.Module:
-        """Return `QuantReLU` with an unsigned output."""
+    def relu(self, channels: int, *, last: bool = False) -> nn.Module:
+        """Return the rectified and quantised activation of the method, `QuantReLU` for most."""
         bits = self.widths.last_activation_bits if last else self.widths.activation_bits
-        return qnn.QuantReLU(act_quant=None if bits == FLOAT_BITS else self.activations.activation(bits, False))
+        if bits == FLOAT_BITS:
+            return qnn.QuantReLU(act_quant=None)
+        if last:
+            return qnn.QuantReLU(act_quant=quant.make(self.method.edges, "activation", (bits, False), {}))
+        name, options = self.method.activations, self.method.activation_options
+        if quant.offers(name, "relu"):
+            return quant.make(name, "relu", (channels, bits), options)
+        return qnn.QuantReLU(act_quant=quant.make(name, "activation", (bits, False), options))
 
     def residual(self) -> nn.Module:
         """Return a signed `QuantIdentity`, to be called on both operands."""
         bits = self.widths.residual_bits
-        return qnn.QuantIdentity(act_quant=None if bits == FLOAT_BITS else self.activations.activation(bits, True))
+        if bits == FLOAT_BITS:
+            return qnn.QuantIdentity(act_quant=None)
+        return qnn.QuantIdentity(act_quant=quant.make(self.method.edges, "activation", (bits, True), {}))

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import nn
 
+from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
 
 
@@ -31,7 +32,7 @@ class Layers(Protocol):
     ) -> nn.Module:
         """Return a dense layer; the last one has one weight scale, so that integer logits compare."""
 
-    def relu(self, *, last: bool = False) -> nn.Module:
+    def relu(self, channels: int, *, last: bool = False) -> nn.Module:
         """Return a ReLU with an unsigned quantised output; `last` marks the input of the last layer."""
 
     def residual(self) -> nn.Module:
@@ -62,7 +63,7 @@ class FloatLayers:
         """Return `nn.Linear`."""
         return nn.Linear(inputs, outputs, bias=bias)
 
-    def relu(self, *, last: bool = False) -> nn.Module:
+    def relu(self, channels: int, *, last: bool = False) -> nn.Module:
         """Return `nn.ReLU`."""
         return nn.ReLU()
 
@@ -71,18 +72,10 @@ class FloatLayers:
         return nn.Identity()
 
 
-def make(widths: Widths, weights: str, activations: str) -> Layers:
-    """Return the layers for `widths`: plain torch when all is float, else Brevitas.
-
-    Parameters
-    ----------
-    widths : Widths
-        Bit widths.
-    weights, activations : str
-        Quantisation methods, names of files in `codesign/quant`.
-    """
+def make(widths: Widths, method: Method) -> Layers:
+    """Return the layers for `widths`: plain torch when all is float, else Brevitas."""
     if widths.is_float:
         return FloatLayers()
     from codesign.quant.brevitas_layers import BrevitasLayers
 
-    return BrevitasLayers(widths, weights, activations)
+    return BrevitasLayers(widths, method)

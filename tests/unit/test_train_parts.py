@@ -12,6 +12,7 @@ from torch import nn
 
 from codesign.errors import UserError
 from codesign.quant import layers
+from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
 from codesign.train import checkpoint, distillation, evaluate, topologies
 from codesign.train.batches import batches, channels_last, to_tensor
@@ -22,7 +23,7 @@ from codesign.train.recipe import Recipe, learning_rate
 
 def net(name: str = "digits_cnn", bits: int = 32, shape: tuple[int, ...] = (8, 8, 1), **options: object) -> nn.Module:
     torch.manual_seed(0)
-    return topologies.build(name, layers.make(Widths(bits, bits), "lsq", "lsq"), shape, 10, options)
+    return topologies.build(name, layers.make(Widths(bits, bits), Method()), shape, 10, options)
 
 
 def test_schedules() -> None:
@@ -168,7 +169,7 @@ def test_bad_topologies_and_options() -> None:
     with pytest.raises(UserError, match="at least one positive size"):
         net("mlp", 32, (60,), hidden=[])
     with pytest.raises(UserError, match="no quantisation method 'lqs'; did you mean lsq"):
-        layers.make(Widths(3, 3), "lqs", "lsq")
+        layers.make(Widths(3, 3), Method("lqs")).conv(1, 1, 1)
 
 
 def test_checkpoints_round_trip_and_name_what_is_wrong(tmp_path: Path) -> None:
@@ -215,3 +216,12 @@ def test_channels_last_changes_no_value() -> None:
     before = module.eval()(x)
     torch.testing.assert_close(channels_last(module)(x), before)
     assert module.pointwise.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_methods_refuse_options_that_they_do_not_have() -> None:
+    with pytest.raises(UserError, match="'lsq' has no option 'entries' there; it accepts none"):
+        layers.make(Widths(3, 3), Method(weight_options={"entries": 3})).conv(1, 1, 1)
+    with pytest.raises(UserError, match="'lsq' has no option 'entries' there; it accepts none"):
+        layers.make(Widths(3, 3), Method(activation_options={"entries": 3})).relu(4)
+    with pytest.raises(UserError, match="'lsq': LSQ needs at least 2 bits here, not 1"):
+        layers.make(Widths(1, 3), Method()).conv(1, 1, 1)

@@ -72,7 +72,7 @@ def _facts(model: Model, measured: dict[str, str]) -> ModelFacts:
     facts = {
         "weights": f"{widths.weight_bits} bits, first layer {widths.first_weight_bits}, last {widths.last_weight_bits}",
         "activations": f"{widths.activation_bits} bits, into the last layer {widths.last_activation_bits}",
-        "method": f"{model.method.weights} weights, {model.method.activations} activations",
+        "method": model.method.summary,
         "input": f"raw integers, one step is {model.input_scale:g}",
     }
     if recipe is not None:

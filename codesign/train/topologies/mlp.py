@@ -14,7 +14,7 @@ class Hidden(nn.Module):
         super().__init__()
         self.dense = layers.dense(inputs, outputs, bias=False, first=first)
         self.bn = nn.BatchNorm1d(outputs)
-        self.act = layers.relu(last=last)
+        self.act = layers.relu(outputs, last=last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs) to (N, outputs)."""

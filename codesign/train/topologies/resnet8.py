@@ -18,14 +18,14 @@ class Stack(nn.Module):
         super().__init__()
         self.conv1 = layers.conv(inputs, outputs, 3, stride=stride, padding=1)
         self.bn1 = nn.BatchNorm2d(outputs)
-        self.act1 = layers.relu()
+        self.act1 = layers.relu(outputs)
         self.conv2 = layers.conv(outputs, outputs, 3, padding=1)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = layers.conv(inputs, outputs, 1, stride=stride, bias=True)
         self.res = layers.residual()
-        self.act2 = layers.relu(last=last)
+        self.act2 = layers.relu(outputs, last=last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
@@ -40,7 +40,7 @@ class ResNet8(nn.Module):
         super().__init__()
         self.stem = layers.conv(shape[-1], width, 3, padding=1, first=True)
         self.bn = nn.BatchNorm2d(width)
-        self.act = layers.relu()
+        self.act = layers.relu(width)
         self.stack1 = Stack(layers, width, width, 1, last=False)
         self.stack2 = Stack(layers, width, 2 * width, 2, last=False)
         self.stack3 = Stack(layers, 2 * width, 4 * width, 2, last=True)

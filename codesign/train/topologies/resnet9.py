@@ -14,7 +14,7 @@ class Block(nn.Module):
         super().__init__()
         self.conv = layers.conv(inputs, outputs, 3, padding=1, first=first)
         self.bn = nn.BatchNorm2d(outputs)
-        self.act = layers.relu()
+        self.act = layers.relu(outputs)
         self.pool: nn.Module = nn.MaxPool2d(2) if pool else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
