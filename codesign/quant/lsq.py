@@ -274,10 +274,24 @@ class LsqActSigned(LsqActUnsigned):
 
 
 def weight(bits: int, per_channel: bool) -> type[ExtendedInjector]:
-    """Return the Brevitas weight quantizer of this method."""
+    """Return the Brevitas weight quantizer of this method.
+
+    Raises
+    ------
+    ValueError
+        When there is no such width.
+    """
+    code_range(bits, signed=True, narrow=True)
     return (LsqWeightPerChannel if per_channel else LsqWeightPerTensor).let(bit_width=bits)
 
 
 def activation(bits: int, signed: bool) -> type[ExtendedInjector]:
-    """Return the Brevitas activation quantizer of this method."""
+    """Return the Brevitas activation quantizer of this method.
+
+    Raises
+    ------
+    ValueError
+        When there is no such width.
+    """
+    code_range(bits, signed, narrow=False)
     return (LsqActSigned if signed else LsqActUnsigned).let(bit_width=bits)
