@@ -326,7 +326,8 @@ def test_add_and_flatten():
 def test_every_operator_is_found_by_the_name_of_its_file():
     found = by_name()
     assert set(found) == {
-        "add", "arg_max", "conv2d", "dense", "dyadic", "flatten", "max_pool", "sum_pool", "threshold",
+        "add", "arg_max", "conv2d", "dense", "dyadic", "flatten", "frame_buffer", "max_pool", "select_dyadic",
+        "select_threshold", "sum_pool", "threshold",
     }  # fmt: skip
     assert all(operator.name == name and issubclass(operator, Operator) for name, operator in found.items())
 

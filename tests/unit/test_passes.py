@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 
 from codesign.ir import Graph, GraphBuilder, IntType, golden
-from codesign.ir.ops import Add, Conv2d, Dense, Dyadic, Flatten, MaxPool, Operator, SumPool, Threshold
+from codesign.ir.ops import (
+    Add,
+    Conv2d,
+    Dense,
+    Dyadic,
+    Flatten,
+    FrameBuffer,
+    MaxPool,
+    Operator,
+    SelectDyadic,
+    SelectThreshold,
+    SumPool,
+    Threshold,
+)
 from codesign.ir.passes import (
     PASSES,
     absorb_negation,
@@ -17,6 +30,7 @@ from codesign.ir.passes import (
     pool_after_threshold,
     remove_dead,
     remove_identity,
+    settle_selection,
     simplify,
 )
 
@@ -227,6 +241,83 @@ def test_pooling_stays_where_its_result_is_read_too():
     check(builder.build(builder.add(Add(), narrow, pooled)), pool_after_threshold, None)
 
 
+def indexed(op: Operator, builder: GraphBuilder, x: str, seed: int = 0) -> str:
+    """Add a selecting operator behind a frame buffer, its index from the sum of the frame: 0 or 1."""
+    flat = builder.add(Flatten(), builder.add(SumPool(builder.edge(x).shape[:2]), x))
+    weight = np.random.default_rng(seed).integers(-3, 4, size=(builder.edge(x).channels, 1))
+    index = builder.add(Threshold(np.array([[seed % 5]])), builder.add(Dense(weight), flat))
+    return builder.add(op, builder.add(FrameBuffer(), x), index)
+
+
+SELECT = SelectThreshold(np.array([[[-9, 0, 4], [1, 2, 30]], [[-3, -3, 1], [0, 5, 6]]]), -1)
+CONSTANTS = np.array([[3, 5], [1, 2]]), np.array([[7, -9], [0, 4]]), np.array([[1, 0], [0, 1]])
+SELECT_WIDE = SelectDyadic(*CONSTANTS, IntType(5, signed=True))
+PATTERN = ["sum_pool", "flatten", "dense", "threshold", "frame_buffer"]
+
+
+def selected_graph(op: Operator, *before: Operator) -> Graph:
+    builder = GraphBuilder()
+    edge = builder.input((4, 4, 2), IntType(4, signed=True))
+    for each in before:
+        edge = builder.add(each, edge)
+    return builder.build(indexed(op, builder, edge))
+
+
+@pytest.mark.parametrize("op", [SELECT, SELECT_WIDE], ids=lambda op: op.name)
+def test_frame_buffer_and_selection_stay(op: Operator):
+    for before in ((), (CONV,), (MaxPool(2),), (Dyadic(*(np.array([v]) for v in (5, 3, 2)), CONV_TYPE),)):
+        graph = selected_graph(op, *before)
+        assert kinds(graph)[len(before) :] == [*PATTERN, op.name]
+        for rewrite in PASSES:
+            check(graph, rewrite, None)
+
+
+def test_nothing_passes_a_frame_buffer():
+    scale = Dyadic(*(np.array([v]) for v in (5, 3, 2)), IntType(6, signed=True))
+    check(chain(CONV, scale, FrameBuffer(), THRESHOLD), simplify, None)
+    check(chain(CONV, MaxPool(2), FrameBuffer(), THRESHOLD), simplify, None)
+    check(chain(CONV, FrameBuffer(), signs([1, -1], 20)), simplify, None)
+    after = check(chain(FrameBuffer(), signs([1], 4), FrameBuffer()), simplify, ["frame_buffer"] * 2)
+    assert after.nodes[1].inputs == ("n0",)
+
+
+def test_thresholds_do_not_compose_with_what_an_index_chooses():
+    builder = GraphBuilder()
+    x = builder.input((4, 4, 2), IntType(4, signed=True))
+    wide = indexed(SELECT_WIDE, builder, x)
+    check(builder.build(builder.add(THRESHOLD, wide)), simplify, None)
+
+
+def test_two_buffers_of_one_edge_merge_and_two_selections_do_not():
+    builder = GraphBuilder()
+    x = builder.input((4, 4, 2), IntType(4, signed=True))
+    both = builder.add(Add(), indexed(SELECT, builder, x, 1), indexed(SELECT, builder, x, 2))
+    after = check(
+        builder.build(both), simplify, [*PATTERN, "select_threshold", *PATTERN[2:4], "select_threshold", "add"]
+    )
+    selections = [node for node in after if node.op.name == "select_threshold"]
+    assert selections[0].inputs[0] == selections[1].inputs[0]
+    assert selections[0].inputs[1] != selections[1].inputs[1]
+    builder = GraphBuilder()
+    x = builder.input((4, 4, 2), IntType(4, signed=True))
+    both = builder.add(Add(), indexed(SELECT, builder, x), indexed(SELECT, builder, x))
+    check(builder.build(both), simplify, [*PATTERN, "select_threshold", "add"])
+
+
+def test_equal_entries_need_no_index():
+    same = SelectThreshold(np.stack([THRESHOLD.thresholds] * 3), THRESHOLD.offset)
+    graph = selected_graph(same)
+    after = check(graph, settle_selection, [*PATTERN, "threshold"])
+    assert after.nodes[-1].op.same_as(THRESHOLD)
+    check(graph, simplify, ["frame_buffer", "threshold"])
+    same = SelectDyadic(*(table[[1, 1]] for table in CONSTANTS), IntType(5, signed=True))
+    check(selected_graph(same), simplify, ["frame_buffer", "dyadic"])
+    for table in range(3):
+        constants = [values[[1, 1]] for values in CONSTANTS]
+        constants[table][0, 1] += 1
+        check(selected_graph(SelectDyadic(*constants, IntType(5, signed=True))), settle_selection, None)
+
+
 def random_graph(rng: np.random.Generator) -> Graph:
     """Chains, forks and joins of what the passes look for."""
     builder = GraphBuilder()
@@ -261,6 +352,10 @@ def random_graph(rng: np.random.Generator) -> Graph:
         source = edges[-1] if rng.random() < 0.7 else edges[rng.integers(len(edges))]
         if rng.random() < 0.2:
             edges.append(builder.add(Add(), source, edges[rng.integers(len(edges))]))
+        elif rng.random() < 0.2:
+            thresholds = np.sort(rng.integers(-12, 12, size=(2, rng.integers(1, 3), 3)), axis=2)
+            entries = thresholds[[0, 0]] if rng.random() < 0.3 else thresholds
+            edges.append(indexed(SelectThreshold(entries), builder, source, int(rng.integers(3))))
         elif builder.edge(source).type.bits < 24:
             edges.append(builder.add(operator(), source))
     edges.append(builder.add(MaxPool(2), edges[-1]))

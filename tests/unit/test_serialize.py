@@ -16,7 +16,19 @@ import pytest
 
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType, digest, dumps, golden, load, loads, save, serialize
-from codesign.ir.ops import ArgMax, Conv2d, Dense, Dyadic, Flatten, MaxPool, SumPool, Threshold
+from codesign.ir.ops import (
+    ArgMax,
+    Conv2d,
+    Dense,
+    Dyadic,
+    Flatten,
+    FrameBuffer,
+    MaxPool,
+    SelectDyadic,
+    SelectThreshold,
+    SumPool,
+    Threshold,
+)
 
 
 def every_operator() -> Graph:
@@ -37,7 +49,12 @@ def every_operator() -> Graph:
     y = builder.add(Flatten(), y)
     features = builder.edge(y).size
     y = builder.add(Dense(rng.integers(-3, 4, size=(features, 3)), weight_bits=(3, 4, 24)), y)
-    return builder.build(builder.add(ArgMax(), y), y, scales={y: 1e-300})
+    index = builder.add(ArgMax(), y)
+    extremes = np.array([[[-(1 << 63), (1 << 63) - 1]], [[0, 0]], [[-1, 1]], [[7, 7]]])
+    z = builder.add(SelectThreshold(extremes, -1), builder.add(FrameBuffer(), y), index)
+    constants = np.array([[-(1 << 17)], [0], [1], [9]]), np.array([[1 << 40], [0], [-1], [3]]), np.arange(4)[:, None]
+    z = builder.add(SelectDyadic(*constants, IntType(9, signed=True)), z, index)
+    return builder.build(index, y, z, scales={y: 1e-300, z: 2.0})
 
 
 GRAPH = every_operator()

@@ -15,7 +15,10 @@ from codesign.ir.ops.conv2d import Conv2d
 from codesign.ir.ops.dense import Dense
 from codesign.ir.ops.dyadic import Dyadic
 from codesign.ir.ops.flatten import Flatten
+from codesign.ir.ops.frame_buffer import FrameBuffer
 from codesign.ir.ops.max_pool import MaxPool
+from codesign.ir.ops.select_dyadic import SelectDyadic
+from codesign.ir.ops.select_threshold import SelectThreshold
 from codesign.ir.ops.sum_pool import SumPool
 from codesign.ir.ops.threshold import Threshold
 
@@ -26,7 +29,10 @@ __all__ = [
     "Dense",
     "Dyadic",
     "Flatten",
+    "FrameBuffer",
     "MaxPool",
+    "SelectDyadic",
+    "SelectThreshold",
     "SumPool",
     "Threshold",
     "by_name",

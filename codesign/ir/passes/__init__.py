@@ -15,6 +15,7 @@ from codesign.ir.passes.merge_duplicates import merge_duplicates
 from codesign.ir.passes.pool_after_threshold import pool_after_threshold
 from codesign.ir.passes.remove_dead import remove_dead
 from codesign.ir.passes.remove_identity import remove_identity
+from codesign.ir.passes.settle_selection import settle_selection
 
 __all__ = [
     "absorb_negation",
@@ -23,6 +24,7 @@ __all__ = [
     "pool_after_threshold",
     "remove_dead",
     "remove_identity",
+    "settle_selection",
     "simplify",
 ]
 
@@ -30,6 +32,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead,
     remove_identity,
     merge_duplicates,
+    settle_selection,
     absorb_negation,
     compose_dyadic_threshold,
     pool_after_threshold,

@@ -10,7 +10,7 @@ def remove_identity(graph: Graph) -> Graph:
     """Return the graph without operators whose output equals their input in every value and in its type.
 
     One that makes a graph output stays if it reads a graph input or another output: the two may have different
-    scales, and an edge has one.
+    scales, and an edge has one. A `FrameBuffer` stays too: it is there for when values leave, not for the values.
     """
     ends = {*graph.inputs, *graph.outputs}
     identities = [
