@@ -44,7 +44,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise UserError(f"the checkpoint {path} is damaged ({error}); restore it or train the model again.") from None
 
 
-def load_weights(module: nn.Module, path: Path, partial: bool = False) -> None:
+def load_weights(module: nn.Module, path: Path, partial: bool = False, steps: bool = True) -> None:
     """Load the weights of `path` into `module`.
 
     Parameters
@@ -55,6 +55,8 @@ def load_weights(module: nn.Module, path: Path, partial: bool = False) -> None:
         A safetensors file; half-precision tensors are widened.
     partial : bool
         Accept a file without the steps of quantizers (a float model's) and a file that has more.
+    steps : bool
+        Load the steps of quantizers too; those of another width or method would be a bad start.
 
     Raises
     ------
@@ -62,6 +64,8 @@ def load_weights(module: nn.Module, path: Path, partial: bool = False) -> None:
         When the file is unreadable, or its names or shapes are not those of the network.
     """
     tensors, _ = read(path)
+    if not steps:
+        tensors = {name: t for name, t in tensors.items() if not is_quantizer(name)}
     expected = module.state_dict()
     missing = [name for name in expected if name not in tensors and not (partial and is_quantizer(name))]
     extra = [] if partial else [name for name in tensors if name not in expected]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from codesign import data
 from codesign.errors import UserError
+from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
 from codesign.train import checkpoint, distillation, evaluate
 from codesign.train.batches import Augmentation, batches, channels_last, to_tensor
@@ -34,6 +35,7 @@ class Model(Protocol):
     dataset: str
     input_scale: float
     widths: Widths
+    method: Method
     recipe: Recipe | None
 
     def module(self) -> nn.Module:
@@ -171,7 +173,8 @@ class Training:
         if recipe.init_from is not None:
             source = model.sibling(recipe.init_from)
             _require_same_split(model, recipe, source, "init_from")
-            checkpoint.load_weights(self.module, source.checkpoint_path, partial=True)
+            same = (source.widths, source.method) == (model.widths, model.method)
+            checkpoint.load_weights(self.module, source.checkpoint_path, partial=True, steps=same)
             self.fingerprint += checkpoint.sha256(source.checkpoint_path)
         self._prepare_teacher()
         self._initialise_steps()
