@@ -9,6 +9,7 @@ equal those of the golden executor.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from torch import fx, nn
 
 from codesign.frontends import brevitas_quantizers as quantizers
 from codesign.frontends import witness
+from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
 from codesign.frontends.brevitas import Imported
+from codesign.frontends.brevitas_adaptive import adaptive_quantizer, folded_grids, read_step
 from codesign.frontends.lowering import Requantization
 from codesign.frontends.requantize import Grid
 from codesign.ir import golden
-from codesign.ir.ops import Dyadic
+from codesign.ir.ops import Dyadic, SelectDyadic
 
 
 class FrozenModel(fx.Interpreter):
@@ -37,6 +40,7 @@ class FrozenModel(fx.Interpreter):
         super().__init__(imported.module)
         self.imported = imported
         self.frozen: dict[str, np.ndarray] = {}
+        self.indices: dict[str, torch.Tensor] = {}
         self._node = ""
 
     def run_integers(self, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -52,7 +56,7 @@ class FrozenModel(fx.Interpreter):
             The real output (float64, as the module returns it), and for each quantiser that became an operator
             its integers, channels last, under the name of its edge in the unsimplified graph.
         """
-        self.frozen = {}
+        self.frozen, self.indices = {}, {}
         real = x.astype(np.float64) * self.imported.input_scale + self.imported.input_offset
         tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(real, -1, 1)))
         with torch.no_grad():
@@ -117,18 +121,87 @@ class FrozenModel(fx.Interpreter):
         if not quantizers.is_quantizer(proxy):
             return x
         low, high = quantizers.activation_bounds(proxy, label)
-        grid = quantizers.read_grid(proxy, label)
+        clamped = torch.clamp(x, low, high) if low is not None or high is not None else x
+        adaptive = adaptive_quantizer(proxy)
+        if adaptive is None:
+            return self._rounded(x, clamped, quantizers.read_grid(proxy, label), key)
+        folded = folded_grids(adaptive, label)
+        if folded is None:
+            return self._adapted(x, clamped, read_step(adaptive, label), key)
+        for grid in folded[:-1]:
+            x = clamped = self._rounded(x, clamped, grid, f"{key}.input")
+        return self._rounded(x, clamped, folded[-1], key)
+
+    def _rounded(self, x: torch.Tensor, clamped: torch.Tensor, grid: Grid, key: str) -> torch.Tensor:
+        """Round to a grid and keep the integers; `clamped` is `x` behind its activation function."""
         record = self.imported.lowering.requantizations.get(key)
         order = self.imported.orders.get(key)
-        if record is not None and isinstance(record.op, Dyadic):
+        if record is not None and isinstance(record.op, (Dyadic, SelectDyadic)):
             # A ReLU in front is the clamp to an unsigned type behind.
-            integers = _dyadic(x, record, record.op, order)
+            integers = self._dyadic(x, record, record.op, order)
         else:
-            integers = _on_grid(torch.clamp(x, low, high) if low is not None or high is not None else x, grid)
+            integers = _on_grid(clamped, grid)
+        self._keep(record, integers, order)
+        return integers * float(grid.scale)
+
+    def _keep(self, record: Requantization | None, integers: torch.Tensor, order: np.ndarray | None) -> None:
         if record is not None:
             found = np.moveaxis(integers.numpy(), 1, -1).astype(np.int64)
             self.frozen[record.edge_out] = found if order is None else found[:, order]
-        return integers * float(grid.scale)
+
+    def _adapted(self, x: torch.Tensor, clamped: torch.Tensor, step: AdaptiveStep, key: str) -> torch.Tensor:
+        """Apply an adaptive step: its factor is a function of the frame's averages."""
+        rounded = self._rounded(x, clamped, step.input_grid, f"{key}.input")
+        features = rounded if rounded.ndim == 2 else rounded.mean((2, 3))
+        if step.hidden is not None and step.hidden_grid is not None:
+            hidden = _dense(features, step.hidden)
+            features = self._rounded(hidden, hidden.clamp_min(0.0), step.hidden_grid, f"{key}.hidden")
+        value = _dense(features, step.output)
+        boundaries = torch.tensor([float(boundary) for boundary in step.boundaries], dtype=torch.float64)
+        # A value that float64 misses by its last bits has reached the boundary.
+        index = (value + 1e-9 * value.abs().clamp_min(1.0) >= boundaries).sum(1)
+        requantizations = self.imported.lowering.requantizations
+        self._keep(requantizations[f"{key}.index"], index[:, None], None)
+        self.indices[requantizations[f"{key}.index"].edge_out] = index
+        factors = torch.tensor([float(factor) for factor in step.factors], dtype=torch.float64)
+        factor = factors[index].reshape(-1, *(1,) * (x.ndim - 1))
+        codes = _on_grid(rounded / factor, step.grid)
+        self._keep(requantizations[key], codes, self.imported.orders.get(key))
+        return codes * float(step.grid.scale) * factor
+
+    def _dyadic(
+        self, x: torch.Tensor, record: Requantization, op: Dyadic | SelectDyadic, order: np.ndarray | None
+    ) -> torch.Tensor:
+        """Quantise real values with the frozen multiplier, bias and shift instead of the real ratio.
+
+        `order` is the torch index of each feature of the edge, where they differ.
+        """
+        channels = x.shape[1]
+        # One row of constants for all frames, or one per frame.
+        index = None if record.selector is None else self.indices[record.selector.edge]
+
+        def rows(values: Any) -> torch.Tensor:
+            table = torch.from_numpy(np.atleast_2d(np.asarray(values, dtype=np.float64)))
+            wide = table if index is None else table[index]
+            wide = wide.expand(wide.shape[0], channels).clone()
+            if order is not None:
+                wide[:, order] = wide.clone()
+            return wide.reshape(wide.shape[0], channels, *(1,) * (x.ndim - 2))
+
+        factors = [Fraction(1)] if record.selector is None else record.selector.factors
+        scale = rows([[float(factor * a.scale) for a in record.affines] for factor in factors])
+        offset = rows([[float(a.offset) for a in record.affines]] * len(factors))
+        integer = torch.round((x - offset) / torch.where(scale == 0, 1.0, scale))
+        shift = rows(op.shift)
+        ratio, bias = torch.ldexp(rows(op.multiplier), -shift), torch.ldexp(rows(op.bias), -shift)
+        rounded = torch.floor(integer * ratio + bias + torch.where(shift > 0, 0.5, 0.0))
+        return torch.clamp(rounded, op.type.min, op.type.max)
+
+
+def _dense(x: torch.Tensor, layer: DenseLayer) -> torch.Tensor:
+    weight = torch.from_numpy(layer.weight.astype(np.float64) * np.asarray(layer.scale, dtype=np.float64))
+    bias = None if layer.bias is None else torch.from_numpy(np.asarray(layer.bias, dtype=np.float64))
+    return nn.functional.linear(x, weight.T, bias)
 
 
 def _on_grid(x: torch.Tensor, grid: Grid) -> torch.Tensor:
@@ -149,29 +222,6 @@ def _on_grid(x: torch.Tensor, grid: Grid) -> torch.Tensor:
         case _:
             raise ValueError(f"Brevitas has no rounding {grid.rounding}")
     return torch.clamp(v, grid.low, grid.high)
-
-
-def _dyadic(x: torch.Tensor, record: Requantization, op: Dyadic, order: np.ndarray | None) -> torch.Tensor:
-    """Quantise real values with the frozen multiplier, bias and shift instead of the real ratio.
-
-    `order` is the torch index of each feature of the edge, where they differ.
-    """
-    channels = x.shape[1]
-    view = (1, channels, *(1,) * (x.ndim - 2))
-
-    def column(values: Any) -> torch.Tensor:
-        wide = np.broadcast_to(np.asarray(values, dtype=np.float64), (channels,)).copy()
-        if order is not None:
-            wide[order] = wide.copy()
-        return torch.from_numpy(wide).reshape(view)
-
-    scale = column([float(a.scale) for a in record.affines])
-    offset = column([float(a.offset) for a in record.affines])
-    integer = torch.round((x - offset) / torch.where(scale == 0, 1.0, scale))
-    ratio = torch.ldexp(column(op.multiplier), -column(op.shift))
-    shift = torch.ldexp(column(op.bias), -column(op.shift))
-    rounded = torch.floor(integer * ratio + shift + column(np.where(op.shift > 0, 0.5, 0.0)))
-    return torch.clamp(rounded, op.type.min, op.type.max)
 
 
 def compared(imported: Imported, x: np.ndarray, batch: int = 100) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

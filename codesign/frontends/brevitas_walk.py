@@ -11,6 +11,8 @@ from torch import fx, nn
 
 from codesign.errors import UserError
 from codesign.frontends import brevitas_quantizers as quantizers
+from codesign.frontends.adaptive import quantize_adaptively
+from codesign.frontends.brevitas_adaptive import adaptive_quantizer, folded_grids, read_step
 from codesign.frontends.brevitas_functions import lower_function
 from codesign.frontends.brevitas_step import WAY_OUT, Step, argument, pair, refuse_overwriting
 from codesign.frontends.brevitas_trace import label as label_of
@@ -88,7 +90,17 @@ class Walk:
         if step.order is not None:
             self.orders[key] = step.order
         value = self.lowering.clamp(step.value, *quantizers.activation_bounds(proxy, label))
-        return replace(step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key))
+        adaptive = adaptive_quantizer(proxy)
+        if adaptive is None:
+            return replace(step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key))
+        folded = folded_grids(adaptive, label)
+        if folded is None:
+            value = quantize_adaptively(self.lowering, value, read_step(adaptive, label), label, key)
+            return replace(step, value=value)
+        for position, grid in enumerate(folded):
+            last = position == len(folded) - 1
+            value = self.lowering.quantize(value, grid, label, key if last else f"{key}.input")
+        return replace(step, value=value)
 
     def conv2d(self, node: fx.Node, module: Any, label: str) -> Step:
         """Lower a QuantConv2d with its own input and output quantisers."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends.requantize import Affine, Grid, fraction, requantizer
+from codesign.frontends.selected import Selector, selected_requantizer
 from codesign.ir.graph import Graph, GraphBuilder, rebuild
 from codesign.ir.operator import Operator, OperatorError
 from codesign.ir.ops import Add, Conv2d, Dense, Dyadic, Flatten, MaxPool, SumPool
@@ -43,17 +44,20 @@ class Value:
         Edge of the graph being built, channels last.
     affines : tuple of Affine
         One per channel of the edge's last axis.
+    selector : Selector or None
+        Behind an adaptive step: what picks, per frame, a factor of all scales.
     """
 
     edge: str
     affines: tuple[Affine, ...]
+    selector: Selector | None = None
 
     @property
     def scale(self) -> Fraction | None:
         """The scale if the edge is plainly scale·integer in every channel, else None."""
         first = self.affines[0]
         same = all(a.scale == first.scale and a.offset == 0 and a.linear for a in self.affines)
-        return first.scale if same else None
+        return first.scale if same and self.selector is None else None
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ class Requantization:
     affines : tuple of Affine
         Meaning of the incoming edge per channel.
     grid : Grid
-    op : Threshold or Dyadic
+    op : Threshold, Dyadic, SelectThreshold or SelectDyadic
+    selector : Selector or None
+        Of the incoming edge's meaning; for the two operators that select.
     """
 
     edge_in: str
@@ -75,6 +81,7 @@ class Requantization:
     affines: tuple[Affine, ...]
     grid: Grid
     op: Operator
+    selector: Selector | None = None
 
 
 class Lowering:
@@ -183,7 +190,7 @@ class Lowering:
                     (int(w) * a.offset for w, a in zip(sums[:, o], inputs, strict=True)), Fraction(0)
                 )
             affines.append(Affine(inputs[0].scale * scales[o], offset))
-        return Value(edge, tuple(affines))
+        return Value(edge, tuple(affines), x.selector)
 
     def scale_shift(
         self, x: Value, factor: Sequence[float | Fraction], shift: Sequence[float | Fraction], label: str
@@ -194,13 +201,14 @@ class Lowering:
         factors, shifts = (
             [fraction(v, where) for v in _per_channel(values, channels, where)] for values in (factor, shift)
         )
-        return Value(x.edge, tuple(a.then(f, s) for a, f, s in zip(x.affines, factors, shifts, strict=True)))
+        affines = tuple(a.then(f, s) for a, f, s in zip(x.affines, factors, shifts, strict=True))
+        return dataclasses.replace(x, affines=affines)
 
     def clamp(self, x: Value, low: float | None, high: float | None) -> Value:
         """Apply min(max(x, low), high), ReLU being low = 0; no operator, only another meaning."""
         lo = None if low is None else fraction(low)
         hi = None if high is None else fraction(high)
-        return Value(x.edge, tuple(a.clamped(lo, hi) for a in x.affines))
+        return dataclasses.replace(x, affines=tuple(a.clamped(lo, hi) for a in x.affines))
 
     def quantize(self, x: Value, grid: Grid, label: str, key: str | None = None) -> Value:
         """Round to a grid: adds a `Threshold` or `Dyadic`, or nothing if the edge is on the grid already.
@@ -215,6 +223,8 @@ class Lowering:
         on_grid = x.scale == grid.scale and grid.low <= tensor.type.min and tensor.type.max <= grid.high
         if on_grid and grid.keeps_levels:
             return x
+        if x.selector is not None:
+            return self.quantize_selected(x, x.selector, grid, label, key)
         if any(a.scale < 0 for a in affines):
             edge_in, affines = self._positive(x, label)
         op = self._named(lambda: requantizer(affines, grid, self.builder.edge(edge_in).type), label)
@@ -222,6 +232,33 @@ class Lowering:
         if key is not None:
             self.requantizations[key] = Requantization(edge_in, edge, affines, grid, op)
         return Value(edge, (Affine(grid.scale),) * len(affines))
+
+    def quantize_selected(self, x: Value, selector: Selector, grid: Grid, label: str, key: str | None = None) -> Value:
+        """Round to a grid by constants that `selector` picks for each frame.
+
+        Where the factor belongs to the edge (`x.selector`), the result means the same in every frame; where
+        it does not yet, it belongs to the grid, and so to the meaning of the result.
+        """
+        edge_in, affines = x.edge, x.affines
+        factors = selector.factors
+        if any(a.scale < 0 for a in affines):
+            edge_in, affines = self._positive(x, label)
+        if x.selector is None:
+            if not all(a.linear and a.offset == 0 for a in affines):
+                raise UserError(f"the adaptive step of layer {label!r} needs a quantised input without an offset.")
+            # The edge in units of a step that is `factor` times as large.
+            factors = tuple(1 / factor for factor in factors)
+        tensor = self.builder.edge(edge_in)
+        op = self._named(lambda: selected_requantizer(affines, factors, grid, tensor.type), label)
+        edge = self._add(op, edge_in, selector.edge, label=label)
+        if key is not None:
+            kept = Selector(selector.edge, factors)
+            self.requantizations[key] = Requantization(edge_in, edge, affines, grid, op, kept)
+        return Value(edge, (Affine(grid.scale),) * len(affines), selector if x.selector is None else None)
+
+    def add_operator(self, op: Operator, *edges: str, label: str) -> str:
+        """Add an operator as it is and return the edge it makes."""
+        return self._add(op, *edges, label=label)
 
     def _positive(self, x: Value, label: str) -> tuple[str, tuple[Affine, ...]]:
         """Negate the channels whose integers fall as their meaning rises (negative batch norm gain)."""
@@ -238,6 +275,11 @@ class Lowering:
         if not all(v.linear for v in (*a.affines, *b.affines)):
             raise UserError(
                 f"the addition {label!r} reads an activation that is not quantised; quantise both operands."
+            )
+        if a.selector is not None or b.selector is not None:
+            raise UserError(
+                f"the addition {label!r} reads an activation with an adaptive step, whose scale changes from frame "
+                "to frame; put a QuantIdentity with a fixed step on both operands."
             )
         if len(a.affines) != len(b.affines):
             raise UserError(f"the addition {label!r} broadcasts, which is not supported; give both operands one shape.")
@@ -273,7 +315,7 @@ class Lowering:
     def max_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
         """Add max pooling, which commutes with every rising meaning."""
         edge, affines = self._positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
-        return Value(self._add(MaxPool(kernel, stride), edge, label=label), affines)
+        return Value(self._add(MaxPool(kernel, stride), edge, label=label), affines, x.selector)
 
     def average_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
         """Add a sum over windows; the division becomes a change of scale."""
@@ -283,14 +325,15 @@ class Lowering:
             )
         edge = self._add(SumPool(kernel, stride), x.edge, label=label)
         taps = kernel[0] * kernel[1]
-        return Value(edge, tuple(Affine(a.scale / taps, a.offset) for a in x.affines))
+        return Value(edge, tuple(Affine(a.scale / taps, a.offset) for a in x.affines), x.selector)
 
     def flatten(self, x: Value, label: str) -> Value:
         """Read a frame as one vector, channels fastest."""
         tensor = self.builder.edge(x.edge)
         if len(tensor.shape) == 1:
             return x
-        return Value(self._add(Flatten(), x.edge, label=label), x.affines * (tensor.size // tensor.channels))
+        affines = x.affines * (tensor.size // tensor.channels)
+        return Value(self._add(Flatten(), x.edge, label=label), affines, x.selector)
 
     def finish(self, x: Value, label: str) -> Graph:
         """Return the simplified graph whose output is `x`, brought to one scale and with its bias as integers.
@@ -302,6 +345,11 @@ class Lowering:
         if not all(a.linear for a in x.affines):
             raise UserError(
                 f"the network ends in {label!r}, an activation that is not quantised; quantise it or drop it."
+            )
+        if x.selector is not None:
+            raise UserError(
+                f"the network ends in {label!r}, whose scale an adaptive step changes from frame to frame; give the "
+                "last layer an input with a fixed step."
             )
         scale = x.affines[0].scale
         if x.edge == self.entry:
