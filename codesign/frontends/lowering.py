@@ -249,7 +249,10 @@ class Lowering:
             # The edge in units of a step that is `factor` times as large.
             factors = tuple(1 / factor for factor in factors)
         tensor = self.builder.edge(edge_in)
-        op = self._named(lambda: selected_requantizer(affines, factors, grid, tensor.type), label)
+        # A table has an entry for every value of the index's type.
+        spare = self.builder.edge(selector.edge).type.max + 1 - len(factors)
+        entries = factors + factors[-1:] * spare
+        op = self._named(lambda: selected_requantizer(affines, entries, grid, tensor.type), label)
         edge = self._add(op, edge_in, selector.edge, label=label)
         if key is not None:
             kept = Selector(selector.edge, factors)
