@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -15,7 +16,7 @@ from codesign.ir import IntType, golden
 from codesign.ir.ops import FrameBuffer, SelectDyadic, SelectThreshold
 
 FACTORS = tuple(Fraction(2) ** (k - 3) for k in range(6))
-BOUNDARIES = tuple((a + b) / 2 for a, b in zip(FACTORS, FACTORS[1:], strict=False))
+BOUNDARIES = tuple((a + b) / 2 for a, b in itertools.pairwise(FACTORS))
 
 
 def step_of(rng: np.random.Generator, channels: int, bits: int, hidden: bool = True) -> AdaptiveStep:
@@ -100,7 +101,8 @@ def test_a_layer_behind_it_is_requantised_with_the_factor_of_the_frame(seed: int
     shifted = lowering.scale_shift(sums, list(gain), list(rng.normal(size=5)), "bn")
     grid = Grid(Fraction(0.6 if levels > 4 else 11.0), 0, levels - 1)
     z = lowering.quantize(lowering.clamp(shifted, 0.0, None), grid, "next", "next")
-    assert z.selector is None and z.scale == grid.scale
+    assert z.selector is None
+    assert z.scale == grid.scale
     record = lowering.requantizations["next"]
     assert isinstance(record.op, SelectDyadic if levels == 256 else SelectThreshold)
     inputs = frames(rng, (5, 4, 6))
@@ -140,7 +142,9 @@ def test_the_frame_is_stored_until_its_factor_is_known() -> None:
 def test_what_has_no_fixed_scale_is_refused() -> None:
     lowering, x = start((4, 4, 6), 0.031)
     y = quantize_adaptively(lowering, x, step_of(np.random.default_rng(0), 6, 4), "act", "act")
-    with pytest.raises(UserError, match="'sum' reads an activation with an adaptive step.*fixed step on both operands"):
+    with pytest.raises(
+        UserError, match=r"'sum' reads an activation with an adaptive step.*fixed step on both operands"
+    ):
         lowering.add(y, y, "sum")
-    with pytest.raises(UserError, match="ends in 'act', whose scale an adaptive step changes.*fixed step"):
+    with pytest.raises(UserError, match=r"ends in 'act', whose scale an adaptive step changes.*fixed step"):
         lowering.finish(y, "act")
