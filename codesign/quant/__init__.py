@@ -5,7 +5,9 @@ A method is a module with any of
 - ``weight(bits, per_channel, **options)``, which returns a Brevitas weight quantizer,
 - ``activation(bits, signed, **options)``, which returns a Brevitas activation quantizer,
 - ``relu(channels, bits, **options)``, which returns a module, where a ReLU and then `activation` is not
-  what the method does.
+  what the method does,
+- ``companion(module)``, which returns a `codesign.quant.companion.Companion` or None, where the method acts
+  during a training beside its quantizers.
 
 Options are keywords with defaults, which a model's TOML may set. Adding a method is adding a file.
 """
@@ -26,7 +28,19 @@ import msgspec
 from codesign.errors import UserError
 
 # What the folder holds besides methods.
-_PARTS = {"brevitas_layers", "choice", "layers", "qkeras_runtime", "widths"}
+_PARTS = {
+    "asq_adapter",
+    "asq_function",
+    "brevitas_layers",
+    "choice",
+    "clipped",
+    "codebook",
+    "companion",
+    "layers",
+    "qkeras_runtime",
+    "quantizer",
+    "widths",
+}
 
 
 def names() -> list[str]:
