@@ -1,0 +1,1 @@
+"""The accuracy table of quantisation methods: rows, runs, statistics, text and plot."""

@@ -1,0 +1,136 @@
+"""The accuracy of quantisation methods on CIFAR-10 with ResNet-8: trains, and makes table and plot.
+
+    python benchmarks/accuracy/bench.py run [--jobs 2] [--only 'lsq_w4,*_w1'] [--seeds 1,2,3] [--shard 1/3]
+    python benchmarks/accuracy/bench.py status
+    python benchmarks/accuracy/bench.py table
+    python benchmarks/accuracy/bench.py plot
+
+`run` makes the runs that have no result yet and may be stopped at any time: the same command continues. `table`
+writes results.json and table.md beside this file, `plot` draws accuracy.svg from results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from accuracy_table import plot, pool, table  # noqa: E402
+from accuracy_table.rows import EPOCHS  # noqa: E402
+from accuracy_table.runs import ROOT, BusyError, Run, Store, code_digest, execute, plan  # noqa: E402
+
+from codesign.errors import UserError  # noqa: E402
+from codesign.files import atomic_write  # noqa: E402
+
+RESULTS, TABLE, PLOT = HERE / "results.json", HERE / "table.md", HERE / "accuracy.svg"
+LANES = ROOT / "benchmarks" / "lut_per_mac" / "results.json"
+
+
+def names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def seeds(text: str) -> list[int]:
+    return [int(part) for part in names(text)]
+
+
+def shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    found = int(index), int(count)
+    if not 1 <= found[0] <= found[1]:
+        raise ValueError(text)
+    return found
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("run", "one", "status", "table", "plot"), metavar="run|status|table|plot")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time, of one thread each")
+    parser.add_argument("--only", type=names, default=[], help="patterns of rows, such as 'lsq_w4,*_w1'")
+    parser.add_argument("--seeds", type=seeds, default=[1, 2, 3])
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--shard", type=shard, default=(1, 1), help="i/n: every n-th run from the i-th on")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "accuracy")
+    return parser.parse_args(arguments)
+
+
+def run(store: Store, runs: list[Run], jobs: int) -> int:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+    def start(one: Run) -> subprocess.Popen[bytes]:
+        store.log(one).parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, __file__, "one", "--only", one.row.key, "--seeds", str(one.seed)]
+        command += ["--epochs", str(one.epochs), "--folder", str(store.folder)]
+        with open(store.log(one), "ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    return 1 if pool.work(store, runs, jobs, start, lambda line: print(line, flush=True)) else 0
+
+
+def one(store: Store, only: Run) -> int:
+    """Make one run in this process."""
+    try:
+        execute(store, only)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return pool.REFUSED
+    except BusyError:
+        return pool.BUSY
+    return pool.DONE
+
+
+def status(store: Store, runs: list[Run]) -> int:
+    done = 0
+    for each in runs:
+        result = store.result(each)
+        if result is None:
+            print(f"{each.name:24} {pool.obstacle(store, each) or 'to do'}")
+            continue
+        done += 1
+        note = "" if result["code"] == code_digest(each.row) else "  (its method has changed since)"
+        print(f"{each.name:24} {result['accuracy']:6.2f} %  {result['seconds'] / 60:5.1f} min{note}")
+    print(f"{done} of {len(runs)} runs done")
+    return 0
+
+
+def main() -> int:
+    arguments = parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    store = Store(arguments.folder.resolve())
+    if arguments.command == "plot":
+        if not RESULTS.is_file():
+            raise UserError(f"there is no {RESULTS}; the command table writes it.")
+        lanes = json.loads(LANES.read_bytes()) if LANES.is_file() else {}
+        atomic_write(PLOT, plot.svg(json.loads(RESULTS.read_bytes()), lanes))
+        print(PLOT)
+        return 0
+    runs = plan(arguments.seeds, arguments.epochs, arguments.only, arguments.shard)
+    if arguments.command == "run":
+        return run(store, runs, arguments.jobs)
+    if arguments.command == "one":
+        return one(store, runs[0])
+    if arguments.command == "status":
+        return status(store, runs)
+    summary = table.summarise([(each.row, each.seed, result) for each in runs if (result := store.result(each))])
+    text = table.markdown(summary)
+    atomic_write(RESULTS, json.dumps(summary, indent=1) + "\n")
+    atomic_write(TABLE, text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
