@@ -59,7 +59,7 @@ def svg(summary: Mapping[str, Any], lanes: Mapping[str, Any]) -> str:
     parts += _frame(LEFT, ticks, y, "bits of hidden weights and activations", "test accuracy, %")
     parts += _against_bits(rows, y)
     right = LEFT + PANEL + GAP
-    parts += _frame(right, ticks, y, "LUT per multiply-accumulate lane (Yosys, xc7), hidden layers", None)
+    parts += _frame(right, ticks, y, "LUT of one multiply-accumulate lane (Yosys, xc7); numbers: bits", None)
     parts += _against_lut(rows, lanes.get("xc7", {}), y, right)
     parts += _legend(rows, right + PANEL + 24)
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -131,14 +131,13 @@ def _against_lut(
         parts.append(_text(at, TOP + HEIGHT + 20, f"{2.0**power:g}", anchor="middle"))
     for row, lut in found:
         parts.append(_mark(row, x(lut), y(row["estimate"]["mean"])))
-    # One number of bits beside the best of each place.
+    # The bits above the best of each place; its colour tells the kind of lane.
     best: dict[float, Mapping[str, Any]] = {}
     for row, lut in found:
         if lut not in best or best[lut]["estimate"]["mean"] < row["estimate"]["mean"]:
             best[lut] = row
     for lut, row in best.items():
-        label = f"{row['lane']} {row['bits']}"
-        parts.append(_text(x(lut), y(row["estimate"]["mean"]) - 10, label, anchor="middle", size=11))
+        parts.append(_text(x(lut), y(row["estimate"]["mean"]) - 10, str(row["bits"]), anchor="middle", size=11))
     return parts
 
 

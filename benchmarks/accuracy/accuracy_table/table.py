@@ -156,7 +156,7 @@ def _settings(summary: Mapping[str, Any]) -> list[str]:
     if not summary["rows"]:
         return ["There is no result yet."]
     rates = sorted(set(LEARNING_RATE.values()))
-    decays = ", ".join(f"{decay:g} at {bits}" for bits, decay in WEIGHT_DECAY.items())
+    decays = ", ".join(f"{decay * 1e4:g}e-4 at {bits}" for bits, decay in WEIGHT_DECAY.items())
     return [
         f"CIFAR-10, ResNet-8, {summary['images']} test images, top-1 in percent. Every run starts from the float "
         f"checkpoint {summary['float_start']} and trains {summary['epochs']} epochs: batch 128, SGD with Nesterov "

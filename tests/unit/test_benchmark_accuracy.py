@@ -1,0 +1,304 @@
+"""The accuracy benchmark: its statistics, its runs and their resuming, its text and plot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from codesign import zoo
+from codesign.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ("intervals", "plot", "pool", "rows", "runs", "table")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[ModuleType]:
+    """The package of the benchmark, which lies beside its script."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "accuracy"))
+    try:
+        import accuracy_table
+
+        for name in MODULES:
+            __import__(f"accuracy_table.{name}")
+        yield accuracy_table
+    finally:
+        sys.path.pop(0)
+
+
+def result(accuracy: float, **more: Any) -> dict[str, Any]:
+    return {"accuracy": accuracy, "seconds": 60.0, "code": "a", "epochs": 10, "images": 10_000} | more
+
+
+def results_of(bench: ModuleType, **accuracies: tuple[float, ...]) -> list[tuple[Any, int, dict[str, Any]]]:
+    rows = {row.key: row for row in bench.rows.ROWS}
+    return [(rows[key], seed, result(a)) for key, values in accuracies.items() for seed, a in enumerate(values, 1)]
+
+
+def test_quantiles_are_those_of_student(bench: ModuleType) -> None:
+    expected = [stats.t.ppf(0.975, degrees) for degrees in range(1, len(bench.intervals.QUANTILES) + 1)]
+    assert pytest.approx(expected, abs=6e-5) == bench.intervals.QUANTILES
+
+
+def test_interval_by_hand(bench: ModuleType) -> None:
+    # Mean 2, standard deviation 1, three values: half width 4.3027 / sqrt(3).
+    found = bench.intervals.estimate([1.0, 2.0, 3.0])
+    assert (found.n, found.mean) == (3, 2.0)
+    assert (found.low, found.high) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
+    one = bench.intervals.estimate([5.0])
+    assert (one.mean, one.low, one.high) == (5.0, None, None)
+    with pytest.raises(ValueError, match="not 0"):
+        bench.intervals.estimate([])
+
+
+def test_differences_are_paired_by_seed(bench: ModuleType) -> None:
+    # The seeds differ by points, the methods by exactly 0.5: only pairing sees that.
+    found = bench.intervals.paired({1: 80.5, 2: 85.5, 3: 90.5, 9: 0.0}, {1: 80.0, 2: 85.0, 3: 90.0, 4: 1.0})
+    assert (found.n, found.mean, found.low, found.high) == (3, 0.5, 0.5, 0.5)
+    assert bench.intervals.verdict(found) == "higher"
+    assert bench.intervals.paired({1: 1.0}, {2: 1.0}) is None
+
+
+def test_verdicts(bench: ModuleType) -> None:
+    estimate = bench.intervals.Estimate
+    verdict = bench.intervals.verdict
+    assert verdict(None) == "missing"
+    assert verdict(estimate(1, 3.0)) == "one seed"
+    assert verdict(estimate(3, -1.0, -2.0, -0.1)) == "lower"
+    assert verdict(estimate(3, 1.0, -0.1, 2.1)) == "open"
+
+
+def test_rows_are_those_asked_for(bench: ModuleType) -> None:
+    keys = [row.key for row in bench.rows.ROWS]
+    assert len(set(keys)) == len(keys)
+    methods = ["pact", "dorefa", "brevitas_default", "lsq", "lsq_distilled", "apot", "pot", "asq", "post", "asqpost"]
+    expected = {f"{name}_w{bits}" for name in methods for bits in (4, 3, 2)}
+    expected |= {"asq_continuous_w4", "sign_w1", "react_w1", "bitat_w1", "bitat_identity_w1", "qkeras_w4", "qkeras_w2"}
+    assert set(keys) == expected
+    assert {row.name for row in bench.rows.ROWS} <= set(bench.plot.STYLE)
+    asked = {key for c in bench.table.comparisons() for key in (c.left, c.right)}
+    assert asked <= expected
+
+
+def test_model_files_are_read_and_differ_only_in_the_method(bench: ModuleType, tmp_path: Path) -> None:
+    store = bench.runs.Store(tmp_path)
+    recipes = {}
+    for run in bench.runs.plan([2]):
+        model = store.model(run)
+        assert model.recipe is not None
+        assert (model.recipe.seed, model.recipe.validation, model.recipe.init_from) == (2, 0, "resnet8_fp")
+        assert model.sibling("resnet8_fp").widths.is_float
+        if run.row.framework == "brevitas" and not run.row.distilled:
+            recipes.setdefault(run.row.bits, set()).add(repr(model.recipe))
+    assert {bits: len(found) for bits, found in recipes.items()} == {4: 1, 3: 1, 2: 1, 1: 1}
+    asq = store.model(next(run for run in bench.runs.plan([1]) if run.row.key == "asqpost_w3"))
+    assert (asq.method.weights, asq.method.activations, asq.method.activation_options) == (
+        "post",
+        "asq",
+        {"entries": 16},
+    )
+
+
+def test_plan_orders_chooses_and_shards(bench: ModuleType) -> None:
+    plan = bench.runs.plan
+    whole = plan([1, 2, 3])
+    assert [run.seed for run in whole] == sorted(run.seed for run in whole)
+    assert [run.name for run in whole[:2]] == ["lsq_w4_s1", "asq_w4_s1"]
+    shards = [run.name for i in (1, 2, 3) for run in plan([1, 2, 3], shard=(i, 3))]
+    assert sorted(shards) == sorted(run.name for run in whole)
+    assert [run.name for run in plan([4], only=["bitat*"])] == ["bitat_w1_s4", "bitat_identity_w1_s4"]
+    with pytest.raises(UserError, match="no row is called 'lsq_w9'"):
+        plan([1], only=["lsq_w4", "lsq_w9"])
+
+
+def test_a_run_is_trained_once_and_continues_in_its_folder(bench: ModuleType, tmp_path: Path) -> None:
+    store = bench.runs.Store(tmp_path)
+    run = bench.runs.plan([1], only=["lsq_w4"])[0]
+    folders: list[Path] = []
+
+    def killed(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+        folders.append(folder)
+        folder.mkdir(parents=True)
+        (folder / "state").write_text("epoch 4")
+        raise KeyboardInterrupt
+
+    def finishes(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+        folders.append(folder)
+        assert (folder / "state").read_text() == "epoch 4"
+        return {"accuracy": 87.5}
+
+    def never(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+        raise AssertionError("trained again")
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.runs.execute(store, run, killed)
+    assert store.result(run) is None
+    assert bench.runs.execute(store, run, finishes)["accuracy"] == 87.5
+    assert folders[0] == folders[1]
+    assert bench.runs.execute(store, run, never)["accuracy"] == 87.5
+    # Another recipe is another run: neither result nor folder is taken for its own.
+    longer = bench.runs.plan([1], epochs=20, only=["lsq_w4"])[0]
+    assert store.result(longer) is None
+    with pytest.raises(KeyboardInterrupt):
+        bench.runs.execute(store, longer, killed)
+    assert folders[2] != folders[0]
+
+
+def test_a_damaged_result_counts_as_none(bench: ModuleType, tmp_path: Path) -> None:
+    store = bench.runs.Store(tmp_path)
+    run = bench.runs.plan([1], only=["lsq_w4"])[0]
+    store.write(run, {"accuracy": 1.0})
+    assert store.result(run) is not None
+    path = tmp_path / "results" / f"{run.name}.json"
+    path.write_text(path.read_text()[:40])
+    assert store.result(run) is None
+
+
+def test_two_processes_do_not_train_the_same_run(bench: ModuleType, tmp_path: Path) -> None:
+    store = bench.runs.Store(tmp_path)
+    run = bench.runs.plan([1], only=["lsq_w4"])[0]
+    with store.locked(run), pytest.raises(bench.runs.BusyError):
+        bench.runs.execute(store, run, lambda model, folder, run: {"accuracy": 0.0})
+
+
+def process(bench: ModuleType, store: Any, run: Any) -> subprocess.Popen[bytes]:
+    """A process that does what the real one does, without training: it writes a result, refuses, or crashes."""
+    code = {"pot": 2, "apot": 1}.get(run.row.name, 0)
+    store.log(run).parent.mkdir(parents=True, exist_ok=True)
+    store.log(run).write_text("first line\nthe last line\n")
+    if code == 0:
+        store.write(run, result(87.0))
+    return subprocess.Popen([sys.executable, "-S", "-c", f"raise SystemExit({code})"])
+
+
+def test_the_pool_goes_on_past_what_cannot_be_made(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = bench.runs.Store(tmp_path)
+    runs = bench.runs.plan([1], only=["lsq_w4", "asq_w4", "post_w4", "pot_w4", "apot_w4"])
+    looks: list[str] = []
+
+    def obstacle(store: Any, run: Any) -> str | None:
+        looks.append(run.row.name)
+        return "no such method yet" if run.row.name == "asq" and looks.count("asq") < 3 else None
+
+    monkeypatch.setattr(bench.pool, "obstacle", obstacle)
+    lines: list[str] = []
+    store.write(runs[0], result(80.0))
+    failed = bench.pool.work(store, runs, 1, lambda run: process(bench, store, run), lines.append, pause=0.01)
+    assert [run.row.name for run in failed] == ["apot"]
+    assert lines[0] == "5 runs, 1 done before"
+    assert lines[1] == "asq_w4_s1: skipped: no such method yet"
+    assert "pot_w4_s1: skipped: the last line" in "\n".join(lines)
+    assert "apot_w4_s1: failed: the last line" in "\n".join(lines)
+    # The method that was missing at first came in time.
+    assert {run.row.name for run in runs if store.result(run)} == {"lsq", "asq", "post"}
+
+
+def test_a_missing_method_is_an_obstacle(bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = bench.runs.Store(tmp_path)
+    lsq, post = (bench.runs.plan([1], only=[key])[0] for key in ("lsq_w4", "post_w4"))
+    monkeypatch.setattr("codesign.quant.names", lambda: ["lsq"])
+    assert bench.pool.obstacle(store, lsq) is None
+    assert bench.pool.obstacle(store, post) == "there is no codesign/quant/post.py yet"
+
+
+def test_scaled_inputs_are_rounded_and_clipped(bench: ModuleType) -> None:
+    scaled = bench.runs.scaled
+    x = np.array([0, 1, 2, 3, 127, 128, 255], np.uint8)
+    assert scaled(x, 2.0, 8, False).tolist() == [0, 2, 4, 6, 254, 255, 255]
+    assert scaled(x, 0.5, 8, False).tolist() == [0, 1, 1, 2, 64, 64, 128]
+    assert scaled(np.array([-128, -1, 100], np.int8), 2.0, 8, True).tolist() == [-128, -2, 127]
+    assert scaled(x, 2.0, 8, False).dtype == np.uint8
+
+
+def test_what_the_table_says(bench: ModuleType) -> None:
+    found = results_of(
+        bench,
+        lsq_w4=(87.0, 88.0, 89.0),
+        asqpost_w4=(87.05, 88.06, 89.04),
+        pot_w4=(86.0, 87.1, 87.9),
+        apot_w4=(87.5, 87.5, 89.5),
+        sign_w1=(76.0,),
+        bitat_w1=(78.0,),
+        lsq_w2=(84.0, 84.0, 84.0),
+        dorefa_w2=(83.0, 83.1),
+    )
+    summary = json.loads(json.dumps(bench.table.summarise(found)))
+    text = bench.table.markdown(summary)
+    assert "| POT | 87.00 | 3 | 86.00, 87.10, 87.90 | -1.00 | [-1.25, -0.75] |" in text
+    assert "| LSQ | 88.00 | 3 | 87.00, 88.00, 89.00 | – | – |" in text
+    assert "| DoReFa* | 83.05 | 2 |" in text
+    assert (
+        "POT at 4 bits against LSQ at 4 bits, accuracy: -1.00 [-1.25, -0.75], 3 seeds: **POT at 4 bits loses**." in text
+    )
+    assert "APoT at 4 bits against LSQ at 4 bits, accuracy: +0.17 [-1.27, +1.60], 3 seeds: no difference shown" in text
+    assert (
+        "ASQ + POST at 4 bits is at most 0.2 points below LSQ at 4 bits: +0.05 [+0.03, +0.07], 3 seeds: **shown**."
+        in text
+    )
+    assert "ASQ + POST at 4 bits against POT at 4 bits, accuracy: +1.05" in text
+    assert "**ASQ + POST at 4 bits wins**" in text
+    assert "BiTAT at 1 bit against sign at 1 bit, accuracy: +2.00 with one seed: no claim." in text
+    assert text.count("BiTAT at 1 bit against sign at 1 bit") == 1
+    assert "BiTAT at 1 bit against BiTAT with C = I at 1 bit, accuracy: not measured yet." in text
+    assert "2 seeds (fewer than asked for)" in text
+
+
+def test_scaled_inputs_compare_what_is_lost(bench: ModuleType) -> None:
+    rows = {row.key: row for row in bench.rows.ROWS}
+    found = []
+    for seed in (1, 2, 3):
+        # LSQ is better as it is, and loses 10 points; ASQ loses 4 (and a little noise).
+        found.append((rows["lsq_w4"], seed, result(88.0, scaled={"2": 78.0}, unclipped={"2": 70.0})))
+        found.append((rows["asq_w4"], seed, result(87.0, scaled={"2": 83.0 + seed / 100}, unclipped={"2": 80.0})))
+    text = bench.table.markdown(bench.table.summarise(found))
+    assert "accuracy kept under inputs × 2: +6.02 [+6.00, +6.04], 3 seeds: **ASQ, 16 steps at 4 bits wins**." in text
+    assert "| LSQ | 4 | 3 | 88.00 | – | 78.00 | 70.00 |" in text
+
+
+def test_nothing_measured_yet(bench: ModuleType) -> None:
+    summary = bench.table.summarise([])
+    assert "There is no result yet." in bench.table.markdown(summary)
+    assert "There is no result yet." in bench.plot.svg(summary, {})
+
+
+def test_the_plot_marks_every_row(bench: ModuleType) -> None:
+    found = results_of(bench, lsq_w4=(87.0, 88.0), post_w4=(87.5,), sign_w1=(76.0,))
+    summary = bench.table.summarise(found)
+
+    def marks(picture: str) -> int:
+        root = ET.fromstring(picture)
+        space = "{http://www.w3.org/2000/svg}"
+        return len(root.findall(f"{space}circle")) + len(root.findall(f"{space}polygon"))
+
+    # Once in the left panel and once in the legend; in the right panel only where the lane was measured.
+    without = bench.plot.svg(summary, {})
+    assert marks(without) == 6
+    assert "no lane has been measured yet" in without
+    lanes = {"xc7": {"uniform": {"4": 20.0}, "binary": {"1": 2.0}}}
+    assert marks(bench.plot.svg(summary, lanes)) == 8
+
+
+def test_the_script_reads_its_command_line(tmp_path: Path) -> None:
+    script = ROOT / "benchmarks" / "accuracy" / "bench.py"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(script), *arguments, "--folder", str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    done = run("status", "--only", "lsq_w*", "--seeds", "1,2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0 of 6 runs done"
+    assert run("status", "--only", "nothing").returncode == 2
+    assert run("status", "--shard", "4/3").returncode == 2
