@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from codesign.frontends.qkeras import Imported as ImportedQKeras
     from codesign.ir import Graph
 
+# Methods with binary weights; a model file is read without loading them, which would load torch.
+ONE_BIT_WEIGHTS = frozenset({"bitat", "dorefa", "react", "sign"})
+
 PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -281,8 +284,9 @@ def read(path: Path) -> Model:
             f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )
     for field in ("weight_bits", "first_weight_bits", "last_weight_bits"):
-        # LSQ weights are signed and symmetric: one bit would be zero alone. QKeras has binary weights.
-        if model.framework == "brevitas" and getattr(model.widths, field) < 2:
+        # Signed and symmetric: one bit would be zero alone. QKeras has binary weights everywhere.
+        binary = model.framework == "qkeras" or (field == "weight_bits" and model.method.weights in ONE_BIT_WEIGHTS)
+        if not binary and getattr(model.widths, field) < 2:
             raise UserError(
                 f"{path}: the field 'widths.{field}' must be 2 to {MAX_BITS}, or {FLOAT_BITS} for float, found 1."
             )

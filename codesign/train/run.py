@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from codesign import data
 from codesign.errors import UserError
+from codesign.quant import companion
 from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
 from codesign.train import checkpoint, distillation, evaluate
@@ -180,6 +181,7 @@ class Training:
         self._initialise_steps()
         self.optimizer = make_optimizer(self.module, recipe)
         self.average = Average(self.module, recipe.ema)
+        self.companion = companion.make(self.module, (model.method.weights, model.method.activations))
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         if (folder / STATE).is_file():
@@ -252,11 +254,15 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["rate"]
             y = labels[torch.from_numpy(index)]
+            x = self._input(index)
+            if self.companion is not None:
+                self.companion.before_step((self.epoch + step / steps) / recipe.epochs, x)
             with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                out = evaluate.plain(self.module(self._input(index)))
+                out = evaluate.plain(self.module(x))
             out = out.float()
             loss = self._loss(out, y, index)
-            loss.backward()
+            penalty = self.companion.penalty() if self.companion is not None else None
+            (loss if penalty is None else loss + penalty).backward()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             self.average.update()
@@ -293,6 +299,8 @@ class Training:
         tensors = {f"module/{name}": t for name, t in self.module.state_dict().items()}
         tensors |= {f"average/{name}": t for name, t in self.average.tensors.items()}
         tensors |= {f"optimizer/{name}": t for name, t in optimizer_tensors(self.optimizer).items()}
+        if self.companion is not None:
+            tensors |= {f"companion/{name}": t for name, t in self.companion.tensors().items()}
         tensors["random"] = torch.get_rng_state()
         about = {
             "fingerprint": self.fingerprint,
@@ -319,6 +327,8 @@ class Training:
         for name, tensor in part("average/").items():
             self.average.tensors[name].copy_(tensor)
         self.average.updates = about["updates"]
+        if self.companion is not None:
+            self.companion.restore(part("companion/"))
         self.epoch, self.history = about["epoch"], about["history"]
         torch.set_rng_state(tensors["random"])
         self.progress.resumed(self.epoch)
