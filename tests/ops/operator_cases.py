@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from codesign.ir import Graph, GraphBuilder, IntType, Operator, Tensor
-from codesign.ir.ops import Add, Dense, Flatten
+from codesign.ir.ops import Add, Dense, Flatten, FrameBuffer, Threshold
 
 # Half of the cross runs every time: each width in each I/O style, the sign alternating between them.
 CROSS = [
@@ -53,6 +54,24 @@ class OperatorCases:
         # Odd widths are folded, each in another way; even ones compute everything in one step.
         result = verify(graph, io_type=io_type, reuse_factor=1 if bits % 2 == 0 else bits + 1)
         assert result.differences == 0, str(result.first_difference)
+
+
+class SelectionCases(OperatorCases):
+    """Compares an operator with an index with golden: all variants of it read one index of two bits."""
+
+    def graph(self, bits: int, signed: bool, seed: int) -> Graph:
+        """Return a graph with all variants side by side, behind a frame buffer, the index from the frame's sum."""
+        rng = np.random.default_rng(seed)
+        builder = GraphBuilder(type(self).__name__)
+        x = builder.input(self.shape, IntType(bits, signed))
+        total = builder.add(Dense(np.ones((math.prod(self.shape), 1), dtype=np.int64)), builder.add(Flatten(), x))
+        middle = math.prod(self.shape) * (builder.edge(x).type.min + builder.edge(x).type.max) // 2
+        spread = 1 + 3 * 2 ** (bits - 1)
+        index = builder.add(Threshold(np.array([[middle - spread, middle, middle + spread]])), total)
+        held = builder.add(FrameBuffer(), x)
+        variants = self.variants(builder.edge(x), bits, rng)
+        ends = [builder.add(op, held, index, label=label) for label, op in variants.items()]
+        return builder.build(joined(builder, ends, rng))
 
 
 def joined(builder: GraphBuilder, edges: list[str], rng: np.random.Generator) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from codesign import boards
@@ -12,7 +13,8 @@ from codesign.backends.hls4ml import fifo, ops
 from codesign.backends.hls4ml.kernels import Place
 from codesign.backends.hls4ml.model import Model, build, token_sizes
 from codesign.backends.hls4ml.options import Options
-from codesign.ir import Graph
+from codesign.ir import Graph, GraphBuilder, IntType
+from codesign.ir.ops import Conv2d, Dense, Flatten, FrameBuffer, SelectDyadic, SelectThreshold, SumPool, Threshold
 from codesign.verify.random_graphs import random_graph
 
 FRAMES = 3
@@ -27,8 +29,7 @@ def played(model: Model, depths: dict[str, int], seed: int = 0) -> bool:
     """Run all operators at once, in random order, on streams of these depths; tell whether the output comes."""
     graph = model.graph
     packs = token_sizes(graph)
-    known = ops.by_name()
-    needed = {node.name: known[node.op.name].needed(Place(node, graph, "io_stream", 1, packs)) for node in model.nodes}
+    reads = {node.name: ops.reads(Place(node, graph, "io_stream", 1, packs)) for node in model.nodes}
     tokens = {edge: tensor.size // packs[edge] for edge, tensor in graph.edges.items()}
     names = {name for layer in model.layers for name in layer.get("outputs", [layer["name"]])}
     streams = {name: Stream(depths.get(name, fifo.SHALLOW)) for name in names}
@@ -53,13 +54,13 @@ def played(model: Model, depths: dict[str, int], seed: int = 0) -> bool:
         outputs = layer.get("outputs", [layer["name"]])
         inputs = layer.get("inputs", [])
         for _ in range(FRAMES):
-            if layer["name"] in needed:
+            if layer["name"] in reads:
                 done = [0] * len(inputs)
-                reads = needed[layer["name"]]
+                own = reads[layer["name"]]
                 for token in range(tokens[layer["name"]]):
-                    for operand, name in enumerate(inputs):
-                        while done[operand] < reads[operand][token]:
-                            yield from read(name)
+                    for operand in own.order:
+                        while done[operand] < own.needed[operand][token]:
+                            yield from read(inputs[operand])
                             done[operand] += 1
                     yield from write(outputs[0])
                 node = graph.node(layer["name"])
@@ -117,3 +118,48 @@ def test_a_residual_network_stops_on_streams_half_as_deep(residual):
     assert least == 2 * (8 + 1) + 1
     assert played(model, {**depths, name: least})
     assert not played(model, {**depths, name: least // 2})
+
+
+def adaptive(buffer: bool = True, after: int = 1) -> Graph:
+    """An activation whose step follows the frame, the index read again behind convolutions."""
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder()
+    x = builder.input((8, 8, 2), IntType(4, signed=False))
+    total = builder.add(Flatten(), builder.add(SumPool(8), x))
+    index = builder.add(
+        Threshold(np.array([[40, 80, 120]])), builder.add(Dense(np.ones((2, 1), dtype=np.int64)), total)
+    )
+    held = builder.add(FrameBuffer(), x) if buffer else x
+    edge = builder.add(SelectThreshold(np.sort(rng.integers(0, 16, (4, 1, 3)), axis=2)), held, index)
+    for _ in range(after):
+        edge = builder.add(Conv2d(rng.integers(-2, 3, (3, 3, 2, 2)), padding=1), edge)
+        edge = builder.add(SelectDyadic(*[np.ones((4, 1), dtype=np.int64)] * 3, IntType(5, True)), edge, index)
+    return builder.build(edge)
+
+
+@pytest.mark.parametrize("buffer", [True, False])
+def test_the_index_of_a_frame_may_need_all_of_it(buffer):
+    model = model_of(adaptive(buffer))
+    depths = dict(model.depths)
+    for seed in range(3):
+        assert played(model, depths, seed)
+    frame = "n4" if buffer else "x0_rest0"
+    if buffer:
+        # The buffer holds the frame, so that streams are shallow.
+        assert depths[frame] == fifo.SHALLOW
+        assert played(model, dict.fromkeys(depths, 1))
+    else:
+        # The stream holds all of it, for the index is read first; the fork before it may keep one token in hand.
+        assert depths[frame] == 64
+        assert not played(model, {**depths, frame: 62})
+
+
+def test_an_index_waits_for_the_frames_ahead_of_its_own():
+    """Readers far behind do not stop the index on its way to readers in front, and no stream holds a frame."""
+    model = model_of(adaptive(after=4))
+    depths = dict(model.depths)
+    assert played(model, depths)
+    index = [name for name in depths if name.startswith("n3")]
+    assert len(index) == 5
+    assert {depths[name] for name in index} == {fifo.SLACK}
+    assert max(depths[name] for name in depths if name not in index) <= 8

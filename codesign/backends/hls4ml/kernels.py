@@ -28,7 +28,7 @@ class Table:
     ----------
     name : str
         C++ identifier.
-    values : ndarray of int64, one or two axes
+    values : ndarray of int64, one to three axes
     type : Bits or IntType
         Width and sign of every entry.
     comment : str

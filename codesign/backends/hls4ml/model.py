@@ -81,6 +81,10 @@ def live_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(reversed(live))
 
 
+KEEPS_TOKENS = frozenset({"flatten", "threshold", "dyadic", "frame_buffer", "select_threshold", "select_dyadic"})
+"""Operators whose output tokens are those of their first input, element by element."""
+
+
 def token_sizes(graph: Graph) -> dict[str, int]:
     """Return for every edge the elements that travel together: a pixel's channels, or a whole flat frame.
 
@@ -88,7 +92,7 @@ def token_sizes(graph: Graph) -> dict[str, int]:
     """
     sizes = {edge: graph.edges[edge].channels for edge in graph.edges}
     for node in graph.nodes:
-        if node.op.name in ("flatten", "threshold", "dyadic"):
+        if node.op.name in KEEPS_TOKENS:
             sizes[node.name] = sizes[node.inputs[0]]
         elif node.op.name == "add":
             sizes[node.name] = max(sizes[edge] for edge in node.inputs)
@@ -122,9 +126,7 @@ def build(graph: Graph, board: Board, options: Options) -> Model:
     known = ops.by_name()
     places = {node.name: Place(node, graph, options.io_type, factors[node.name], packs) for node in nodes}
     kernels = {name: known[place.node.op.name].kernel(place) for name, place in places.items()}
-    depths = fifo.depths(
-        graph, nodes, {name: known[place.node.op.name].needed(place) for name, place in places.items()}, packs
-    )
+    depths = fifo.depths(graph, nodes, {name: ops.reads(place) for name, place in places.items()}, packs)
     pipelined = options.io_type == "io_parallel" and all(k.reuse_factor == 1 for k in kernels.values())
     edges = _traced(graph, nodes)
     wiring = _Wiring(graph, packs, options.io_type, edges, depths, forks=not pipelined)

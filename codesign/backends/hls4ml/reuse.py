@@ -11,7 +11,7 @@ from codesign.backends.hls4ml.options import Options
 from codesign.boards import Board
 from codesign.errors import UserError
 from codesign.ir import Graph
-from codesign.ir.ops import Conv2d, Dense, Dyadic, Threshold
+from codesign.ir.ops import Conv2d, Dense, Dyadic, SelectDyadic, SelectThreshold, Threshold
 
 LUT_SHARE = 0.6
 """Part of the lookup tables that arithmetic may take: the rest is for windows, streams and control."""
@@ -114,10 +114,10 @@ def _load(place: Place, factors: list[int]) -> _Load:
     if isinstance(op, Dense):
         products = op.weight.size * (x.type.bits * max(op.weight_bits) + y.type.bits / 2)  # type: ignore[arg-type]
         return _Load(place, factors, 1, packs, products)
-    if isinstance(op, Threshold):
+    if isinstance(op, Threshold | SelectThreshold):
         comparators = min(op.levels - 1, y.type.bits if op.levels > 16 else op.levels - 1)
         return _Load(place, factors, packs, 0, place.pack * comparators * x.type.bits / 2)
-    if isinstance(op, Dyadic):
+    if isinstance(op, Dyadic | SelectDyadic):
         bits = int(abs(op.multiplier).max()).bit_length()
         return _Load(place, factors, packs, 0, place.pack * x.type.bits * bits)
     return _Load(place, factors, packs, 0, place.pack * y.type.bits)

@@ -17,12 +17,26 @@ from codesign.backends.hls4ml.kernels import (
     number,
     stored,
 )
-from codesign.ir.ops import Dyadic
+from codesign.ir.ops import Dyadic, SelectDyadic
 
 
 def kernel(place: Place) -> Kernel:
     """Return the kernel of a dyadic operator."""
-    op = cast("Dyadic", place.node.op)
+    return multipliers(place, "dyadic", cast("Dyadic", place.node.op), {})
+
+
+def multipliers(place: Place, function: str, op: Dyadic | SelectDyadic, extra: dict[str, int | str]) -> Kernel:
+    """Return the kernel of a dyadic operator with or without an index.
+
+    Parameters
+    ----------
+    place : Place
+    function : str
+        Kernel of `hw/hls`.
+    op : Dyadic or SelectDyadic
+    extra : dict
+        More members of the configuration struct.
+    """
     wide = op.intermediate_type(place.x)
     constant = op.bias + op.half
     # One bit more than either has room for an unsigned value in a signed type.
@@ -32,8 +46,9 @@ def kernel(place: Place) -> Kernel:
     multiplier_type, constant_type = bits_of(op.multiplier), bits_of(constant)
     shift_type = bits_of(op.shift)
     config: dict[str, int | str] = {
+        **extra,
         "size": place.x.size,
-        "rows": len(op.multiplier),
+        "rows": op.multiplier.shape[-1],
         "pe": place.pack // fold,
         "multiplier_t": number(multiplier_type),
         "wide_t": number(wide),
@@ -47,12 +62,13 @@ def kernel(place: Place) -> Kernel:
         f"static clamp_t low() {{ return clamp_t({op.type.min}LL); }}\n"
         f"static clamp_t high() {{ return clamp_t({op.type.max}LL); }}"
     )
+    whose = "channel" if op.multiplier.ndim == 1 else "index and channel"
     tables = (
-        Table(f"{name}_multiplier", op.multiplier, multiplier_type, f"{name}: multiplier of each channel"),
-        Table(f"{name}_constant", constant, constant_type, f"{name}: bias of each channel plus half of 2^shift"),
-        Table(f"{name}_shift", op.shift, shift_type, f"{name}: right shift of each channel"),
+        Table(f"{name}_multiplier", op.multiplier, multiplier_type, f"{name}: multiplier of each {whose}"),
+        Table(f"{name}_constant", constant, constant_type, f"{name}: bias of each {whose} plus half of 2^shift"),
+        Table(f"{name}_shift", op.shift, shift_type, f"{name}: right shift of each {whose}"),
     )
-    return Kernel("dyadic", config, tables, code, fold)
+    return Kernel(function, config, tables, code, fold)
 
 
 def reuse_factors(place: Place) -> list[int]:
