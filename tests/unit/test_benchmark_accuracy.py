@@ -213,6 +213,23 @@ def test_a_missing_method_is_an_obstacle(bench: ModuleType, tmp_path: Path, monk
     assert bench.pool.obstacle(store, post) == "there is no codesign/quant/post.py yet"
 
 
+def test_the_digest_follows_the_code_of_a_method(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codesign.quant.__path__", [str(tmp_path)])
+    row = next(row for row in bench.rows.ROWS if row.key == "post_w4")
+    post, grid = tmp_path / "post.py", tmp_path / "grid.py"
+    post.write_text('"""One."""\nfrom codesign.quant.grid import LEVELS\n')
+    grid.write_text("LEVELS = 3\n")
+    (tmp_path / "other.py").write_text("x = 1\n")
+    first = bench.runs.code_digest(row)
+    post.write_text('"""Two."""\n\nfrom codesign.quant.grid import LEVELS  # a comment\n')
+    (tmp_path / "other.py").write_text("x = 2\n")
+    assert bench.runs.code_digest(row) == first
+    grid.write_text("LEVELS = 4\n")
+    assert bench.runs.code_digest(row) != first
+
+
 def test_scaled_inputs_are_rounded_and_clipped(bench: ModuleType) -> None:
     scaled = bench.runs.scaled
     x = np.array([0, 1, 2, 3, 127, 128, 255], np.uint8)

@@ -175,16 +175,32 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
 
 
 def code_digest(row: Row) -> str:
-    """Return a digest of the files of a row's methods, whatever their comments and layout.
+    """Return a digest of the code of a row's methods and of what they import from `codesign/quant`.
 
-    A result of another digest was trained with another version of its method.
+    Comments, docstrings and layout do not count. A result of another digest was trained with another version.
     """
-    digest = hashlib.sha256()
-    for name in sorted({row.weights, row.activations}):
-        path = Path(quant.__path__[0]) / f"{name}.py"
-        if path.is_file():
-            digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    folder = Path(quant.__path__[0])
+    digest, seen, waiting = hashlib.sha256(), set(), {row.weights, row.activations}
+    while waiting := waiting - seen:
+        name = min(waiting)
+        seen.add(name)
+        path = folder / f"{name}.py"
+        if not path.is_file():
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "codesign.quant":
+                waiting |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("codesign.quant."):
+                waiting.add(node.module.removeprefix("codesign.quant."))
+            if isinstance(body := getattr(node, "body", None), list):
+                node.body = [line for line in body if not _is_docstring(line)]
+        digest.update(name.encode() + ast.dump(tree).encode())
     return digest.hexdigest()[:16]
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def train_and_evaluate(model: zoo.Model, folder: Path, run: Run) -> dict[str, Any]:
