@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import fx
 
 from codesign.errors import UserError
@@ -61,6 +62,8 @@ def lower_function(walk: Walk, node: fx.Node) -> Step | None:
         raise UserError(f"{label!r} averages over axes {axes}; only the mean of whole frames, (2, 3), is supported.")
     if name in ("avg_pool2d", "max_pool2d"):
         return _functional_pool(walk, node, name, label)
+    if name in ("cat", "concat", "concatenate"):
+        return _repeated(walk, node, label)
     raise UserError(f"the function {name!r} at {label!r} is not supported; {WAY_OUT}.")
 
 
@@ -79,6 +82,24 @@ def _functional_pool(walk: Walk, node: fx.Node, name: str, label: str) -> Step:
         raise UserError(f"the pooling {label!r} is padded, dilated or in ceil mode; use none of these.")
     pool = walk.lowering.average_pool if name == "avg_pool2d" else walk.lowering.max_pool
     return Step(pool(walk.sole(node, label).value, kernel, stride, label))
+
+
+def _repeated(walk: Walk, node: fx.Node, label: str) -> Step:
+    """Lower the concatenation of a frame with itself along its channels: a 1x1 convolution of zeros and ones."""
+    parts = argument(node, 0, "tensors", ())
+    first = parts[0] if isinstance(parts, (tuple, list)) and parts else None
+    step = walk.step_of(first, label)
+    shape = walk.lowering.builder.edge(step.value.edge).shape
+    if any(part is not first for part in parts) or argument(node, 1, "dim", 0) not in (1, -3) or len(shape) != 3:
+        raise UserError(
+            f"{label!r} concatenates; the only concatenation supported is that of a frame with itself along its "
+            "channels, torch.cat([x, x], 1)."
+        )
+    matrix = np.tile(np.eye(shape[-1], dtype=np.int64), len(parts))
+    value = walk.lowering.conv2d(
+        step.value, matrix[None, None], [1.0], label, codebook=np.array([0, 1], dtype=np.int64)
+    )
+    return replace(step, value=value)
 
 
 def _arithmetic(walk: Walk, node: fx.Node, name: str, label: str) -> Step:

@@ -19,6 +19,8 @@ ROUNDINGS = {"ROUND": "half_even", "FLOOR": "floor", "CEIL": "ceil"}
 PROBES = 4096
 """Values sent through an activation quantiser to check that it is the grid it says."""
 
+_NOT_FINITE = "the weights of layer {!r} hold NaN or infinity; train it again or mend the checkpoint."
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -48,10 +50,13 @@ def read_weights(module: Any, label: str) -> Weights:
     Raises
     ------
     UserError
-        When the layer's weights are float, have a zero point, or are not multiples of their scale.
+        When the layer's weights are float, are not finite, have a zero point, or are not multiples of their scale.
     """
     if not getattr(getattr(module, "weight_quant", None), "is_quant_enabled", False):
         raise UserError(f"layer {label!r} has float weights; give it a weight quantiser (weight_quant=… of Brevitas).")
+    # A quantiser may clip infinity to a level.
+    if not bool(torch.isfinite(module.weight).all()):
+        raise UserError(_NOT_FINITE.format(label))
     with torch.no_grad():
         quantized = module.quant_weight()
     if getattr(quantized, "bit_width", None) is None or not hasattr(quantized, "zero_point"):
@@ -70,15 +75,22 @@ def read_weights(module: Any, label: str) -> Weights:
             "use one per tensor or per output channel."
         )
     if not (np.isfinite(value).all() and np.isfinite(scale).all()):
-        raise UserError(f"the weights of layer {label!r} hold NaN or infinity; train it again or mend the checkpoint.")
+        raise UserError(_NOT_FINITE.format(label))
     scale = np.abs(scale.reshape(-1))
     if (scale == 0).any():
         raise UserError(f"the weights of layer {label!r} have scale 0; train the network first.")
     broadcast = scale.reshape(-1, *(1,) * (value.ndim - 1))
-    integers = np.rint(value / broadcast)
+    quantizer = module.weight_quant.tensor_quant
+    codes = codebook = None
+    if hasattr(quantizer, "codebook"):
+        codebook = np.array(quantizer.codebook, dtype=np.int64)
+        codes = quantizer.codes(module.weight).numpy()
+    integers = np.rint(value / broadcast) if codebook is None else codebook[codes]
     # A float32 product of integer and scale is off by at most half an ulp.
     if not np.allclose(integers * broadcast, value, rtol=2**-22, atol=0.0):
         raise UserError(f"the weights of layer {label!r} are not multiples of their scale; use an integer quantiser.")
+    if codebook is not None and (np.diff(codebook) != 1).any():  # else plain integers, such as ternary ones
+        return Weights(codes, scale, (len(codebook) - 1).bit_length(), codebook)
     # Widths of the graph are those of two's complement.
     bits = int(quantized.bit_width) + (not bool(quantized.signed))
     if bits == 1:
@@ -142,8 +154,8 @@ def read_grid(proxy: Any, label: str) -> Grid:
     step = fraction(abs(float(scale)), f"the quantiser of layer {label!r}")
     if step == 0:
         raise UserError(f"the quantiser of layer {label!r} has scale 0; train the network first.")
-    if bits == 1 and signed:
-        grid = Grid(step, -1, 1, "sign")
+    if bits == 1 and (signed or getattr(quantizer, "rounding", None) == "sign"):
+        grid = Grid(step, -1 if signed else 0, 1, "sign")
     else:
         low = -(1 << (bits - 1)) + int(narrow) if signed else 0
         high = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1 - int(narrow)

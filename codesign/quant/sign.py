@@ -159,7 +159,14 @@ class StepQuant(nn.Module):
     ----------
     smooth : bool
         Which derivative; see `step`.
+
+    Attributes
+    ----------
+    rounding : str
+        The rule of `codesign.frontends.requantize.Grid` that it follows: the upper level from 0 on.
     """
+
+    rounding = "sign"
 
     def __init__(self, smooth: bool) -> None:
         super().__init__()
