@@ -9,24 +9,16 @@ from codesign.errors import UserError
 from codesign.frontends import brevitas_quantizers as quantizers
 from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
 from codesign.frontends.requantize import Grid, fraction
+from codesign.quant.asq import AsqQuant
 
 
-def adaptive_quantizer(proxy: Any) -> Any:
-    """Return the `codesign.quant.asq.AsqQuant` of an activation's proxy, None when it is another quantiser."""
+def adaptive_quantizer(proxy: Any) -> AsqQuant | None:
+    """Return the `AsqQuant` of an activation's proxy, None when it is another quantiser or was folded out."""
     found = getattr(getattr(proxy, "fused_activation_quant_proxy", None), "tensor_quant", None)
-    return found if type(found).__name__ == "AsqQuant" else None
+    return found if isinstance(found, AsqQuant) and found.fixed_factor is None else None
 
 
-def folded_grids(quantizer: Any, label: str) -> list[Grid] | None:
-    """Return the grids, one after the other, of a quantiser whose step was folded out, None when it was not."""
-    if quantizer.fixed_factor is None:
-        return None
-    grid = _base_grid(quantizer, label)
-    fixed = Grid(grid.scale * fraction(quantizer.fixed_factor), grid.low, grid.high)
-    return [fixed] if quantizer.input_quant is None else [_lsq_grid(quantizer.input_quant, label), fixed]
-
-
-def read_step(quantizer: Any, label: str) -> AdaptiveStep:
+def read_step(quantizer: AsqQuant, label: str) -> AdaptiveStep:
     """Return the integers and grids of an adaptive step.
 
     Raises
@@ -34,7 +26,8 @@ def read_step(quantizer: Any, label: str) -> AdaptiveStep:
     UserError
         When it was trained with a continuous factor, which no integers express.
     """
-    if not quantizer.entries:
+    input_quant, codebook, thresholds = quantizer.input_quant, quantizer.codebook, quantizer.thresholds
+    if input_quant is None or codebook is None or thresholds is None:
         raise UserError(
             f"the adaptive step of layer {label!r} has a continuous factor, which integers cannot express; train it "
             "with entries=16 (up to 64), or fold it out with codesign.quant.asq.fold_out."
@@ -44,22 +37,22 @@ def read_step(quantizer: Any, label: str) -> AdaptiveStep:
         hidden = _dense(quantizer.adapter.hidden, label)
         hidden_grid = _lsq_grid(quantizer.adapter.hidden_quant, label)
     return AdaptiveStep(
-        _lsq_grid(quantizer.input_quant, label),
+        _lsq_grid(input_quant, label),
         hidden,
         hidden_grid,
         _dense(quantizer.adapter.output, label),
-        tuple(Fraction(value) for value in quantizer.thresholds.double().tolist()),
-        tuple(Fraction(value) for value in quantizer.codebook.double().tolist()),
+        tuple(Fraction(value) for value in thresholds.double().tolist()),
+        tuple(Fraction(value) for value in codebook.double().tolist()),
         _base_grid(quantizer, label),
     )
 
 
-def _base_grid(quantizer: Any, label: str) -> Grid:
-    return Grid(fraction(float(quantizer.step), f"the adaptive step of layer {label!r}"), 0, quantizer.high)
+def _base_grid(quantizer: AsqQuant, label: str) -> Grid:
+    return Grid(fraction(float(quantizer.step.detach()), f"the adaptive step of layer {label!r}"), 0, quantizer.high)
 
 
 def _lsq_grid(quantizer: Any, label: str) -> Grid:
-    step = fraction(float(quantizer.scaling_impl()), f"the quantiser of layer {label!r}")
+    step = fraction(float(quantizer.scaling_impl().detach()), f"the quantiser of layer {label!r}")
     return Grid(step, quantizer.low, quantizer.high)
 
 

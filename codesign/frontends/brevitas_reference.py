@@ -20,7 +20,7 @@ from codesign.frontends import brevitas_quantizers as quantizers
 from codesign.frontends import witness
 from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
 from codesign.frontends.brevitas import Imported
-from codesign.frontends.brevitas_adaptive import adaptive_quantizer, folded_grids, read_step
+from codesign.frontends.brevitas_adaptive import adaptive_quantizer, read_step
 from codesign.frontends.lowering import Requantization
 from codesign.frontends.requantize import Grid
 from codesign.ir import golden
@@ -125,12 +125,7 @@ class FrozenModel(fx.Interpreter):
         adaptive = adaptive_quantizer(proxy)
         if adaptive is None:
             return self._rounded(x, clamped, quantizers.read_grid(proxy, label), key)
-        folded = folded_grids(adaptive, label)
-        if folded is None:
-            return self._adapted(x, clamped, read_step(adaptive, label), key)
-        for grid in folded[:-1]:
-            x = clamped = self._rounded(x, clamped, grid, f"{key}.input")
-        return self._rounded(x, clamped, folded[-1], key)
+        return self._adapted(x, clamped, read_step(adaptive, label), key)
 
     def _rounded(self, x: torch.Tensor, clamped: torch.Tensor, grid: Grid, key: str) -> torch.Tensor:
         """Round to a grid and keep the integers; `clamped` is `x` behind its activation function."""
@@ -218,7 +213,7 @@ def _on_grid(x: torch.Tensor, grid: Grid) -> torch.Tensor:
         case "ceil":
             v = torch.ceil(v)
         case "sign":
-            return torch.where(v >= 0, 1.0, -1.0).double()
+            return torch.where(v >= 0, float(grid.high), float(grid.low)).double()
         case _:
             raise ValueError(f"Brevitas has no rounding {grid.rounding}")
     return torch.clamp(v, grid.low, grid.high)

@@ -12,7 +12,7 @@ from torch import fx, nn
 from codesign.errors import UserError
 from codesign.frontends import brevitas_quantizers as quantizers
 from codesign.frontends.adaptive import quantize_adaptively
-from codesign.frontends.brevitas_adaptive import adaptive_quantizer, folded_grids, read_step
+from codesign.frontends.brevitas_adaptive import adaptive_quantizer, read_step
 from codesign.frontends.brevitas_functions import lower_function
 from codesign.frontends.brevitas_step import WAY_OUT, Step, argument, pair, refuse_overwriting
 from codesign.frontends.brevitas_trace import label as label_of
@@ -93,13 +93,7 @@ class Walk:
         adaptive = adaptive_quantizer(proxy)
         if adaptive is None:
             return replace(step, value=self.lowering.quantize(value, quantizers.read_grid(proxy, label), label, key))
-        folded = folded_grids(adaptive, label)
-        if folded is None:
-            value = quantize_adaptively(self.lowering, value, read_step(adaptive, label), label, key)
-            return replace(step, value=value)
-        for position, grid in enumerate(folded):
-            last = position == len(folded) - 1
-            value = self.lowering.quantize(value, grid, label, key if last else f"{key}.input")
+        value = quantize_adaptively(self.lowering, value, read_step(adaptive, label), label, key)
         return replace(step, value=value)
 
     def conv2d(self, node: fx.Node, module: Any, label: str) -> Step:
@@ -171,6 +165,10 @@ class Walk:
         bias = np.zeros_like(mean) if module.bias is None else module.bias.detach().double().numpy()
         factor = gain / np.sqrt(variance + module.eps)
         return self.scale_shift(step, factor, bias - mean * factor, label)
+
+    def channel_shift(self, node: fx.Node, module: Any, label: str) -> Step:
+        """Fold a learned shift per channel (ReActNet) into the meaning of its edge."""
+        return self.scale_shift(self.sole(node, label), [1.0], module.value.detach().double().tolist(), label)
 
     def scale_shift(self, step: Step, factor: Sequence[Any], shift: Sequence[Any], label: str) -> Step:
         """Apply factor·x + shift, given once or per channel in torch order."""
@@ -298,6 +296,7 @@ _MODULES: dict[str, Callable[[Walk, fx.Node, Any, str], Step]] = {
     "QuantNonLinearActLayer": Walk.activation,
     "BatchNorm1d": Walk.batch_norm,
     "BatchNorm2d": Walk.batch_norm,
+    "ChannelShift": Walk.channel_shift,
     "ReLU": Walk.relu,
     "Hardtanh": Walk.hardtanh,
     "ReLU6": Walk.relu,
