@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from codesign.errors import UserError
 from codesign.quant.qkeras_runtime import runtime
@@ -57,18 +58,36 @@ class KerasLayers:
             return WEIGHTS["quantized_bits"](self.widths.first_weight_bits)
         return str(WEIGHTS[self.weights](self.widths.weight_bits))
 
-    def conv(self, outputs: int, kernel: int, name: str, *, stride: int = 1, first: bool = False) -> Any:
-        """Return a 'same' convolution without bias."""
-        return self.qkeras.QConv2D(
+    def conv(
+        self,
+        outputs: int,
+        kernel: int,
+        name: str,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        bias: bool = False,
+        first: bool = False,
+    ) -> Callable[[Any], Any]:
+        """Return a convolution, 'same' unless `padding` pixels are to lie on all sides.
+
+        Keras' 'same' puts an odd pixel after the image only, so it differs from torch at a stride of 2.
+        """
+        same = padding is None or (stride == 1 and kernel == 2 * padding + 1)
+        layer = self.qkeras.QConv2D(
             outputs,
             kernel,
             strides=stride,
-            padding="same",
-            use_bias=False,
+            padding="same" if same else "valid",
+            use_bias=bias,
             kernel_initializer=self._initializer(),
             kernel_quantizer=self._weights(first),
             name=name,
         )
+        if same or not padding:
+            return cast(Callable[[Any], Any], layer)
+        zeros = self.keras.ZeroPadding2D(padding, name=f"{name}_pad")
+        return lambda x: layer(zeros(x))
 
     def depthwise(self, kernel: int, name: str, *, stride: int = 1) -> Any:
         """Return a 'same' depthwise convolution without bias."""
@@ -93,9 +112,9 @@ class KerasLayers:
             name=name,
         )
 
-    def batch_norm(self, name: str) -> Any:
+    def batch_norm(self, name: str, *, momentum: float = 0.95, epsilon: float = 1e-3) -> Any:
         """Return a float batch norm, which the import folds into thresholds."""
-        return self.keras.BatchNormalization(momentum=0.95, name=name)
+        return self.keras.BatchNormalization(momentum=momentum, epsilon=epsilon, name=name)
 
     def relu(self, name: str, *, last: bool = False) -> Any:
         """Return a ReLU quantized to [0, 2); `last` marks the input of the last layer."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from codesign import data
 from codesign.errors import UserError
 from codesign.quant.qkeras_runtime import runtime
-from codesign.train import checkpoint, keras_model
+from codesign.train import checkpoint, keras_model, keras_start
 from codesign.train.batches import Augmentation, batches
 from codesign.train.progress import Progress
 from codesign.train.recipe import Recipe, learning_rate
@@ -42,15 +42,26 @@ def _refuse(name: str, recipe: Recipe) -> None:
     """Refuse what the torch loop can and this one cannot, instead of ignoring it."""
     given = {
         "ema": recipe.ema != 0,
-        "init_from": recipe.init_from is not None,
         "distillation": recipe.distillation is not None,
         "precision": recipe.precision != "float32",
         "storage": recipe.storage != "float32",
-        "step_rate": recipe.step_rate != 1.0,
     }
     for field, present in given.items():
         if present:
             raise UserError(f"models/{name}.toml: `recipe.{field}` is not available for QKeras models; remove it.")
+
+
+class _Group(NamedTuple):
+    """Variables that share an optimizer, and its learning rate relative to the schedule."""
+
+    optimizer: Any
+    variables: list[Any]
+    rate: float
+
+
+def _decays(variable: Any) -> bool:
+    """Tell whether weight decay applies: to weights, not to batch norm, biases and quantizers."""
+    return "kernel" in variable.name and not checkpoint.is_quantizer(variable.name)
 
 
 class _Training:
@@ -64,8 +75,9 @@ class _Training:
         self.progress = Progress(model.name, recipe.epochs, progress)
         self.augmentation = Augmentation(self.dataset.x_train, recipe.crop_padding, recipe.flip, recipe.seed)
         self.network = keras_model.fresh(model)
-        self.optimizer = self._optimizer()
-        self.optimizer.build(self.network.trainable_variables)
+        self.fingerprint = model.fingerprint()
+        self._start()
+        self.groups = self._groups()
         self.step = self.tf.function(self._step)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -74,6 +86,30 @@ class _Training:
                 self._restore()
             else:
                 (folder / STATE).unlink()
+
+    def _start(self) -> None:
+        """Take over the weights that the recipe names."""
+        from codesign.train.run import _require_same_split
+
+        model, recipe = self.model, self.recipe
+        if recipe.init_from is None:
+            return
+        source = model.sibling(recipe.init_from)
+        _require_same_split(model, recipe, source, "init_from")
+        same = (source.widths, source.method) == (model.widths, model.method)
+        keras_start.load(self.network, source.checkpoint_path, source.framework, steps=same)
+        self.fingerprint += checkpoint.sha256(source.checkpoint_path)
+
+    def _groups(self) -> list[_Group]:
+        """Return the optimizers of the weights and of the quantizers' parameters, which have rates of their own."""
+        named = [(n, v) for n, v in keras_model.variables(self.network).items() if v.trainable]
+        weights = [v for name, v in named if not checkpoint.is_quantizer(name)]
+        steps = [v for name, v in named if checkpoint.is_quantizer(name)]
+        groups = [_Group(self._optimizer(), weights, 1.0), _Group(self._optimizer(), steps, self.recipe.step_rate)]
+        groups = [group for group in groups if group.variables]
+        for group in groups:
+            group.optimizer.build(group.variables)
+        return groups
 
     def _optimizer(self) -> Any:
         optimizers, recipe = self.keras.optimizers, self.recipe
@@ -91,14 +127,14 @@ class _Training:
             target = tf.one_hot(y, out.shape[-1])
             target = target * (1 - recipe.label_smoothing) + recipe.label_smoothing / out.shape[-1]
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, out))
-        variables = self.network.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        if recipe.weight_decay:
-            gradients = [
-                g + recipe.weight_decay * v if "kernel" in v.name else g
-                for g, v in zip(gradients, variables, strict=True)
-            ]
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        gradients = tape.gradient(loss, [group.variables for group in self.groups])
+        for group, found in zip(self.groups, gradients, strict=True):
+            if recipe.weight_decay:
+                found = [
+                    g + recipe.weight_decay * v if _decays(v) else g
+                    for g, v in zip(found, group.variables, strict=True)
+                ]
+            group.optimizer.apply_gradients(zip(found, group.variables, strict=True))
         right = tf.reduce_sum(tf.cast(tf.argmax(out, 1) == tf.cast(y, tf.int64), tf.int32))
         return loss, right
 
@@ -122,7 +158,9 @@ class _Training:
         self.progress.start_epoch(self.epoch, steps)
         total, correct, seen = 0.0, 0, 0
         for step, index in enumerate(batches(self.members, recipe.batch, recipe.seed, self.epoch)):
-            self.optimizer.learning_rate.assign(learning_rate(recipe, self.epoch + step / steps))
+            rate = learning_rate(recipe, self.epoch + step / steps)
+            for group in self.groups:
+                group.optimizer.learning_rate.assign(rate * group.rate)
             x = keras_model.real_input(self.augmentation.take(index), self.model.input_scale)
             loss, right = self.step(self.tf.constant(x), self.tf.constant(self.dataset.y_train[index]))
             total += float(loss) * len(index)
@@ -150,16 +188,17 @@ class _Training:
     def _state(self) -> dict[str, Any]:
         state = {f"network/{name}": v for name, v in keras_model.variables(self.network).items()}
         # Slots are listed in the order of the network's variables, which is fixed.
-        return state | {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
+        slots = [v for group in self.groups for v in group.optimizer.variables]
+        return state | {f"optimizer/{i}": v for i, v in enumerate(slots)}
 
     def _save(self) -> None:
-        about = {"fingerprint": self.model.fingerprint(), "epoch": self.epoch, "history": self.history}
+        about = {"fingerprint": self.fingerprint, "epoch": self.epoch, "history": self.history}
         checkpoint.write(self.folder / STATE, keras_model.tensors(self._state()), about)
 
     def _restore(self) -> None:
         path = self.folder / STATE
         found, about = checkpoint.read(path)
-        if about.get("fingerprint") != self.model.fingerprint():
+        if about.get("fingerprint") != self.fingerprint:
             raise UserError(
                 f"{self.folder} holds a training of {self.model.name} with another recipe; "
                 "start afresh without resuming, or choose another folder."
