@@ -81,15 +81,16 @@ def read_weights(module: Any, label: str) -> Weights:
         raise UserError(f"the weights of layer {label!r} have scale 0; train the network first.")
     broadcast = scale.reshape(-1, *(1,) * (value.ndim - 1))
     quantizer = module.weight_quant.tensor_quant
-    codes = codebook = None
-    if hasattr(quantizer, "codebook"):
+    codebook = codes = integers = np.rint(value / broadcast)
+    tabled = hasattr(quantizer, "codebook")
+    if tabled:
         codebook = np.array(quantizer.codebook, dtype=np.int64)
         codes = quantizer.codes(module.weight).numpy()
-    integers = np.rint(value / broadcast) if codebook is None else codebook[codes]
+        integers = codebook[codes]
     # A float32 product of integer and scale is off by at most half an ulp.
     if not np.allclose(integers * broadcast, value, rtol=2**-22, atol=0.0):
         raise UserError(f"the weights of layer {label!r} are not multiples of their scale; use an integer quantiser.")
-    if codebook is not None and (np.diff(codebook) != 1).any():  # else plain integers, such as ternary ones
+    if tabled and (np.diff(codebook) != 1).any():  # else plain integers, such as ternary ones
         return Weights(codes, scale, (len(codebook) - 1).bit_length(), codebook)
     # Widths of the graph are those of two's complement.
     bits = int(quantized.bit_width) + (not bool(quantized.signed))

@@ -8,8 +8,9 @@ greatest, with a sign; 2^b - 1 levels.
     5 bits   {0, 1/2, 1/8, 1/32} + {0, 1/4, 1/16, 1/64}
 
 At 2 bits weights are ternary, at 3 bits powers of two. A layer's weights are normalised by their mean and
-standard deviation, both taken for constants by the gradient; α, one per layer, starts at 3 standard deviations.
-The gradient of a weight is passed on wherever it lies, that of α is q - u inside ±α and ±1 outside.
+standard deviation, both taken for constants by the gradient; α, one per layer, starts at 3 standard deviations, at
+2 bits, where that would leave nearly all weights at zero, at 1.22, the best one for normal weights. The gradient of
+a weight is passed on wherever it lies, that of α is q - u inside ±α and ±1 outside.
 
 One thing is added: the quantised weights are multiplied by the standard deviation again. A batch norm behind the
 layer cannot see that, neither forwards nor in the gradients of w and α, and a layer without one keeps its size.
@@ -32,7 +33,10 @@ from codesign.quant.codebook import CodebookFunction, CodebookQuant, CodebookWei
 from codesign.quant.lsq import SMALLEST_STEP
 
 ALPHA = 3.0
-"""Where α starts, in standard deviations."""
+"""Where α starts in the authors' code, in standard deviations."""
+
+START = {2: 1.22, 3: ALPHA, 4: ALPHA, 5: ALPHA}
+"""Where α starts, in standard deviations, by width."""
 
 TERMS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     2: ((0, 1), (0,)),
@@ -80,7 +84,11 @@ class ApotWeight(CodebookWeight):
     """APoT weights with one scale per layer, 4 bits unless `.let(bit_width=…)` says otherwise."""
 
     tensor_quant = ApotQuant
-    start = ALPHA
+
+    @value
+    def start(bit_width: int) -> float:  # noqa: N805
+        """Standard deviations where α starts."""
+        return START[int(bit_width)]
 
     @value
     def levels(bit_width: int) -> tuple[int, ...]:  # noqa: N805
@@ -88,10 +96,10 @@ class ApotWeight(CodebookWeight):
         return levels_of(int(bit_width))
 
 
-def weight(bits: int, per_channel: bool, *, alpha: float = ALPHA) -> type[ExtendedInjector]:
+def weight(bits: int, per_channel: bool, *, alpha: float | None = None) -> type[ExtendedInjector]:
     """Return the Brevitas weight quantizer of this method: one scale per layer in any case.
 
-    `alpha` is where α starts, in standard deviations.
+    α starts at `alpha` standard deviations, by default those of `START`.
 
     Raises
     ------
@@ -99,6 +107,7 @@ def weight(bits: int, per_channel: bool, *, alpha: float = ALPHA) -> type[Extend
         When `bits` is not 2 to 5 or `alpha` is not positive.
     """
     require_width(bits)
-    if not 0 < alpha < math.inf:
+    start = START[bits] if alpha is None else alpha
+    if not 0 < start < math.inf:
         raise ValueError(f"the scale must start at a positive number of standard deviations, not {alpha}")
-    return ApotWeight.let(bit_width=bits, start=alpha)
+    return ApotWeight.let(bit_width=bits, start=start)

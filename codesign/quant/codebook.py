@@ -149,7 +149,7 @@ def codebook_of(levels: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class CodebookWeight(ExtendedInjector):
-    """Base of Brevitas weight quantizers with one α per layer; `levels` is to be added."""
+    """Base of Brevitas weight quantizers with one α per layer; `levels` and `start` are to be added."""
 
     tensor_quant = CodebookQuant
     proxy_class = WeightQuantProxyFromInjector
@@ -157,7 +157,6 @@ class CodebookWeight(ExtendedInjector):
     signed = True
     narrow_range = True
     scaling_shape = ()
-    start = 0.99
     bit_width = 4
 
 
@@ -170,14 +169,22 @@ class PerChannel(ExtendedInjector):
         return channel_shape(module)
 
 
-def checked(bits: int, quantile: float) -> None:
-    """Raise ValueError for a width or a quantile that weights with a table have not."""
+def first_quantile(bits: int, quantile: float | None, standard: dict[int, float]) -> float:
+    """Return the quantile of |w| where α starts: the one asked for, or the method's own for that width.
+
+    Raises
+    ------
+    ValueError
+        When the method has no table for `bits` or `quantile` is not in (0, 1].
+    """
     require_width(bits)
-    if not 0 < quantile <= 1:
+    chosen = standard[bits] if quantile is None else quantile
+    if not 0 < chosen <= 1:
         raise ValueError(f"the quantile of |w| where the scale starts must be above 0 and at most 1, not {quantile}")
+    return chosen
 
 
 def require_width(bits: int) -> None:
-    """Raise ValueError unless the method has a table for that width."""
+    """Raise ValueError unless `bits` is 2 to 5, the widths that have tables."""
     if not 2 <= bits <= 5:
         raise ValueError(f"it has tables for 2 to 5 bits, not for {bits}")
