@@ -19,7 +19,7 @@ import importlib
 import inspect
 import pkgutil
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +36,7 @@ _PARTS = {
     "clipped",
     "codebook",
     "companion",
+    "keras",
     "layers",
     "qkeras_runtime",
     "quantizer",
@@ -93,6 +94,17 @@ def make(name: str, part: str, arguments: tuple[Any, ...], options: Mapping[str,
         others = ", ".join(other for other in names() if offers(other, part))
         kind = "weights" if part == "weight" else "activations"
         raise UserError(f"the quantisation method '{name}' is not for {kind}; these are: {others}.")
+    return call(function, name, arguments, options)
+
+
+def call(function: Callable[..., Any], name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Return what the function of a method makes, after checking the options that a model file gives it.
+
+    Raises
+    ------
+    UserError
+        Naming the method, when it has no such width, or an option is unknown, of the wrong type or out of range.
+    """
     accepted = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     hints = typing.get_type_hints(function, include_extras=True)  # stripping extras looks into injectors, which fail
     for option, value in options.items():
