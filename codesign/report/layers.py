@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from codesign.ir import Graph, Node
-from codesign.ir.ops import Conv2d, Dense, Dyadic, Threshold
+from codesign.ir.ops import Conv2d, Dense, Dyadic, SelectDyadic, SelectThreshold, Threshold
 from codesign.ir.tensor import Tensor
 
 _HISTOGRAM_BINS = 17
@@ -105,9 +105,9 @@ def _layer(graph: Graph, node: Node) -> Layer:
     op = node.op
     if isinstance(op, Conv2d | Dense):
         facts = _weighted(op, source, result)
-    elif isinstance(op, Threshold):
+    elif isinstance(op, Threshold | SelectThreshold):
         facts = {"constants": int(op.thresholds.size)}
-    elif isinstance(op, Dyadic):
+    elif isinstance(op, Dyadic | SelectDyadic):
         facts = {"constants": int(op.multiplier.size + op.bias.size + op.shift.size)}
     return Layer(
         node=node.name,
@@ -162,7 +162,9 @@ def _shape(node: Node) -> str:
         words.append(f"stride {stride[0]}" if stride[0] == stride[1] else f"stride {stride[0]}×{stride[1]}")
     if isinstance(node.op, Conv2d) and node.op.groups > 1:
         words.append("depthwise" if node.op.depthwise else f"{node.op.groups} groups")
-    if isinstance(node.op, Threshold):
+    if isinstance(node.op, SelectThreshold | SelectDyadic):
+        words.append(f"{node.op.entries} entries")
+    if isinstance(node.op, Threshold | SelectThreshold):
         words.append(f"{node.op.levels} levels")
     if facts.get("codebook") is not None:
         words.append(f"codebook of {len(facts['codebook'])}")

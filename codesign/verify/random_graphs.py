@@ -1,11 +1,24 @@
-"""Random integer graphs for differential tests: every operator, odd shapes, widths 1 to 8, forks."""
+"""Random integer graphs for differential tests: every operator, odd shapes, widths 1 to 8, forks, adaptive steps."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from codesign.ir import Graph, GraphBuilder, IntType, Operator, Tensor
-from codesign.ir.ops import Add, ArgMax, Conv2d, Dense, Dyadic, Flatten, MaxPool, SumPool, Threshold
+from codesign.ir.ops import (
+    Add,
+    ArgMax,
+    Conv2d,
+    Dense,
+    Dyadic,
+    Flatten,
+    FrameBuffer,
+    MaxPool,
+    SelectDyadic,
+    SelectThreshold,
+    SumPool,
+    Threshold,
+)
 
 FRAMES = 16
 """Sample frames that travel along while a graph grows, so that constants fall where the values are."""
@@ -23,9 +36,11 @@ def random_graph(seed: int) -> Graph:
     Notes
     -----
     Image or flat input of 1 to 8 bits; plain, grouped and depthwise convolutions with asymmetric padding and
-    stride, weights of 1 to 8 bits per channel, codebooks, binary weights; thresholds and dyadic constants per
-    channel or shared, set to the range that sample frames take; pooling with overlap and rest; residual
-    blocks with one or two convolutions in a branch; sometimes an arg_max at the end.
+    stride, weights of 1 to 8 bits per channel, codebooks, also of powers of two with a factor, binary weights;
+    thresholds and dyadic constants per channel or shared, set to the range that sample frames take; pooling with
+    overlap and rest; residual blocks with one or two convolutions in a branch; activations whose step an index
+    chooses that is computed from the same frame, and later operators that read that index again; sometimes an
+    arg_max at the end.
     """
     return _Growth(seed).grow()
 
@@ -37,6 +52,7 @@ class _Growth:
         self.rng = np.random.default_rng(seed)
         self.builder = GraphBuilder(f"random {seed}")
         self.samples: dict[str, np.ndarray] = {}
+        self.indices: list[str] = []
 
     def grow(self) -> Graph:
         image = self.chance(0.8)
@@ -65,6 +81,8 @@ class _Growth:
             edge = self.requantise(edge, self.whole(1, 8))
             tensor = self.tensor(edge)
         kind = self.rng.random()
+        if kind > 0.8:
+            return self.adaptive(edge)
         if len(tensor.shape) == 3:
             if kind < 0.25 and max(tensor.shape[:2]) > 1:
                 return self.add(self.pooling(tensor), edge)
@@ -76,6 +94,24 @@ class _Growth:
         else:
             edge = self.add(self.dense(tensor), edge)
         return self.requantise(edge, self.whole(1, 8)) if self.chance(0.8) else edge
+
+    def adaptive(self, edge: str) -> str:
+        """Add an activation whose step follows the frame: an index from its sums picks constants for it."""
+        if self.tensor(edge).type.bits > 8:
+            edge = self.requantise(edge, self.whole(2, 8))
+        features = edge
+        if len(self.tensor(edge).shape) == 3:
+            height, width, _ = self.tensor(edge).shape
+            features = self.add(Flatten(), self.add(SumPool((height, width)), edge))
+        for outputs in [1] if self.chance(0.5) else [self.whole(1, 4), 1]:
+            if self.tensor(features).type.bits > WIDE:
+                features = self.requantise(features, 8)
+            features = self.add(self.dense(self.tensor(features), outputs), features)
+        levels = self.rng.choice(self.samples[features].ravel(), size=(1, self.whole(1, 7)))
+        index = self.add(Threshold(np.sort(levels, axis=1)), features)
+        self.indices.append(index)
+        held = self.add(FrameBuffer(), edge) if self.chance(0.8) else edge
+        return self.requantise(held, self.whole(1, 8), index)
 
     def residual(self, edge: str) -> str:
         """Add a fork and its join: a branch of one or two layers, beside the edge or another branch."""
@@ -99,21 +135,30 @@ class _Growth:
             edge = self.requantise(self.add(op, edge), self.whole(1, 8))
         return edge
 
-    def requantise(self, edge: str, bits: int) -> str:
-        """Add a threshold or a dyadic operator with outputs of about `bits` bits."""
+    def requantise(self, edge: str, bits: int, index: str | None = None) -> str:
+        """Add a threshold or a dyadic operator with outputs of about `bits` bits, with or without an index."""
+        if index is None and self.indices and self.chance(0.4):
+            index = str(self.rng.choice(self.indices))
+        sets = 1 if index is None else self.tensor(index).type.max + 1 + self.whole(0, 2)
         tensor, values = self.tensor(edge), self.samples[edge]
-        rows = tensor.channels if self.chance(0.7) else 1
+        size = (sets, tensor.channels if self.chance(0.7) else 1)
         low, high = int(values.min()), int(values.max())
         if (bits <= 4 and self.chance(0.7)) or self.chance(0.15):
             levels = self.whole(1, 2**bits - 1)
-            thresholds = np.sort(self.rng.integers(low - 2, high + 3, size=(rows, levels)), axis=1)
-            return self.add(Threshold(thresholds, int(self.rng.choice([0, 0, -1, -(levels + 1) // 2, 3]))), edge)
-        shift = self.rng.integers(0, 18, size=rows)
+            thresholds = np.sort(self.rng.integers(low - 2, high + 3, size=(*size, levels)), axis=2)
+            offset = int(self.rng.choice([0, 0, -1, -(levels + 1) // 2, 3]))
+            if index is None:
+                return self.add(Threshold(thresholds[0], offset), edge)
+            return self.add(SelectThreshold(thresholds, offset), edge, index)
+        shift = self.rng.integers(0, 18, size=size)
         scale = 2.0**bits / max(1, high - low)
-        multiplier = np.maximum(1, np.round(scale * 2.0**shift * self.rng.uniform(0.5, 1.5, size=rows)))
-        multiplier = (multiplier * self.rng.choice([1, 1, 1, -1], size=rows)).astype(np.int64)
-        bias = self.rng.integers(-2, 3, size=rows) * (1 << shift)
-        return self.add(Dyadic(multiplier, bias, shift, IntType(bits, signed=self.chance(0.5))), edge)
+        multiplier = np.maximum(1, np.round(scale * 2.0**shift * self.rng.uniform(0.5, 1.5, size=size)))
+        multiplier = (multiplier * self.rng.choice([1, 1, 1, -1], size=size)).astype(np.int64)
+        bias = self.rng.integers(-2, 3, size=size) * (1 << shift)
+        type = IntType(bits, signed=self.chance(0.5))
+        if index is None:
+            return self.add(Dyadic(multiplier[0], bias[0], shift[0], type), edge)
+        return self.add(SelectDyadic(multiplier, bias, shift, type), edge, index)
 
     def conv(self, x: Tensor, outputs: int | None = None, same: bool = False) -> Operator:
         """Return a convolution; with `same` it keeps height and width."""
@@ -149,13 +194,19 @@ class _Growth:
     def weights(
         self, shape: tuple[int, ...], x: Tensor
     ) -> tuple[np.ndarray, tuple[int, ...] | None, np.ndarray | None]:
-        """Return weights, declared widths and a codebook: a width per channel, binary, or codes."""
+        """Return weights, declared widths and a codebook: a width per channel, binary, powers of two, or codes."""
         kind = self.rng.random()
         binary = 0.5 if x.type == IntType(1, signed=False) else 0.1
         if kind < binary:
             codebook = np.array([-1, 1]) if self.chance(0.5) else np.array([1, -1])
             return self.rng.integers(0, 2, size=shape), None, codebook
-        if kind < binary + 0.25:
+        if kind < binary + 0.1:
+            factor, most = int(self.rng.choice([3, 5, 181])), self.whole(0, 3)
+            powers = np.array([c << k for k in range(most + 1) for c in (1, factor)])
+            span = np.concatenate([[0], powers, -powers]) << self.whole(0, 2)
+            codebook = self.rng.choice(span, size=self.whole(2, len(span)), replace=False)
+            return self.rng.integers(0, len(codebook), size=shape), None, codebook
+        if kind < binary + 0.3:
             bits = self.whole(2, 8)
             entries = self.whole(2, min(16, 2**bits))
             codebook = self.rng.choice(np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)), size=entries, replace=False)

@@ -15,7 +15,7 @@ import pytest
 
 from codesign import boards, report
 from codesign.ir import Graph, GraphBuilder, IntType
-from codesign.ir.ops import Add, Conv2d, Dense, Flatten, Threshold
+from codesign.ir.ops import Add, Conv2d, Dense, Flatten, SelectDyadic, SelectThreshold, Threshold
 from codesign.report import layers, picture
 from codesign.report.layout import place
 from codesign.toolchain.synth_report import SynthReport
@@ -55,6 +55,17 @@ def test_the_facts_of_a_convolution_are_counted():
     assert layer.zero_weights == pytest.approx(0.25)
     assert layer.histogram == ((-3, 9), (-2, 0), (-1, 0), (0, 9), (1, 9), (2, 9))
     assert layer.accumulator_bits == 14
+
+
+def test_constants_of_all_entries_count():
+    builder = GraphBuilder("chosen")
+    x = builder.input((2, 2, 3), IntType(8, signed=False))
+    index = builder.input((1,), IntType(1, signed=False))
+    low = builder.add(SelectThreshold(np.zeros((2, 3, 7), dtype=np.int64)), x, index)
+    builder.add(SelectDyadic(*[np.ones((4, 1), dtype=np.int64)] * 3, IntType(8, signed=True)), low, index)
+    thresholds, dyadic = layers.describe(builder.build(builder.newest))
+    assert (thresholds.constants, thresholds.shape) == (42, "2 entries, 8 levels")
+    assert (dyadic.constants, dyadic.shape) == (12, "4 entries")
 
 
 def test_grouped_convolutions_count_only_their_own_channels():
