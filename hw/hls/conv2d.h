@@ -57,7 +57,7 @@ void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS DEPENDENCE variable=line inter false
     x_t narrow_line[lines][narrow ? wide : 1][channels];
     #pragma HLS ARRAY_PARTITION variable=narrow_line complete dim=0
-    typename CONFIG_T::accum_t accumulator[CONFIG_T::pe];
+    typename running_sum<CONFIG_T>::state accumulator[CONFIG_T::pe];
     #pragma HLS ARRAY_PARTITION variable=accumulator complete
     typename CONFIG_T::accum_t result[CONFIG_T::n_out];
     #pragma HLS ARRAY_PARTITION variable=result complete
@@ -126,7 +126,8 @@ Cycles:
             Collect:
                 for (unsigned p = 0; p < CONFIG_T::pe; p++) {
                     #pragma HLS UNROLL
-                    result[output_fold * CONFIG_T::pe + p] = accumulator[p];
+                    const unsigned output = output_fold * CONFIG_T::pe + p;
+                    result[output] = running_sum<CONFIG_T>::finish(accumulator[p], bias[output]);
                 }
                 input_fold = 0;
                 if (output_fold == CONFIG_T::n_out / CONFIG_T::pe - 1) {
@@ -174,7 +175,7 @@ void conv2d(data_T data[CONFIG_T::in_height * CONFIG_T::in_width * CONFIG_T::in_
     #pragma HLS ARRAY_PARTITION variable=bias complete
     data_T window[CONFIG_T::groups * CONFIG_T::n_in];
     #pragma HLS ARRAY_PARTITION variable=window complete
-    typename CONFIG_T::accum_t accumulator[CONFIG_T::pe];
+    typename running_sum<CONFIG_T>::state accumulator[CONFIG_T::pe];
     #pragma HLS ARRAY_PARTITION variable=accumulator complete
 
 Rows:
@@ -211,8 +212,9 @@ Rows:
                 Collect:
                     for (unsigned p = 0; p < CONFIG_T::pe; p++) {
                         #pragma HLS UNROLL
-                        res[(i * CONFIG_T::out_width + j) * CONFIG_T::n_out + output_fold * CONFIG_T::pe + p] =
-                            accumulator[p];
+                        const unsigned output = output_fold * CONFIG_T::pe + p;
+                        res[(i * CONFIG_T::out_width + j) * CONFIG_T::n_out + output] =
+                            running_sum<CONFIG_T>::finish(accumulator[p], bias[output]);
                     }
                 }
             }

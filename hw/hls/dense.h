@@ -30,7 +30,7 @@ void dense(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=bias complete
     x_t features[CONFIG_T::n_in];
     #pragma HLS ARRAY_PARTITION variable=features complete
-    typename CONFIG_T::accum_t accumulator[CONFIG_T::pe];
+    typename running_sum<CONFIG_T>::state accumulator[CONFIG_T::pe];
     #pragma HLS ARRAY_PARTITION variable=accumulator complete
     typename CONFIG_T::accum_t result[CONFIG_T::n_out];
     #pragma HLS ARRAY_PARTITION variable=result complete
@@ -54,7 +54,8 @@ Steps:
         Collect:
             for (unsigned p = 0; p < CONFIG_T::pe; p++) {
                 #pragma HLS UNROLL
-                result[output_fold * CONFIG_T::pe + p] = accumulator[p];
+                const unsigned output = output_fold * CONFIG_T::pe + p;
+                result[output] = running_sum<CONFIG_T>::finish(accumulator[p], bias[output]);
             }
         }
     }
@@ -75,7 +76,7 @@ void dense(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_out],
 
     #pragma HLS ARRAY_PARTITION variable=weights complete dim=2
     #pragma HLS ARRAY_PARTITION variable=bias complete
-    typename CONFIG_T::accum_t accumulator[CONFIG_T::pe];
+    typename running_sum<CONFIG_T>::state accumulator[CONFIG_T::pe];
     #pragma HLS ARRAY_PARTITION variable=accumulator complete
 
 Steps:
@@ -87,7 +88,8 @@ Steps:
         Collect:
             for (unsigned p = 0; p < CONFIG_T::pe; p++) {
                 #pragma HLS UNROLL
-                res[output_fold * CONFIG_T::pe + p] = accumulator[p];
+                const unsigned output = output_fold * CONFIG_T::pe + p;
+                res[output] = running_sum<CONFIG_T>::finish(accumulator[p], bias[output]);
             }
         }
     }

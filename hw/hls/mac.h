@@ -1,11 +1,11 @@
 // Multiply and accumulate: what convolutions and dense layers share.
 //
-// An output is bias + sum of product(input, weight) over n_in inputs. One step computes PE outputs over
+// An output is bias + sum of product(input, weight) over n_in inputs, accumulated as in running_sum.h. One step computes PE outputs over
 // SIMD inputs in parallel; (n_in / SIMD) * (n_out / PE) steps, the reuse factor, make all outputs. Steps
 // run over the inputs first, then over the outputs. With PE = n_out and SIMD = n_in there is one step, and
 // every weight is a constant that synthesis folds into the logic.
 //
-// Sums are two's complement modulo 2^bits of accum_t. accum_t holds every final sum, so no partial sum can
+// Sums are two's complement modulo 2^bits of their type, which holds every final sum, so no partial sum can
 // spoil the result, in whatever order synthesis balances the adders.
 //
 // CONFIG_T
@@ -13,7 +13,7 @@
 //   groups                 groups of inputs; outputs are ordered group by group
 //   pe, simd               parallel outputs, parallel inputs; pe divides n_out / groups or is its multiple
 //   steps, lanes           reuse factor, pe * simd
-//   product                struct with static apply(input, weight)
+//   accumulators, product  one accumulator or two, and what adds to them (see running_sum.h)
 //   weight_t, accum_t      types of arithmetic
 //   weight_store_t, bias_store_t   types of the tables
 //
@@ -24,6 +24,7 @@
 #define CODESIGN_MAC_H_
 
 #include "numbers.h"
+#include "running_sum.h"
 
 namespace codesign {
 
@@ -44,15 +45,16 @@ struct exclusive_nor {
     }
 };
 
-// One step: adds SIMD products to each of PE accumulators, which start from the bias in the first of the
-// steps that make them.
+// One step: adds SIMD products to each of PE running sums, which start afresh in the first of the steps that
+// make them.
 template <class x_T, class CONFIG_T>
 void multiply_accumulate(const x_T inputs[CONFIG_T::groups * CONFIG_T::n_in],
                          const typename CONFIG_T::weight_store_t weights[CONFIG_T::steps][CONFIG_T::lanes],
                          const typename CONFIG_T::bias_store_t bias[CONFIG_T::n_out], unsigned output_fold,
-                         unsigned input_fold, typename CONFIG_T::accum_t accumulator[CONFIG_T::pe]) {
+                         unsigned input_fold, typename running_sum<CONFIG_T>::state accumulator[CONFIG_T::pe]) {
     #pragma HLS INLINE
     const unsigned step = output_fold * (CONFIG_T::n_in / CONFIG_T::simd) + input_fold;
+    typedef running_sum<CONFIG_T> sums;
     typedef typename CONFIG_T::accum_t accum_t;
     typedef typename CONFIG_T::weight_t weight_t;
 Outputs:
@@ -61,11 +63,11 @@ Outputs:
         const unsigned output = output_fold * CONFIG_T::pe + p;
         const unsigned group = output / (CONFIG_T::n_out / CONFIG_T::groups);
         const unsigned first = group * CONFIG_T::n_in + input_fold * CONFIG_T::simd;
-        accum_t sum = input_fold == 0 ? accum_t(bias[output]) : accumulator[p];
+        typename sums::state sum = input_fold == 0 ? sums::start(accum_t(bias[output])) : accumulator[p];
     Inputs:
         for (unsigned s = 0; s < CONFIG_T::simd; s++) {
             #pragma HLS UNROLL
-            sum += CONFIG_T::product::apply(inputs[first + s], weight_t(weights[step][p * CONFIG_T::simd + s]));
+            sums::add(sum, inputs[first + s], weight_t(weights[step][p * CONFIG_T::simd + s]));
         }
         accumulator[p] = sum;
     }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from operator_cases import OperatorCases
 
 from codesign.ir import GraphBuilder, IntType
 from codesign.ir.ops import Conv2d
+
+POST = np.array([0, 128, 181, 256, 362, 512, 724, 1024, -128, -181, -256, -362, -512, -724, -1024])
 
 
 def widths_and_weights(rng, shape, bits):
@@ -42,6 +45,10 @@ class TestConv2d(OperatorCases):
             "depthwise": conv((3, 3), 4, group_channels=1, groups=4, padding=1),
             "depthwise twice": conv((2, 2), 8, group_channels=1, groups=4, stride=(1, 2)),
             "codebook": conv((3, 2), 3, codebook=book, bias=True, padding=(1, 1, 0, 1)),
+            "powers of root two": conv((3, 2), 3, codebook=POST, bias=True, padding=(1, 0, 0, 1)),
+            "powers of root two, depthwise": conv((2, 2), 8, group_channels=1, groups=4, codebook=POST),
+            "powers of two": conv((2, 2), 3, codebook=np.array([0, 1, -2, 4, -8, 64])),
+            "one factor only": conv((2, 2), 3, codebook=np.array([-12, 3, 6]), bias=True),
             "binary": conv((3, 3), 3, codebook=np.array([-1, 1]), padding=1, bias=True),
             "binary reversed": conv((2, 2), 4, group_channels=1, groups=4, codebook=np.array([1, -1])),
         }
@@ -65,3 +72,24 @@ def test_widest_accumulator_is_exact(verify):
     assert graph.output.type.bits > 54
     for io_type in ("io_stream", "io_parallel"):
         assert verify(graph, io_type=io_type).differences == 0
+
+
+@pytest.mark.parametrize("io_type", ["io_stream", "io_parallel"])
+@pytest.mark.parametrize("signs", [(1, 1), (-1, -1), (1, -1), (-1, 1)])
+def test_two_sums_at_their_extremes(io_type, signs, verify):
+    """All even weights of one sign and all odd ones of another, on the largest inputs, folded over the inputs."""
+    builder = GraphBuilder()
+    x = builder.input((3, 3, 4), IntType(8, signed=signs[0] == signs[1]))
+    codes = np.zeros((2, 2, 4, 2), dtype=np.int64)
+    codes[:, :, 2:] = 1
+    book = np.array([signs[0] * 1024, signs[1] * 724])
+    graph = builder.build(builder.add(Conv2d(codes, codebook=book, bias=np.array([-(1 << 30), 7])), x))
+    type = graph.input.type
+    ends = np.array([type.min, type.max])
+    frames = ends[np.random.default_rng(0).integers(0, 2, (20, 3, 3, 4))]
+    frames[:4, :, :, :2], frames[:4, :, :, 2:] = (
+        ends[[0, 0, 1, 1], None, None, None],
+        ends[[0, 1] * 2, None, None, None],
+    )
+    for factor in (1, 8):
+        assert verify(graph, x=frames, io_type=io_type, reuse_factor=factor).differences == 0

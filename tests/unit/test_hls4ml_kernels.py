@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from codesign import boards, resources
-from codesign.backends.hls4ml import mac, ops, reuse
+from codesign.backends.hls4ml import codebook, mac, ops, reuse
 from codesign.backends.hls4ml.kernels import Place, bits_for
 from codesign.backends.hls4ml.model import build, token_sizes
 from codesign.backends.hls4ml.options import Options
@@ -19,7 +19,7 @@ from codesign.ir.ops import Add, Conv2d, Dense, Flatten, Threshold, by_name
 
 def test_signed_digits_are_canonical():
     for value in range(-1025, 1026):
-        digits = mac.signed_digits(value)
+        digits = codebook.signed_digits(value)
         assert sum(sign << power if sign > 0 else -(1 << power) for sign, power in digits) == value
         powers = [power for _, power in digits]
         assert all(high - low > 1 for low, high in itertools.pairwise(powers))
@@ -38,6 +38,59 @@ def test_codebook_products_have_no_multiplier():
     assert "*" not in code
     # 11 = 16 - 4 - 1 needs three digits; -7 = -8 + 1 two.
     assert [line.count("<<") for line in code.splitlines() if "case" in line] == [2, 1, 0, 1, 2, 3]
+
+
+POST = np.array([0, 128, -128, 181, -181, 256, -256, 362, -362, 512, -512, 724, -724, 1024, -1024])
+
+
+@pytest.mark.parametrize(
+    ("book", "factor"),
+    [(POST, 181), ([1, 3], 3), ([-12, 0, 6], 3), ([7, 14, 1 << 20], 7), ([-4, 45, 90, 1], 45)],
+)
+def test_a_split_codebook_adds_up(book, factor):
+    split = codebook.split(np.array(book))
+    assert split is not None
+    assert split.factor == factor
+    for value, (even, e), (odd, o) in zip(book, split.even, split.odd, strict=True):
+        assert value == even * (1 << e + split.even_shift) + factor * odd * (1 << o + split.odd_shift)
+        assert not (even and odd)
+    # The shift that a sum has in common is taken off whole.
+    for terms in (split.even, split.odd):
+        used = [power for sign, power in terms if sign]
+        assert not used or min(used) == 0
+
+
+@pytest.mark.parametrize("book", [[0], [0, 1, -1], [1, 2, 4, -1024], [3, 5], [1, 3, -5], [0, -7, 11, 1]])
+def test_other_codebooks_do_not_split(book):
+    assert codebook.split(np.array(book)) is None
+
+
+def test_two_sums_have_no_multiplier_and_are_as_wide_as_they_must_be():
+    builder = GraphBuilder()
+    x = builder.input((2,), IntType(4, signed=False))
+    dense = builder.add(Dense(np.array([[1, 13], [3, 11]]), codebook=POST, bias=np.array([-1, 9])), x)
+    graph = builder.build(dense)
+    kernel = ops.by_name()["dense"].kernel(Place(graph.node(dense), graph, "io_stream", 1, token_sizes(graph)))
+    code = re.sub(r"//.*", "", kernel.code)
+    assert "*" not in code
+    # One shift for each weight, and the canonical signed digits of 181 = 256 - 64 - 16 + 4 + 1 once.
+    assert [line.count("<<") for line in code.splitlines() if "case" in line] == [1] * 14
+    assert [line.count("<<") for line in code.splitlines() if "return" in line and "case" not in line][-1] == 5
+    # Inputs up to 15: 128 and 1024 are 1 and 8 after the common shift, 181 and 724 are 1 and 4 times 181.
+    members = {key: kernel.config[key] for key in ("accumulators", "even_shift", "odd_shift", "even_t", "odd_t")}
+    assert members == {
+        "accumulators": 2, "even_shift": 7, "odd_shift": 0, "even_t": "ap_uint<7>", "odd_t": "ap_uint<6>"
+    }  # fmt: skip
+
+
+def test_powers_of_two_are_single_shifts_into_one_sum():
+    builder = GraphBuilder()
+    x = builder.input((2,), IntType(4, signed=False))
+    dense = builder.add(Dense(np.array([[0, 1], [2, 3]]), codebook=np.array([0, 1, -4, 32])), x)
+    graph = builder.build(dense)
+    kernel = ops.by_name()["dense"].kernel(Place(graph.node(dense), graph, "io_stream", 1, token_sizes(graph)))
+    assert kernel.config["accumulators"] == 1
+    assert [line.count("<<") for line in kernel.code.splitlines() if "case" in line] == [0, 1, 1, 1]
 
 
 def test_binary_weights_on_bits_are_an_exclusive_nor():

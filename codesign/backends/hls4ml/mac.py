@@ -1,4 +1,4 @@
-"""What convolutions and dense layers share: folding, weight order, and products without multipliers."""
+"""What convolutions and dense layers share: folding, weight order, and the choice of the product."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import cast
 
 import numpy as np
 
+from codesign.backends.hls4ml import codebook
 from codesign.backends.hls4ml.kernels import Kernel, Place, Table, bits_of, divisors, nearest, number, stored
-from codesign.ir import IntType, Tensor
+from codesign.ir import IntType
 from codesign.ir.ops import Conv2d, Dense
 
 BINARY = frozenset({-1, 1})
@@ -69,45 +70,6 @@ def order(matrix: np.ndarray, fold: Fold) -> np.ndarray:
     return blocks.transpose(0, 2, 1, 3).reshape(fold.steps, fold.pe * fold.simd)
 
 
-def signed_digits(value: int) -> list[tuple[int, int]]:
-    """Return a value in canonical signed digits: pairs (sign, power) whose sign · 2^power add up to it.
-
-    No two neighbouring powers are both used, which makes the digits, and so the adders, the fewest.
-    """
-    digits = []
-    power = 0
-    while value:
-        if value & 1:
-            sign = 2 - (value & 3)
-            digits.append((sign, power))
-            value -= sign
-        value >>= 1
-        power += 1
-    return digits
-
-
-def codebook_product(x: Tensor, codebook: np.ndarray, code: IntType) -> tuple[str, IntType]:
-    """Return C++ that multiplies by a codebook entry with shifts and adds, and the type of the product."""
-    ends = [int(v) * bound for v in codebook for bound in (x.type.min, x.type.max)]
-    type = IntType.for_range(min(0, *ends), max(0, *ends))
-    lines = [
-        "// The product of an input with a codebook entry, in canonical signed digits.",
-        "struct product {",
-        f"    static {number(type)} apply({number(x.type)} input, {number(code)} code) {{",
-        "        #pragma HLS INLINE",
-        f"        const {number(type)} x = input;",
-        "        switch (code.to_uint()) {",
-    ]
-    for index, value in enumerate(codebook):
-        terms = "".join(
-            f" {'+' if sign > 0 else '-'} ({number(type)}(x << {power}))" for sign, power in signed_digits(int(value))
-        )
-        expression = terms.removeprefix(" + ").strip() or "0"
-        lines.append(f"        case {index}: return {expression}; // {int(value)}")
-    lines += ["        default: return 0;", "        }", "    }", "};"]
-    return "\n".join(lines), type
-
-
 def kernel(place: Place, function: str, groups: int, extra: dict[str, int | str]) -> Kernel:
     """Return the kernel of a convolution or dense layer.
 
@@ -127,6 +89,7 @@ def kernel(place: Place, function: str, groups: int, extra: dict[str, int | str]
     fold = folds[nearest(place.reuse_factor, sorted(folds))]
     bias = np.zeros(n_out, dtype=np.int64) if op.bias is None else op.bias
     code = ""
+    sums: dict[str, int | str] = {}
     name = place.node.name
     if op.codebook is not None:
         stored_weights = op.weight.reshape(-1, n_out)
@@ -144,8 +107,10 @@ def kernel(place: Place, function: str, groups: int, extra: dict[str, int | str]
         meaning = "binary weights, 0 stands for -1 and 1 for +1"
         # Σ w·x = Σ [x = w] − Σ [w = −1]; a padded zero is an input of 0 like any other.
         bias = bias - (values < 0).sum(axis=0)
+    elif op.codebook is not None and (split := codebook.split(op.codebook)) is not None:
+        code, sums = codebook.split_product(place.x, split, stored_weights, weight, place.y.type)
     elif op.codebook is not None:
-        code, _ = codebook_product(place.x, op.codebook, weight)
+        code = codebook.product(place.x, op.codebook, weight)
     bias_type = bits_of(bias)
     config: dict[str, int | str] = {
         **extra,
@@ -156,6 +121,8 @@ def kernel(place: Place, function: str, groups: int, extra: dict[str, int | str]
         "simd": fold.simd,
         "steps": fold.steps,
         "lanes": fold.pe * fold.simd,
+        "accumulators": 2 if sums else 1,
+        **sums,
         "weight_t": number(weight),
         "accum_t": number(place.y.type),
         "weight_store_t": stored(weight),
