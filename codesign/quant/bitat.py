@@ -248,9 +248,13 @@ class Layer:
 
     def __init__(self, name: str, module: nn.Module, quantizer: BitatWeightQuant) -> None:
         self.name, self.module, self.quantizer = name, module, quantizer
-        self.weight: nn.Parameter = module.weight  # type: ignore[assignment]
         self.dimensions = self.weight[0].numel()
         self.correlation: Tensor | None = None
+
+    @property
+    def weight(self) -> Tensor:
+        """Latent weights; asked for each time, because Brevitas makes new parameters when it loads some."""
+        return self.module.weight  # type: ignore[return-value]
 
     def begin(self, correlation: Tensor) -> None:
         """Begin the layer's turn, or take it up again, with the correlation of its inputs."""
