@@ -16,19 +16,19 @@ from codesign.verify.random_graphs import random_graph
 FIRST = int(os.environ.get("CODESIGN_SEED", "0"))
 QUICK, ALL = 40, 300
 
-SEEDS = [
-    pytest.param(seed, marks=[] if seed < FIRST + QUICK else [pytest.mark.slow]) for seed in range(FIRST, FIRST + ALL)
+# The quick ones alternate between the I/O styles.
+CASES = [
+    pytest.param(seed, io_type, marks=[] if seed < FIRST + QUICK and seed % 2 == style else [pytest.mark.slow])
+    for seed in range(FIRST, FIRST + ALL)
+    for style, io_type in enumerate(["io_stream", "io_parallel"])
 ]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_equals_golden(seed, verify):
+@pytest.mark.parametrize(("seed", "io_type"), CASES)
+def test_equals_golden(seed, io_type, verify):
     graph = random_graph(seed)
     rng = np.random.default_rng(seed)
-    options = {
-        "io_type": ["io_stream", "io_parallel"][seed % 2],
-        "reuse_factor": int(rng.choice([1, 1, 2, 3, 4, 8, 100])),
-    }
+    options = {"io_type": io_type, "reuse_factor": int(rng.choice([1, 1, 2, 3, 4, 8, 100]))}
     print(f"seed {seed}, {options}\n{graph}")
     result = verify(graph, seed=seed, **options)
     assert result.differences == 0, f"seed {seed}: {result.first_difference}"

@@ -14,7 +14,7 @@ from codesign.backends.hls4ml.kernels import Place
 from codesign.backends.hls4ml.model import Model, build, token_sizes
 from codesign.backends.hls4ml.options import Options
 from codesign.ir import Graph, GraphBuilder, IntType
-from codesign.ir.ops import Conv2d, Dense, Flatten, FrameBuffer, SelectDyadic, SelectThreshold, SumPool, Threshold
+from codesign.ir.ops import Add, Conv2d, Dense, Flatten, FrameBuffer, SelectDyadic, SelectThreshold, SumPool, Threshold
 from codesign.verify.random_graphs import random_graph
 
 FRAMES = 3
@@ -163,3 +163,18 @@ def test_an_index_waits_for_the_frames_ahead_of_its_own():
     assert len(index) == 5
     assert {depths[name] for name in index} == {fifo.SLACK}
     assert max(depths[name] for name in depths if name not in index) <= 8
+
+
+def test_the_short_way_around_a_buffer_holds_the_frame():
+    """A residual fork with an adaptive activation in one branch: the other waits for a whole frame."""
+    builder = GraphBuilder()
+    x = builder.input((8, 8, 2), IntType(4, signed=False))
+    total = builder.add(Flatten(), builder.add(SumPool(8), x))
+    index = builder.add(Threshold(np.array([[90]])), builder.add(Dense(np.ones((2, 1), dtype=np.int64)), total))
+    codes = builder.add(SelectThreshold(np.array([[[4]], [[9]]])), builder.add(FrameBuffer(), x), index)
+    model = model_of(builder.build(builder.add(Add(), codes, x)))
+    depths = dict(model.depths)
+    assert played(model, depths)
+    short = [name for name in depths if depths[name] >= 64]
+    assert len(short) == 1
+    assert not played(model, {**depths, short[0]: 32})

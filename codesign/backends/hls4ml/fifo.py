@@ -81,7 +81,7 @@ def depths(
                 shape = graph.edges[edge].shape
                 places = shape[1] if len(shape) == 3 else tokens[edge]
             limit = tokens[edge]
-            if tokens[edge] == 1 and len(read) > 1:
+            if len(node.inputs) > 1 and tokens[edge] == 1 and len(read) > 1:
                 places = limit = SLACK
             chosen[node.name, operand] = max(SHALLOW, least, min(places, limit))
     return chosen
