@@ -10,6 +10,7 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends import qkeras_layers, qkeras_steps
+from codesign.frontends.adaptive import quantize_adaptively
 from codesign.frontends.lowering import Lowering, Value
 from codesign.ir.graph import Graph
 from codesign.ir.types import IntType
@@ -135,6 +136,10 @@ def _lower(lowering: Lowering, step: qkeras_steps.Step, inputs: list[Value]) -> 
         case qkeras_steps.Quantize(activation=activation):
             rounded = lowering.quantize(inputs[0], activation.grid, label, str(step.output))
             return lowering.scale_shift(rounded, [float(activation.factor)], [0.0], label)
+        case qkeras_steps.QuantizeAdaptively():
+            return quantize_adaptively(
+                lowering, lowering.clamp(inputs[0], 0.0, None), step.adaptive, label, str(step.output)
+            )
         case qkeras_steps.Sum():
             a, b = (_quantized(value, label) for value in inputs)
             return lowering.add(a, b, label)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from codesign.errors import UserError
+from codesign.frontends import qkeras_adaptive
 from codesign.frontends import qkeras_quantizers as quantizers
 from codesign.frontends import qkeras_steps as steps
 from codesign.quant.qkeras_runtime import runtime
@@ -148,6 +149,12 @@ class _Reader:
                 f"layer {layer.name!r} applies {name}, which has no exact integer form here; "
                 "use relu, quantized_relu or quantized_bits."
             )
+        if qkeras_adaptive.is_adaptive(function):
+            step = qkeras_adaptive.read_step(function, layer.name)
+            return self.same_shape(steps.QuantizeAdaptively, layer, source, step)
+        if quantizers.is_method(function) and hasattr(function, "shift"):
+            shift = _array(function.shift).astype(np.float64)
+            source = self.same_shape(steps.ScaleShift, layer, source, np.ones_like(shift), shift)
         activation = quantizers.read_activation(function, layer.name)
         return self.same_shape(steps.Quantize, layer, source, activation)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,13 @@ class Activation:
 
 
 def is_quantizer(value: Any) -> bool:
-    """Tell whether an object is a quantizer of QKeras itself, not of a user's subclass."""
-    return type(value).__module__ == "qkeras.quantizers"
+    """Tell whether an object is a quantizer of QKeras itself or of a method of ours, not of a user's subclass."""
+    return type(value).__module__ == "qkeras.quantizers" or is_method(value)
+
+
+def is_method(value: Any) -> bool:
+    """Tell whether an object is a quantizer of `codesign.quant.keras`."""
+    return type(value).__module__.rpartition(".")[0] == "codesign.quant.keras"
 
 
 def read_weights(quantizer: Any, kernel: np.ndarray, label: str, depthwise: bool = False) -> Weights:
@@ -96,6 +102,8 @@ def read_weights(quantizer: Any, kernel: np.ndarray, label: str, depthwise: bool
         raise UserError(f"layer {label!r} holds weights that are not finite; train it again.")
     kind = _kind(quantizer)
     reader = _WEIGHT_READERS.get(kind)
+    if is_method(quantizer) and hasattr(quantizer, "integer_scale"):
+        reader = partial(_method_weights, kernel)
     if reader is None:
         raise UserError(
             f"layer {label!r} quantizes its weights by {kind}, which is not supported; "
@@ -241,6 +249,16 @@ def _quantized_po2(quantizer: Any, actual: np.ndarray, label: str) -> _Parts:
     return integers, 2.0**low, np.ones((), np.float32), None, np.unique(integers)
 
 
+def _method_weights(kernel: np.ndarray, quantizer: Any, actual: np.ndarray, label: str) -> _Parts:
+    scale = np.asarray(quantizer.integer_scale(kernel), dtype=np.float32)
+    integers = np.rint(actual.astype(np.float64) / scale).astype(np.int64)
+    codebook = np.array(getattr(quantizer, "codebook", (-1, 1) if quantizer.bits == 1 else (0,)), dtype=np.int64)
+    # Ternary levels are plain integers.
+    if (np.diff(codebook) != 1).any():
+        return integers, 1.0, scale, None, codebook
+    return integers, 1.0, scale, quantizer.integer_bits, None
+
+
 _WEIGHT_READERS = {
     "quantized_bits": _quantized_bits,
     "binary": _binary,
@@ -257,6 +275,8 @@ def read_activation(quantizer: Any, label: str) -> Activation:
     UserError
         When it is not supported or behaves differently from what it declares.
     """
+    if is_method(quantizer):
+        return _method_activation(quantizer, label)
     kind = _kind(quantizer)
     reader = _ACTIVATION_READERS.get(kind)
     if reader is None:
@@ -365,6 +385,15 @@ def _ternary_activation(quantizer: Any, label: str) -> Activation:
         )
     exact = fraction(float(np.float32(threshold)))
     return Activation(Grid(Fraction(1), -1, 1, "dead_zone", exact), _alpha(quantizer, label))
+
+
+def _method_activation(quantizer: Any, label: str) -> Activation:
+    if not hasattr(quantizer, "grid_scale"):
+        return Activation(Grid(Fraction(1), 0, 1, "sign"))
+    scale = fraction(quantizer.grid_scale(), f"the quantizer of layer {label!r}")
+    if scale == 0:
+        raise UserError(f"the quantizer of layer {label!r} has no step yet; train the network first.")
+    return Activation(Grid(scale, quantizer.low, quantizer.high))
 
 
 _ACTIVATION_READERS = {

@@ -7,15 +7,20 @@ and shift. Point 6 of the numeric contract: its integers equal those of the gold
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from codesign.frontends import qkeras_quantizers, qkeras_steps, witness
+from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
 from codesign.frontends.lowering import Requantization
 from codesign.frontends.qkeras import Imported
+from codesign.frontends.requantize import Grid
 from codesign.ir import golden
-from codesign.ir.ops import Dyadic
+from codesign.ir.ops import Dyadic, SelectDyadic
 
 
 def run(imported: Imported, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -37,20 +42,17 @@ def run(imported: Imported, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.nda
     # Without clamps: a wide quantizer's constants act on the accumulator, and its output type is the clamp.
     unclamped = dict(values)
     integers: dict[str, np.ndarray] = {}
+    rounding = _Rounding(imported.lowering.requantizations, integers)
     for step in imported.network.steps:
         inputs = [values[v] for v in step.inputs]
         raw = [unclamped[v] for v in step.inputs]
+        key = str(step.output)
         if isinstance(step, qkeras_steps.Quantize):
-            record = imported.lowering.requantizations.get(str(step.output))
-            if record is not None and isinstance(record.op, Dyadic):
-                found = _dyadic(record, record.op, raw[0])
-            else:
-                found = qkeras_quantizers.levels(step.activation.grid, inputs[0])
-            if record is not None:
-                integers[record.edge_out] = found.astype(np.int64)
             activation = step.activation
-            values[step.output] = found * float(activation.grid.scale) * float(activation.factor)
-            unclamped[step.output] = values[step.output]
+            rounded = rounding.rounded(raw[0], inputs[0], activation.grid, key) * float(activation.factor)
+            values[step.output] = unclamped[step.output] = rounded
+        elif isinstance(step, qkeras_steps.QuantizeAdaptively):
+            values[step.output] = unclamped[step.output] = rounding.adapted(raw[0], inputs[0], step.adaptive, key)
         elif isinstance(step, qkeras_steps.Clamp):
             values[step.output] = np.clip(inputs[0], step.low, step.high)
             unclamped[step.output] = raw[0]
@@ -94,14 +96,84 @@ def differences(imported: Imported, x: np.ndarray, batch: int = 250) -> Iterator
             yield edge, int((found != expected).sum()), expected.size
 
 
-def _dyadic(record: Requantization, op: Dyadic, x: np.ndarray) -> np.ndarray:
-    """Quantize by the frozen multiplier, bias and shift instead of the real ratio."""
-    scale = np.array([float(a.scale) for a in record.affines])
-    offset = np.array([float(a.offset) for a in record.affines])
-    integer = np.rint((x - offset) / np.where(scale == 0, 1.0, scale))
-    ratio, shift = np.ldexp(op.multiplier.astype(float), -op.shift), np.ldexp(op.bias.astype(float), -op.shift)
-    rounded = np.floor(integer * ratio + shift + np.where(op.shift > 0, 0.5, 0.0))
-    return np.clip(rounded, op.type.min, op.type.max)
+class _Rounding:
+    """Quantizes real values, and keeps the integers that are those of an edge.
+
+    Parameters
+    ----------
+    records : dict
+        The frozen constants by the number of the value that a quantizer makes.
+    integers : dict
+        Filled, by the name of the edge.
+    """
+
+    def __init__(self, records: Mapping[str, Requantization], integers: dict[str, np.ndarray]) -> None:
+        self.records, self.integers = records, integers
+        self.indices: dict[str, np.ndarray] = {}
+
+    def rounded(self, raw: np.ndarray, x: np.ndarray, grid: Grid, key: str) -> np.ndarray:
+        """Round to a grid; `x` is `raw` behind its clamps."""
+        record = self.records.get(key)
+        if record is not None and isinstance(record.op, (Dyadic, SelectDyadic)):
+            found = self._dyadic(record, record.op, raw)
+        else:
+            found = _on_grid(x, grid)
+        self._keep(key, found)
+        return found * float(grid.scale)
+
+    def adapted(self, raw: np.ndarray, x: np.ndarray, step: AdaptiveStep, key: str) -> np.ndarray:
+        """Apply an adaptive step behind a ReLU: its factor is a function of the frame's averages."""
+        rounded = self.rounded(raw, np.maximum(x, 0.0), step.input_grid, f"{key}.input")
+        features = rounded.mean(axis=tuple(range(1, rounded.ndim - 1)))
+        if step.hidden is not None and step.hidden_grid is not None:
+            hidden = _dense(features, step.hidden)
+            features = self.rounded(hidden, np.maximum(hidden, 0.0), step.hidden_grid, f"{key}.hidden")
+        value = _dense(features, step.output)
+        boundaries = np.array([float(boundary) for boundary in step.boundaries])
+        # A value that float64 misses by its last bits has reached the boundary.
+        index = (value + 1e-9 * np.maximum(np.abs(value), 1.0) >= boundaries).sum(axis=1)
+        self._keep(f"{key}.index", index[:, None])
+        self.indices[self.records[f"{key}.index"].edge_out] = index
+        factor = np.array([float(f) for f in step.factors])[index].reshape(-1, *(1,) * (x.ndim - 1))
+        codes = _on_grid(rounded / factor, step.grid)
+        self._keep(key, codes)
+        return codes * float(step.grid.scale) * factor
+
+    def _keep(self, key: str, found: np.ndarray) -> None:
+        if key in self.records:
+            self.integers[self.records[key].edge_out] = found.astype(np.int64)
+
+    def _dyadic(self, record: Requantization, op: Dyadic | SelectDyadic, x: np.ndarray) -> np.ndarray:
+        """Quantize by the frozen multiplier, bias and shift instead of the real ratio."""
+        # One row of constants for all frames, or one per frame.
+        index = None if record.selector is None else self.indices[record.selector.edge]
+        factors = [Fraction(1)] if record.selector is None else record.selector.factors
+
+        def rows(values: Any) -> np.ndarray:
+            table = np.atleast_2d(np.asarray(values, dtype=np.float64))
+            chosen = table if index is None else table[index]
+            return chosen.reshape(len(chosen), *(1,) * (x.ndim - 2), -1)
+
+        scale = rows([[float(factor * a.scale) for a in record.affines] for factor in factors])
+        offset = rows([[float(a.offset) for a in record.affines]] * len(factors))
+        integer = np.rint((x - offset) / np.where(scale == 0, 1.0, scale))
+        shift = rows(op.shift)
+        ratio, bias = rows(op.multiplier) * 2.0**-shift, rows(op.bias) * 2.0**-shift
+        rounded = np.floor(integer * ratio + bias + np.where(shift > 0, 0.5, 0.0))
+        return np.clip(rounded, op.type.min, op.type.max)
+
+
+def _on_grid(x: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return the integers of a grid; what float64 misses of a half step by its last bits is meant to be one."""
+    position = x / float(grid.scale)
+    nearest = np.rint(2 * position) / 2
+    position = np.where(np.abs(position - nearest) < 1e-9, nearest, position)
+    return qkeras_quantizers.levels(replace(grid, scale=Fraction(1)), position)
+
+
+def _dense(x: np.ndarray, layer: DenseLayer) -> np.ndarray:
+    real = x @ (layer.weight * np.asarray(layer.scale, dtype=np.float64))
+    return real if layer.bias is None else real + layer.bias
 
 
 def _evaluate(step: qkeras_steps.Step, inputs: list[np.ndarray]) -> np.ndarray:

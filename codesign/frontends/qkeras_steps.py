@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.frontends.adaptive import AdaptiveStep
 from codesign.frontends.qkeras_quantizers import Activation, Weights
 
 NO_PADDING = (0, 0, 0, 0)
@@ -74,6 +75,13 @@ class Quantize(Step):
     """An activation quantizer."""
 
     activation: Activation
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizeAdaptively(Step):
+    """A ReLU and an activation quantizer whose step is chosen for each frame."""
+
+    adaptive: AdaptiveStep
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from codesign.errors import UserError
+from codesign.quant import keras as methods
+from codesign.quant.choice import Method
 from codesign.quant.qkeras_runtime import runtime
 from codesign.quant.widths import FLOAT_BITS, Widths
 
@@ -15,7 +18,10 @@ WEIGHTS = {
     "ternary": lambda bits: "ternary(alpha='auto_po2')",
     "binary": lambda bits: "binary(alpha='auto_po2')",
 }
-"""Weight methods of QKeras models: the quantizer of hidden layers, scaled per output channel if it can be."""
+"""Weight methods of QKeras itself: the quantizer of hidden layers, scaled per output channel if it can be."""
+
+ACTIVATIONS = {"quantized_relu": lambda bits: f"quantized_relu({bits}, 1)"}
+"""Activation methods of QKeras itself: to [0, 2)."""
 
 
 class KerasLayers:
@@ -25,25 +31,34 @@ class KerasLayers:
     ----------
     widths : Widths
         Bit widths; the network must not be float.
-    weights, activations : str
-        Methods: a key of `WEIGHTS`, and "quantized_relu".
+    method : Method
+        A key of `WEIGHTS` or a file in `codesign/quant/keras` for the weights, a key of `ACTIVATIONS` or such a
+        file for the activations. Where both are QKeras' own, so are the edges.
     seed : int
         Of the initial weights.
 
     Raises
     ------
     UserError
-        When a method is unknown or a width is that of a float.
+        When a method or an option is unknown, or a width is that of a float or none of the method.
     """
 
-    def __init__(self, widths: Widths, weights: str, activations: str, seed: int) -> None:
-        if weights not in WEIGHTS:
-            raise UserError(f"a QKeras model has no weight method '{weights}'; known: {', '.join(sorted(WEIGHTS))}.")
-        if activations != "quantized_relu":
-            raise UserError(f"a QKeras model has no activation method '{activations}'; use 'quantized_relu'.")
-        if FLOAT_BITS in (widths.weight_bits, widths.activation_bits):
-            raise UserError("a QKeras model needs weight_bits and activation_bits below 32.")
-        self.widths, self.weights, self.seed = widths, weights, seed
+    def __init__(self, widths: Widths, method: Method, seed: int) -> None:
+        _require(method.weights, "weight", WEIGHTS)
+        _require(method.activations, "activation", ACTIVATIONS)
+        for name, options in ((method.weights, method.weight_options), (method.activations, method.activation_options)):
+            if options and name in (*WEIGHTS, *ACTIVATIONS):
+                raise UserError(f"the quantizer '{name}' of QKeras takes no options here; remove {', '.join(options)}.")
+        bits = (getattr(widths, field) for field in widths.__struct_fields__)
+        if FLOAT_BITS in bits:
+            raise UserError("a QKeras model needs all widths below 32, weight_bits and activation_bits among them.")
+        self.widths, self.method, self.seed = widths, method, seed
+        self.own_edges = method.weights in WEIGHTS and method.activations in ACTIVATIONS
+        if not self.own_edges:
+            _require(method.edges, "weight", {})
+            _require(method.edges, "activation", {})
+        elif method.edges != Method().edges:
+            raise UserError(f"the edges of a network with QKeras' own quantizers are theirs; remove '{method.edges}'.")
         self.made = 0
         _, keras, self.qkeras = runtime()
         self.keras = keras.layers
@@ -53,10 +68,15 @@ class KerasLayers:
         self.made += 1
         return self.initializers.HeNormal(seed=1000 * self.seed + self.made)
 
-    def _weights(self, first: bool) -> str:
+    def _weights(self, first: bool, depthwise: bool = False) -> str:
+        method, bits = self.method, self.widths.first_weight_bits if first else self.widths.weight_bits
+        if first and self.own_edges:
+            return WEIGHTS["quantized_bits"](bits)
         if first:
-            return WEIGHTS["quantized_bits"](self.widths.first_weight_bits)
-        return str(WEIGHTS[self.weights](self.widths.weight_bits))
+            return str(methods.make(method.edges, "weight", (bits, True, depthwise), {}))
+        if method.weights in WEIGHTS:
+            return WEIGHTS[method.weights](bits)
+        return str(methods.make(method.weights, "weight", (bits, True, depthwise), method.weight_options))
 
     def conv(
         self,
@@ -97,18 +117,20 @@ class KerasLayers:
             padding="same",
             use_bias=False,
             depthwise_initializer=self._initializer(),
-            depthwise_quantizer=self._weights(False),
+            depthwise_quantizer=self._weights(False, depthwise=True),
             name=name,
         )
 
     def dense(self, outputs: int, name: str) -> Any:
         """Return the last layer, with bias; one weight scale, so that integer logits compare."""
         bits = self.widths.last_weight_bits
+        fixed = f"quantized_bits({bits}, 0, 1, alpha=1)"
+        learned = "" if self.own_edges else str(methods.make(self.method.edges, "weight", (bits, False, False), {}))
         return self.qkeras.QDense(
             outputs,
             kernel_initializer=self._initializer(),
-            kernel_quantizer=f"quantized_bits({bits}, 0, 1, alpha=1)",
-            bias_quantizer=f"quantized_bits({bits}, 0, 1, alpha=1)",
+            kernel_quantizer=learned or fixed,
+            bias_quantizer=fixed if self.own_edges else None,
             name=name,
         )
 
@@ -117,10 +139,30 @@ class KerasLayers:
         return self.keras.BatchNormalization(momentum=momentum, epsilon=epsilon, name=name)
 
     def relu(self, name: str, *, last: bool = False) -> Any:
-        """Return a ReLU quantized to [0, 2); `last` marks the input of the last layer."""
-        bits = self.widths.last_activation_bits if last else self.widths.activation_bits
-        return self.qkeras.QActivation(f"quantized_relu({bits}, 1)", name=name)
+        """Return a quantized ReLU, or what the method has in its place; `last` marks the input of the last layer."""
+        method, bits = self.method, self.widths.last_activation_bits if last else self.widths.activation_bits
+        if method.activations in ACTIVATIONS and not (last and not self.own_edges):
+            quantizer = ACTIVATIONS[method.activations](bits)
+        elif last:
+            quantizer = str(methods.make(method.edges, "activation", (bits, False), {}))
+        else:
+            quantizer = str(methods.make(method.activations, "activation", (bits, False), method.activation_options))
+        return self.qkeras.QActivation(quantizer, name=name)
 
     def residual(self, name: str) -> Any:
-        """Return the signed quantizer of an operand of a residual addition, to [-4, 4)."""
-        return self.qkeras.QActivation(f"quantized_bits({self.widths.residual_bits}, 2, alpha=1)", name=name)
+        """Return the signed quantizer that both operands of a residual addition share, QKeras' own to [-4, 4)."""
+        bits = self.widths.residual_bits
+        if self.own_edges:
+            return self.qkeras.QActivation(f"quantized_bits({bits}, 2, alpha=1)", name=name)
+        return self.qkeras.QActivation(str(methods.make(self.method.edges, "activation", (bits, True), {})), name=name)
+
+
+def _require(name: str, part: str, own: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a method that a QKeras model has not."""
+    if name in own:
+        return
+    known = [*own, *methods.offering(part)]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]}? Known" if close else "known"
+        raise UserError(f"a QKeras model has no {part} method '{name}'; {hint}: {', '.join(sorted(known))}.")

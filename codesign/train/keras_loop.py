@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class _Training:
         self.network = keras_model.fresh(model)
         self.fingerprint = model.fingerprint()
         self._start()
+        self._initialise_steps()
         self.groups = self._groups()
         self.step = self.tf.function(self._step)
         self.epoch = 0
@@ -95,10 +96,19 @@ class _Training:
         if recipe.init_from is None:
             return
         source = model.sibling(recipe.init_from)
-        _require_same_split(model, recipe, source, "init_from")
+        _require_same_split(cast(Any, model), recipe, source, "init_from")
         same = (source.widths, source.method) == (model.widths, model.method)
         keras_start.load(self.network, source.checkpoint_path, source.framework, steps=same)
         self.fingerprint += checkpoint.sha256(source.checkpoint_path)
+
+    def _initialise_steps(self) -> None:
+        """Let quantizers that start from the first batch see one, before the optimizer exists."""
+        index = next(batches(self.members, self.recipe.batch, self.recipe.seed, 0))
+        self.augmentation.start(0)
+        moving = {n: v.numpy() for n, v in keras_model.variables(self.network).items() if "moving_" in n}
+        self.network(keras_model.real_input(self.augmentation.take(index), self.model.input_scale), training=True)
+        for name, value in moving.items():
+            keras_model.variables(self.network)[name].assign(value)
 
     def _groups(self) -> list[_Group]:
         """Return the optimizers of the weights and of the quantizers' parameters, which have rates of their own."""

@@ -20,8 +20,8 @@ def fresh(model: Model) -> Any:
     """Return the Keras network of a zoo model with fresh weights."""
     dataset = data.info(model.dataset)
     seed = model.recipe.seed if model.recipe else 0
-    layers = KerasLayers(model.widths, model.method.weights, model.method.activations, seed)
     try:
+        layers = KerasLayers(model.widths, model.method, seed)
         return keras_topologies.build(
             model.topology, layers, dataset.shape, len(dataset.classes), model.topology_options
         )
@@ -111,8 +111,12 @@ def accuracy(network: Any, x: np.ndarray, y: np.ndarray, input_scale: float) -> 
 
 
 def parameters(network: Any) -> int:
-    """Count weights, biases and batch norm factors."""
-    return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+    """Count weights, biases and batch norm factors; parameters of quantizers do not count."""
+    return sum(
+        int(np.prod(variable.shape))
+        for name, variable in variables(network).items()
+        if variable.trainable and not checkpoint.is_quantizer(name)
+    )
 
 
 def macs(network: Any) -> int:

@@ -51,6 +51,17 @@ def load(network: Any, path: Path, framework: str, steps: bool) -> None:
             raise UserError(
                 f"the checkpoint {path} is of another network: it lacks {name}; choose another recipe.init_from."
             )
+    if not steps:
+        _restart(network)
+
+
+def _restart(network: Any) -> None:
+    """Set the parameters of weight quantizers from the weights that are there now."""
+    for layer in network.layers:
+        kernel = getattr(layer, "depthwise_kernel", getattr(layer, "kernel", None))
+        for quantizer in layer.get_quantizers() if hasattr(layer, "get_quantizers") else ():
+            if kernel is not None and hasattr(quantizer, "initialise"):
+                quantizer.initialise(kernel)
 
 
 def _from_torch(network: Any, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -79,7 +90,7 @@ def _from_torch(network: Any, tensors: dict[str, np.ndarray]) -> dict[str, np.nd
 def _channels_last(layer: Any, weight: np.ndarray) -> np.ndarray:
     """Return a dense weight (out, in) whose inputs are in the order in which Keras flattens a frame."""
     before = layer.inbound_nodes[0].inbound_layers
-    shape = before.input_shape[1:] if type(before).__name__ == "Flatten" else ()
+    shape: tuple[int, ...] = before.input_shape[1:] if type(before).__name__ == "Flatten" else ()
     if len(shape) != 3 or np.prod(shape) != weight.shape[1]:
         return weight
     height, width, channels = shape

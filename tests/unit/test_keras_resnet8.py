@@ -13,6 +13,7 @@ from torch import nn
 
 from codesign import zoo
 from codesign.errors import UserError
+from codesign.quant.choice import Method
 from codesign.quant.layers import FloatLayers
 from codesign.quant.widths import Widths
 from codesign.train import checkpoint, evaluate, topologies
@@ -79,7 +80,7 @@ def test_float_network_is_that_of_torch(tmp_path: Path, shape: tuple[int, ...]) 
 
     module = randomised(topologies.build("resnet8", FloatLayers(), shape, 10, {"width": 4})).eval()
     checkpoint.write(tmp_path / "start.safetensors", module.state_dict())
-    layers = KerasLayers(Widths(weight_bits=4, activation_bits=4), "quantized_bits", "quantized_relu", 1)
+    layers = KerasLayers(Widths(weight_bits=4, activation_bits=4), Method("quantized_bits", "quantized_relu"), 1)
     network = keras_topologies.build("resnet8", layers, shape, 10, {"width": 4})
     assert keras_model.parameters(network) == evaluate.parameters(module)
     assert keras_model.macs(network) == evaluate.macs(module, shape)

@@ -23,12 +23,18 @@ def public(kind: _Class) -> _Class:
     return kind
 
 
-class Quantizer(keras.layers.Layer):
+_Layer: Any = keras.layers.Layer
+
+
+class Quantizer(_Layer):
     """Base of the quantizers.
 
     Arguments of a subclass's `__init__` are kept by it as attributes of the same names, of which
     `get_config` and `str` are made.
     """
+
+    # The result is the quantised value, not x + (q - x) as in QKeras, which may miss it by an ulp.
+    use_ste = False
 
     # QKeras then neither scales the initial weights nor, with `max` as below, clips them: the scale follows them.
     alpha = "auto"
@@ -45,6 +51,11 @@ class Quantizer(keras.layers.Layer):
     def min(self) -> float:
         """Return the negative of `max`."""
         return -self.max()
+
+    @property
+    def integer_bits(self) -> int:
+        """Width of the integers of a weight, in two's complement."""
+        return int(self.bits)
 
     def _arguments(self) -> dict[str, Any]:
         parameters = inspect.signature(type(self).__init__).parameters.values()

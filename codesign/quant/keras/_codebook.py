@@ -128,7 +128,7 @@ class CodebookWeight(Quantizer):
         """Return what is quantised for the weights `w`, and the magnitude of the greatest level."""
         return tf.convert_to_tensor(w), positive(self.settled(self.clip, w, self._first))
 
-    def scale(self, w: Any) -> Any:
+    def integer_scale(self, w: Any) -> Any:
         """Return by what integers are multiplied."""
         return self.scaled(w)[1] / self.levels[-1]
 

@@ -131,9 +131,11 @@ class AsqActivation(Quantizer):
             raise ValueError(f"the factor of a step must be 0 or positive, found {fixed}")
         super().__init__(**kwargs)
         self.bits, self.entries, self.input_bits, self.fixed = bits, entries, input_bits, fixed
+        self.low = 0
         self.high, self.input_high = high, 2**input_bits - 1
-        self.table = codebook(entries).numpy() if entries else None
-        self.thresholds = (self.table[1:] + self.table[:-1]) / 2 if entries else None
+        # Without entries, a table that is not used.
+        self.table: np.ndarray = codebook(entries or FEWEST_ENTRIES).numpy()
+        self.thresholds: np.ndarray = (self.table[1:] + self.table[:-1]) / 2
 
     def build(self, shape: Any) -> None:
         """Make the steps and the adapter."""
@@ -173,6 +175,10 @@ class AsqActivation(Quantizer):
             x = lsq(x, input_step, 0, self.input_high, activation_gradient_scale(x, self.input_high))
         step = self._activation_step(self.step, x, self.high)
         return adaptive(x, self.factors(x, input_step), step, self.high)
+
+    def grid_scale(self) -> float:
+        """Return the step once the factors are folded out; 0 before the first batch."""
+        return float(positive(self.step) * self.fixed) if float(self.step) else 0.0
 
     def factors(self, x: Any, input_step: Any) -> Any:
         """Return what the step of each sample (N,) is multiplied by; `x` is quantised by `input_step`, if any."""

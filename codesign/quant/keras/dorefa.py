@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from codesign.quant.keras._base import SMALLEST_STEP, Quantizer, public, tf
 from codesign.quant.keras._clipped import clipped
 from codesign.quant.lsq import code_range
@@ -47,7 +49,12 @@ class DorefaWeight(Quantizer):
         super().__init__(**kwargs)
         self.bits, self.rescale = bits, rescale
 
-    def scale(self, w: Any) -> Any:
+    @property
+    def integer_bits(self) -> int:
+        """Width of the odd integers, in two's complement."""
+        return int(self.bits) + (self.bits > 1)
+
+    def integer_scale(self, w: Any) -> Any:
         """Return by what integers are multiplied, shape ()."""
         w = tf.stop_gradient(tf.convert_to_tensor(w))
         if self.bits == 1:
@@ -58,7 +65,7 @@ class DorefaWeight(Quantizer):
     def call(self, w: Any) -> Any:
         """Quantise weights."""
         w = tf.convert_to_tensor(w)
-        scale = self.scale(w)
+        scale = self.integer_scale(w)
         if self.bits == 1:
             return passing(w, tf.where(w >= 0, scale, -scale))
         t = tanh(w)
@@ -92,14 +99,13 @@ class DorefaActivation(Quantizer):
         self.low, self.high = low, high
         self.bits, self.signed = bits, signed
 
-    @property
-    def step(self) -> float:
-        """Difference of two values."""
-        return 1 / self.high
+    def grid_scale(self) -> float:
+        """Return the difference of two values."""
+        return float(np.float32(1 / self.high))
 
     def call(self, x: Any) -> Any:
         """Quantise activations."""
-        return clipped(x, tf.constant(self.step, x.dtype), self.low, self.high)
+        return clipped(x, tf.constant(self.grid_scale(), x.dtype), self.low, self.high)
 
 
 def weight(bits: int, per_channel: bool, depthwise: bool, *, rescale: bool = True) -> Quantizer:

@@ -98,9 +98,13 @@ class LsqWeight(Quantizer):
     def _first(self, w: Any) -> Any:
         return first_step(w, self.dims, channel_axes(len(w.shape), self.depthwise), self.high)
 
+    def integer_scale(self, w: Any) -> Any:
+        """Return by what integers are multiplied."""
+        return positive(self.settled(self.step, w, self._first))
+
     def call(self, w: Any) -> Any:
         """Quantise weights; the first ones set the steps."""
-        step = positive(self.settled(self.step, w, self._first))
+        step = self.integer_scale(w)
         shared = math.prod(w.shape) // max(math.prod(self.dims), 1)
         return lsq(tf.convert_to_tensor(w), step, self.low, self.high, 1 / math.sqrt(max(shared, 1) * self.high))
 
@@ -131,6 +135,10 @@ class LsqActivation(Quantizer):
         """Make the step."""
         self.step = self.parameter("act_quant_step", ())
         super().build(shape)
+
+    def grid_scale(self) -> float:
+        """Return the step; 0 before the first batch."""
+        return float(positive(self.step)) if float(self.step) else 0.0
 
     def call(self, x: Any) -> Any:
         """Quantise activations."""

@@ -56,6 +56,10 @@ class PactActivation(Quantizer):
         magnitude = tf.abs(x) if self.signed else tf.nn.relu(x)
         return 2 * tf.reduce_mean(magnitude) * math.sqrt(self.high)
 
+    def grid_scale(self) -> float:
+        """Return the difference of two values; 0 before the first batch."""
+        return float(positive(self.clip) / self.high) if float(self.clip) else 0.0
+
     def call(self, x: Any) -> Any:
         """Quantise activations."""
         clip = self.settled(self.clip, x, self._first)

@@ -52,7 +52,7 @@ class SignWeight(Quantizer):
         super().__init__(**kwargs)
         self.per_channel, self.depthwise = per_channel, depthwise
 
-    def scale(self, w: Any) -> Any:
+    def integer_scale(self, w: Any) -> Any:
         """Return the magnitude of the weights."""
         size = tf.stop_gradient(tf.abs(tf.convert_to_tensor(w)))
         axes = channel_axes(len(size.shape), self.depthwise) if self.per_channel else None
@@ -60,7 +60,7 @@ class SignWeight(Quantizer):
 
     def call(self, w: Any) -> Any:
         """Binarise weights."""
-        return binarize(tf.convert_to_tensor(w), self.scale(w))
+        return binarize(tf.convert_to_tensor(w), self.integer_scale(w))
 
 
 @public

@@ -1,0 +1,202 @@
+"""Networks of our methods for QKeras: saved, loaded, and as integers."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codesign import data, zoo
+from codesign.errors import UserError
+from codesign.ir import golden
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("qkeras") is None, reason="needs QKeras: pip install '.[qkeras]'"
+)
+
+TOML = """
+title = "test"
+framework = "qkeras"
+dataset = "digits"
+topology = "separable_residual"
+input_scale = 0.0625
+
+[topology_options]
+width = 8
+
+[widths]
+weight_bits = {bits}
+activation_bits = {bits}
+
+[method]
+weights = "{weights}"
+activations = "{activations}"
+
+[recipe]
+epochs = 1
+batch = 256
+learning_rate = 0.01
+step_rate = 0.2
+seed = 5
+"""
+
+NETWORKS = [
+    ("lsq", "lsq", 2),
+    ("lsq", "lsq", 4),
+    ("dorefa", "pact", 3),
+    ("dorefa", "dorefa", 1),
+    ("post", "lsq", 4),
+    ("post", "asq", 4),
+    ("pot", "quantized_relu", 3),
+    ("apot", "lsq", 4),
+    ("lsq", "asq", 2),
+    ("quantized_bits", "asq", 3),
+    ("sign", "sign", 1),
+    ("sign", "react", 1),
+]
+
+
+def settled(folder: Path, weights: str, activations: str, bits: int, **changes: Any) -> Any:
+    """A network that has seen one batch and has statistics as after a training."""
+    text = TOML.format(weights=weights, activations=activations, bits=bits)
+    (folder / "tiny.toml").write_text(text)
+    network = zoo.read(folder / "tiny.toml").module()
+    rng = np.random.default_rng(bits)
+    for layer in network.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            n = layer.gamma.shape
+            layer.set_weights(
+                [rng.normal(1, 0.3, n), rng.normal(0, 0.4, n), rng.normal(0, 0.3, n), rng.uniform(0.3, 1.5, n)]
+            )
+        for name in ("shift", "output_weights"):
+            variable = getattr(getattr(layer, "quantizer", None), name, None)
+            if variable is not None:
+                variable.assign(rng.normal(0, 0.5, variable.shape))
+    network(data.load("digits").x_train[:64].astype(np.float32) / 16, training=False)
+    return network
+
+
+@pytest.mark.parametrize(("weights", "activations", "bits"), NETWORKS)
+def test_integers_are_those_of_the_float64_network(tmp_path: Path, weights: str, activations: str, bits: int) -> None:
+    from codesign.frontends import qkeras_reference
+    from codesign.frontends.qkeras import import_qkeras
+    from codesign.ir import IntType
+    from codesign.train import keras_model
+
+    network = settled(tmp_path, weights, activations, bits)
+    imported = import_qkeras(network, input_type=IntType(5, False), input_scale=1 / 16)
+    x = data.load("digits").x_test[:200]
+    found = list(qkeras_reference.differences(imported, x))
+    assert {edge for edge, _, _ in found} == {r.edge_out for r in imported.lowering.requantizations.values()}
+    assert sum(differing for _, differing, _ in found) == 0
+    y = golden.run(imported.graph, x) * imported.graph.scales[imported.graph.outputs[0]].factor
+    expected = keras_model.logits(network, x, 1 / 16)
+    # Keras computes in float32, which may round a code to its neighbour here and there.
+    assert np.mean(np.abs(y - expected).max(1) < 0.02 * np.abs(expected).max()) > 0.9
+    adaptive = {"frame_buffer", "select_threshold"} <= {node.op.name for node in imported.graph}
+    assert adaptive == (activations == "asq")
+
+
+@pytest.mark.parametrize("kind", ["keras", "h5", "tf", "json"])
+def test_saved_networks_are_loaded_with_what_they_learned(tmp_path: Path, kind: str) -> None:
+    from codesign.quant.qkeras_runtime import runtime
+
+    _, keras, qkeras = runtime()
+    network = settled(tmp_path, "post", "asq", 4)
+    known: dict[str, Any] = {}
+    qkeras.utils._add_supported_quantized_objects(known)
+    if kind == "json":
+        network.save_weights(tmp_path / "weights.h5")
+        loaded = keras.models.model_from_json(network.to_json(), custom_objects=known)
+        loaded.load_weights(tmp_path / "weights.h5")
+    else:
+        path = tmp_path / ("network" + {"keras": ".keras", "h5": ".h5", "tf": ""}[kind])
+        network.save(path, save_format=kind)
+        loaded = keras.models.load_model(path, custom_objects=known, compile=False)
+    x = data.load("digits").x_test[:50].astype(np.float32) / 16
+    assert np.array_equal(network(x), loaded(x))
+    assert [v.shape for v in network.trainable_variables] == [v.shape for v in loaded.trainable_variables]
+
+
+def test_quantizers_are_rebuilt_from_strings_and_configurations() -> None:
+    from codesign.quant import keras as methods
+    from codesign.quant.qkeras_runtime import runtime
+
+    _, keras, qkeras = runtime()
+    for name, part, arguments, options in (
+        ("lsq", "weight", (3, False, True), {}),
+        ("post", "weight", (4, True, False), {"quantile": 0.9}),
+        ("apot", "weight", (4, True, False), {"alpha": 2.5}),
+        ("dorefa", "weight", (4, True, False), {"rescale": False}),
+        ("sign", "weight", (1, False, False), {}),
+        ("lsq", "activation", (3, True), {}),
+        ("pact", "activation", (3, False), {"decay": 1e-3}),
+        ("asq", "activation", (3, False), {"entries": 32, "input_bits": 6}),
+        ("react", "activation", (1, False), {}),
+    ):
+        quantizer = methods.make(name, part, arguments, options)
+        again = qkeras.get_quantizer(str(quantizer))
+        assert type(again) is type(quantizer)
+        assert str(again) == str(quantizer)
+        config = keras.utils.serialize_keras_object(quantizer)
+        assert str(keras.utils.deserialize_keras_object(config)) == str(quantizer)
+
+
+def test_learned_parameters_reach_optimizer_and_checkpoint(tmp_path: Path) -> None:
+    from codesign.train import checkpoint, keras_model
+    from codesign.train.run import train
+
+    (tmp_path / "tiny.toml").write_text(TOML.format(weights="post", activations="asq", bits=4))
+    model = zoo.read(tmp_path / "tiny.toml")
+    result = train(model, tmp_path / "run", progress=False)
+    fresh = keras_model.variables(model.module())
+    tensors, _ = checkpoint.read(Path(result.checkpoint))
+    learned = [name for name in tensors if checkpoint.is_quantizer(name)]
+    assert {name.split("/")[0] for name in learned} == {
+        "stem", "stem_act", "depthwise", "depthwise_act", "pointwise", "res", "add_act", "wide", "wide_act", "dense"
+    }  # fmt: skip
+    assert set(tensors) == set(fresh)
+    start = [n for n in learned if n.startswith(("wide/", "pointwise/"))]
+    assert all((tensors[n].numpy() != fresh[n].numpy()).any() for n in start)
+    model.checkpoint_path.write_bytes(Path(result.checkpoint).read_bytes())
+    x = data.load("digits").x_test
+    accuracy = 100 * float((golden.run(model.graph(), x).argmax(1) == data.load("digits").y_test).mean())
+    assert accuracy == pytest.approx(result.float_accuracy, abs=1.0)
+
+
+def test_a_folded_out_step_is_lsq(tmp_path: Path) -> None:
+    from codesign.frontends import qkeras_reference
+    from codesign.frontends.qkeras import import_qkeras
+    from codesign.quant.keras import asq
+
+    network = settled(tmp_path, "lsq", "asq", 4)
+    x = data.load("digits").x_test[:100]
+    means = asq.fold_out(network, [x.astype(np.float32) / 16])
+    assert set(means) == {"stem_act", "depthwise_act", "add_act"}
+    assert all(0.1 < mean < 5 for mean in means.values())
+    imported = import_qkeras(network, input_scale=1 / 16)
+    assert "select_threshold" not in {node.op.name for node in imported.graph}
+    assert sum(differing for _, differing, _ in qkeras_reference.differences(imported, x)) == 0
+    with pytest.raises(UserError, match="no ASQ activation"):
+        asq.fold_out(network, [])
+
+
+def test_what_has_no_integers_is_refused(tmp_path: Path) -> None:
+    from codesign.frontends.qkeras import import_qkeras
+    from codesign.quant.qkeras_runtime import runtime
+
+    _, keras, qkeras = runtime()
+    for activation, message in (
+        ("AsqActivation(4, entries=0)", "continuous factor"),
+        ("AsqActivation(4)", "has no step yet"),
+        ("PactActivation(4)", "has no step yet"),
+    ):
+        inputs = keras.layers.Input((8, 8, 3))
+        x = qkeras.QConv2D(4, 3, kernel_quantizer="LsqWeight(4)", use_bias=False)(inputs)
+        x = keras.layers.Flatten()(qkeras.QActivation(activation, name="act")(x))
+        network = keras.Model(inputs, qkeras.QDense(3, kernel_quantizer="LsqWeight(4, per_channel=False)")(x))
+        with pytest.raises(UserError, match=message):
+            import_qkeras(network)
