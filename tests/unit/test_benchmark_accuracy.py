@@ -305,6 +305,9 @@ def test_the_plot_marks_every_row(bench: ModuleType) -> None:
     assert "no lane has been measured yet" in without
     lanes = {"xc7": {"uniform": {"4": 20.0}, "binary": {"1": 2.0}}}
     assert marks(bench.plot.svg(summary, lanes)) == 8
+    # Two-bit POST is ternary, as uniform weights are.
+    ternary = bench.table.summarise(results_of(bench, post_w2=(84.0,)))
+    assert marks(bench.plot.svg(ternary, {"xc7": {"uniform": {"2": 9.0}}})) == 3
 
 
 def test_the_script_reads_its_command_line(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _against_bits(rows: Sequence[Mapping[str, Any]], y: Callable[[float], float]
 def _against_lut(
     rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, Any], y: Callable[[float], float], left: float
 ) -> list[str]:
-    found = [(row, float(lut)) for row in rows if (lut := lanes.get(row["lane"], {}).get(str(row["bits"])))]
+    found = [(row, lut) for row in rows if (lut := _lut(row, lanes)) is not None]
     if not found:
         return [_text(left + PANEL / 2, TOP + HEIGHT / 2, "no lane has been measured yet", anchor="middle")]
     low, high = (math.log2(edge(lut for _, lut in found)) for edge in (min, max))
@@ -139,6 +139,13 @@ def _against_lut(
     for lut, row in best.items():
         parts.append(_text(x(lut), y(row["estimate"]["mean"]) - 10, str(row["bits"]), anchor="middle", size=11))
     return parts
+
+
+def _lut(row: Mapping[str, Any], lanes: Mapping[str, Any]) -> float | None:
+    # At 2 bits the levels of POT, POST and APoT are those of uniform weights, -1, 0 and 1.
+    kind = "uniform" if row["bits"] == 2 else row["lane"]
+    found = lanes.get(kind, {}).get(str(row["bits"]))
+    return None if found is None else float(found)
 
 
 def _legend(rows: Sequence[Mapping[str, Any]], x: float) -> list[str]:
