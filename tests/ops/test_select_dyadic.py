@@ -36,16 +36,16 @@ class TestSelectDyadic(SelectionCases):
 
 
 @pytest.mark.parametrize("io_type", ["io_stream", "io_parallel"])
-def test_a_constant_per_feature_of_a_flattened_frame(io_type, verify):
+def test_64_entries_of_a_constant_per_feature(io_type, verify):
     rng = np.random.default_rng(0)
     builder = GraphBuilder()
-    x = builder.input((3, 2, 4), IntType(5, signed=False))
+    x = builder.input((3, 2, 4), IntType(6, signed=False))
     flat = builder.add(Flatten(), x)
     index = builder.add(Dense((np.arange(24) == 5)[:, None].astype(np.int64)), flat)
-    tables = (rng.integers(-90, 90, (32, 24)), rng.integers(-90, 90, (32, 24)), rng.integers(0, 9, (32, 24)))
+    tables = (rng.integers(-90, 90, (64, 24)), rng.integers(-90, 90, (64, 24)), rng.integers(0, 9, (64, 24)))
     graph = builder.build(builder.add(SelectDyadic(*tables, IntType(7, signed=True)), flat, index))
     for factor in (1, 4):
-        assert verify(graph, io_type=io_type, reuse_factor=factor).differences == 0
+        assert verify(graph, frames=64, io_type=io_type, reuse_factor=factor).differences == 0
 
 
 @pytest.mark.parametrize("io_type", ["io_stream", "io_parallel"])

@@ -30,16 +30,16 @@ class TestSelectThreshold(SelectionCases):
 
 
 @pytest.mark.parametrize("io_type", ["io_stream", "io_parallel"])
-def test_a_row_per_feature_of_a_flattened_frame(io_type, verify):
+def test_64_entries_of_a_row_per_feature(io_type, verify):
     rng = np.random.default_rng(0)
     builder = GraphBuilder()
-    x = builder.input((3, 2, 4), IntType(5, signed=False))
+    x = builder.input((3, 2, 4), IntType(6, signed=False))
     flat = builder.add(Flatten(), x)
     index = builder.add(Dense((np.arange(24) == 5)[:, None].astype(np.int64)), flat)
-    rows = np.sort(rng.integers(0, 33, size=(32, 24, 3)), axis=2)
+    rows = np.sort(rng.integers(0, 65, size=(64, 24, 3)), axis=2)
     graph = builder.build(builder.add(SelectThreshold(rows), flat, index))
     for factor in (1, 2):
-        assert verify(graph, io_type=io_type, reuse_factor=factor).differences == 0
+        assert verify(graph, frames=64, io_type=io_type, reuse_factor=factor).differences == 0
 
 
 @pytest.mark.parametrize("io_type", ["io_stream", "io_parallel"])
