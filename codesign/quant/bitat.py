@@ -27,6 +27,10 @@ a layer. B and the denominator are constants for the gradient.
 
 In hardware nothing of this is left: V and C exist during the training only.
 
+The package's training loop does all this by itself. A loop of one's own makes `acting = companion(network)`,
+calls `acting.before_step(progress, x)` before each step with the share of the schedule that is done, and adds
+`acting.penalty()` to the loss unless it is None.
+
 References
 ----------
 Park, Yoon, Yang and Hwang, BiTAT: neural network binarization with task-dependent aggregated
@@ -215,14 +219,12 @@ class BitatWeightQuant(BinaryWeightQuant):
         super().__init__(per_channel)
         self.correlation, self.block = correlation, block
         self.penalty, self.progressive = penalty, progressive
-        self.release()
+        self.real = False
+        self.projection: Tensor | None = None
 
     def release(self) -> None:
         """Make the weights binary."""
         self.real, self.projection = False, None
-
-    real: bool
-    projection: Tensor | None
 
     def binary(self, w: Tensor, scale: Tensor) -> Tensor:
         """Return the weights that the layer uses at this point of a training."""
