@@ -1,0 +1,60 @@
+// Multiply-accumulate lane, powers-of-sqrt(2) weights (POST), one accumulator, 181 * x given from outside.
+//
+// As lane_post_table, except that 181 * x is a port: in an array the product belongs to the input, and one
+// times_181 per input serves all output channels.
+//
+//   acc = sum of level(w) * x + (2^P - 1) * (weights with a set sign bit), modulo 2^ACC
+//   level({sign, m}) = 0 for m = 0, +-128 * 2^((m-1)/2) for odd m, +-181 * 2^(m/2-1) for even m
+//   P = A + 6 + 2^(B-2)
+//
+// The sign is folded: a negative product p enters as its complement ~p = 2^P - 1 - p, P bits and unsigned, which
+// needs no adder and no sign bit in the tree. What is too much, 2^P - 1 for every weight with a set sign bit, is
+// a constant of the weights that the next stage takes off its bias or thresholds.
+//
+// PARAMETERS
+//   SIMD     products per clock
+//   A        bits of an activation, unsigned
+//   B        bits of a weight code, 3 or more
+//   ACC      bits of the accumulator
+//
+// PORTS (latency one clock; a new set of SIMD products may enter every clock)
+//   valid    x and w hold the products of this clock
+//   first    they open a dot product
+//   x        SIMD activations, activation i in bits [i*A +: A]
+//   x_181    181 * x, product i in bits [i*(A+8) +: A+8]
+//   w        SIMD weight codes {sign, m}
+//   acc      unsigned; N * (2^P - 1) is the greatest after N products
+module lane_post_shared #(
+    parameter int SIMD = 8,
+    parameter int A = 4,
+    parameter int B = 4,
+    parameter int ACC = 16
+) (
+    input  logic clk,
+    input  logic valid,
+    input  logic first,
+    input  logic [SIMD*A-1:0] x,
+    input  logic [SIMD*(A+8)-1:0] x_181,
+    input  logic [SIMD*B-1:0] w,
+    output logic [ACC-1:0] acc
+);
+    localparam int P = A + 6 + 2**(B-2);
+    localparam int SUM = P + $clog2(SIMD);
+    logic [SIMD*P-1:0] terms;
+    logic [SUM-1:0] sum;
+    generate
+        for (genvar i = 0; i < SIMD; i++) begin : product
+            logic [B-2:0] m;
+            logic negative;
+            logic [A+7:0] base;
+            logic [P:0] twice;
+            assign {negative, m} = w[i*B+:B];
+            assign base = m[0] ? {x[i*A+:A], 8'b0} : x_181[i*(A+8)+:A+8];
+            assign twice = (m == 0) ? '0 : (P + 1)'(base) << m[B-2:1];
+            assign terms[i*P+:P] = twice[P:1] ^ {P{negative}};
+        end
+    endgenerate
+    adder_tree #(.N(SIMD), .W(P)) tree (.terms(terms), .sum(sum));
+    accumulator #(.W(SUM), .ACC(ACC)) register
+        (.clk(clk), .valid(valid), .first(first), .sum(sum), .acc(acc));
+endmodule
