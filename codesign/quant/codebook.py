@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from brevitas.inject import ExtendedInjector, value
 from brevitas.inject.enum import QuantType
-from brevitas.proxy import WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
 from codesign.quant.lsq import SMALLEST_STEP
-from codesign.quant.quantizer import Quantizer, channel_shape
+from codesign.quant.quantizer import Quantizer, WeightProxy, channel_shape
 
 
 class CodebookFunction(torch.autograd.Function):
@@ -152,7 +151,7 @@ class CodebookWeight(ExtendedInjector):
     """Base of Brevitas weight quantizers with one α per layer; `levels` and `start` are to be added."""
 
     tensor_quant = CodebookQuant
-    proxy_class = WeightQuantProxyFromInjector
+    proxy_class = WeightProxy
     quant_type = QuantType.INT
     signed = True
     narrow_range = True

@@ -25,12 +25,12 @@ from typing import Any
 import torch
 from brevitas.inject import ExtendedInjector
 from brevitas.inject.enum import FloatToIntImplType, QuantType
-from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
+from brevitas.proxy import ActQuantProxyFromInjector
 from torch import Tensor
 
 from codesign.quant.clipped import clipped
 from codesign.quant.lsq import SMALLEST_STEP, code_range
-from codesign.quant.quantizer import Quantizer
+from codesign.quant.quantizer import Quantizer, WeightProxy
 
 
 class OddFunction(torch.autograd.Function):
@@ -120,7 +120,7 @@ class DorefaWeight(ExtendedInjector):
     """DoReFa weights with one scale per layer, 4 bits unless `.let(bit_width=…)` says otherwise."""
 
     tensor_quant = DorefaWeightQuant
-    proxy_class = WeightQuantProxyFromInjector
+    proxy_class = WeightProxy
     quant_type = QuantType.INT
     float_to_int_impl_type = FloatToIntImplType.ROUND
     signed = True

@@ -7,7 +7,10 @@ from typing import Any
 from brevitas.core.bit_width import BitWidthConst
 from brevitas.core.function_wrapper import Identity
 from brevitas.core.zero_point import ZeroZeroPoint
+from brevitas.proxy import WeightQuantProxyFromInjector
 from torch import Tensor, nn
+
+from codesign.errors import UserError
 
 
 class Quantizer(nn.Module):
@@ -37,6 +40,27 @@ class _IntView(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.input_view_impl = Identity()
+
+
+class WeightProxy(WeightQuantProxyFromInjector):
+    """Brevitas proxy of weights that are more than their nearest multiples of a scale.
+
+    Brevitas' exporters write float weights and a scale, to which the weights are rounded. That would
+    silently be other weights here, so that exporting is refused.
+    """
+
+    @property
+    def export_mode(self) -> bool:
+        """Whether Brevitas exports the layer: never."""
+        return False
+
+    @export_mode.setter
+    def export_mode(self, value: bool) -> None:
+        if value:
+            raise UserError(
+                f"Brevitas cannot export weights of {type(self.tensor_quant).__name__}, which are not float weights "
+                "rounded to a scale; convert the network by codesign.api.from_brevitas instead."
+            )
 
 
 def channel_shape(module: Any) -> tuple[int, ...]:

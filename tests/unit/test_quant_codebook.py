@@ -293,6 +293,14 @@ def test_weights_stay_float32_under_autocast_and_keep_their_memory_order(name: s
         assert parameter.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize("name", [*METHODS, "dorefa"])
+def test_an_export_by_brevitas_which_would_be_of_other_weights_is_refused(name: str) -> None:
+    layer = qnn.QuantLinear(9, 3, bias=False, weight_quant=quant.make(name, "weight", (4, True), {})).eval()
+    layer.weight_quant.export_mode = False
+    with pytest.raises(UserError, match="cannot export weights"):
+        layer.weight_quant.export_mode = True
+
+
 @pytest.mark.parametrize("bits", [1, 6, 8])
 @every_method
 def test_other_widths_are_refused(name: str, bits: int) -> None:
