@@ -200,3 +200,28 @@ def test_what_has_no_integers_is_refused(tmp_path: Path) -> None:
         network = keras.Model(inputs, qkeras.QDense(3, kernel_quantizer="LsqWeight(4, per_channel=False)")(x))
         with pytest.raises(UserError, match=message):
             import_qkeras(network)
+
+
+def test_plain_keras_training_sets_and_learns_steps() -> None:
+    from codesign.quant import keras as methods
+    from codesign.quant.keras.post import PostWeight
+    from codesign.quant.qkeras_runtime import runtime
+
+    _, keras, qkeras = runtime()
+    methods.register()
+    inputs = keras.layers.Input((8, 8, 1))
+    x = qkeras.QConv2D(8, 3, kernel_quantizer=PostWeight(4), use_bias=False, name="conv")(inputs)
+    x = qkeras.QActivation("AsqActivation(3)", name="act")(x)
+    dense = qkeras.QDense(10, kernel_quantizer="LsqWeight(4, per_channel=False)", name="dense")
+    network = keras.Model(inputs, dense(keras.layers.Flatten()(x)))
+    conv, quantizer = network.get_layer("conv"), network.get_layer("act").quantizer
+    assert float(quantizer.step) == 0
+    clips = conv.kernel_quantizer_internal.clip.numpy()
+    assert (clips > 0).all()
+    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    images = data.load("digits")
+    network.fit(images.x_train[:256] / 16.0, images.y_train[:256], batch_size=64, shuffle=False, verbose=0)
+    assert (conv.kernel_quantizer_internal.clip.numpy() != clips).all()
+    for variable in (quantizer.step, quantizer.input_step, quantizer.output_weight_step):
+        assert 1e-4 < float(variable) < 1
+    assert len(network.trainable_variables) == 2 + 9 + 3
