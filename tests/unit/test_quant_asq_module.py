@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 
 import brevitas.nn as qnn
 import pytest
 import torch
 from torch import nn
 
-from codesign import quant
+from codesign import quant, zoo
 from codesign.errors import UserError
 from codesign.frontends.brevitas import from_brevitas
 from codesign.frontends.brevitas_trace import trace
@@ -25,12 +26,15 @@ from codesign.quant.asq import (
     AsqQuant,
     fold_out,
 )
+from codesign.quant.asq_adapter import codebook
 from codesign.quant.choice import Method
 from codesign.quant.layers import make
 from codesign.quant.lsq import LsqActUnsigned
 from codesign.quant.widths import Widths
 from codesign.train import topologies
 from codesign.train.checkpoint import is_quantizer
+from codesign.train.progress import Progress
+from codesign.train.run import train
 
 PREFIX = "act_quant.fused_activation_quant_proxy.tensor_quant."
 
@@ -334,3 +338,57 @@ def test_steps_of_an_lsq_network_are_taken_over() -> None:
     act(x)
     assert torch.equal(inner(act).step, plain.act_quant.scale())
     torch.testing.assert_close(inner(act).input_quant.scaling_impl(), 2 * x.mean() / math.sqrt(255))
+
+
+TOML = """
+title = "test"
+framework = "brevitas"
+dataset = "digits"
+topology = "digits_cnn"
+input_scale = 0.0625
+topology_options = {channels = 8}
+widths = {weight_bits = 3, activation_bits = 3}
+
+[method]
+weights = "post"
+activations = "asq"
+
+[method.activation_options]
+entries = 20
+
+[recipe]
+epochs = 2
+batch = 64
+learning_rate = 0.05
+step_rate = 0.2
+ema = 0.98
+validation = 100
+storage = "float16"
+"""
+
+
+def test_a_model_file_trains_it_and_an_interrupted_training_ends_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny.toml").write_text(TOML)
+    model = zoo.read(tmp_path / "tiny.toml")
+    expected = train(model, tmp_path / "whole", progress=False)
+    assert expected.float_accuracy > 30
+    steps = 0
+
+    def interrupt(self: Progress) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > 25:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", interrupt)
+        with pytest.raises(UserError, match="stopped after 1 of 2 epochs"):
+            train(model, tmp_path / "halves", progress=False)
+    assert train(model, tmp_path / "halves", progress=False).checkpoint_sha256 == expected.checkpoint_sha256
+    Path(expected.checkpoint).rename(tmp_path / "tiny.safetensors")
+    net = model.build()
+    quantizer = inner(net.act2)
+    assert torch.equal(quantizer.codebook, codebook(20)), "exact in half precision"
+    assert quantizer.entries == 20
