@@ -10,15 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from codesign import data
+from codesign import data, zoo
 from codesign.api import from_brevitas
+from codesign.errors import UserError
 from codesign.frontends.brevitas import import_brevitas
 from codesign.frontends.brevitas_reference import compared
 from codesign.ir import IntType
 from codesign.quant import layers
 from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
-from codesign.train import checkpoint, topologies
+from codesign.train import checkpoint, run, topologies
 from codesign.train.ema import overwrite
 
 # These networks are too small to share among threads.
@@ -134,6 +135,58 @@ def test_trainable_parts_of_quantizers_are_known_as_such(name: str) -> None:
     own = {name for name, _ in build_float().named_parameters()}
     others = {name for name, _ in build(name, 4).named_parameters()} - own
     assert all(checkpoint.is_quantizer(other) for other in others)
+
+
+TOML = """
+title = "test"
+framework = "brevitas"
+dataset = "digits"
+topology = "digits_cnn"
+input_scale = 0.0625
+topology_options = {{ channels = 4 }}
+widths = {{ weight_bits = {bits}, activation_bits = {bits} }}
+{method}
+
+[recipe]
+epochs = 2
+batch = 128
+learning_rate = 0.05
+weight_decay = 1e-4
+step_rate = 0.2
+ema = 0.98
+precision = "bfloat16"
+validation = 100
+seed = 1
+{more}
+"""
+
+
+@pytest.mark.parametrize("method", ["post", "apot", "pact", "brevitas_default"])
+def test_a_training_from_a_float_model_resumes_bit_for_bit(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain.toml").write_text(TOML.format(bits=32, method="", more=""))
+    plain = zoo.read(tmp_path / "plain.toml")
+    checkpoint.write(plain.checkpoint_path, plain.module().state_dict())
+    weights, activations = {"pact": ("dorefa", "pact"), "brevitas_default": (method, method)}.get(
+        method, (method, "lsq")
+    )
+    text = f'method = {{ weights = "{weights}", activations = "{activations}" }}'
+    (tmp_path / "net.toml").write_text(TOML.format(bits=3, method=text, more='init_from = "plain"'))
+    net = zoo.read(tmp_path / "net.toml")
+    whole = run.train(net, tmp_path / "whole", progress=False)
+    with monkeypatch.context() as patch:
+        original = run.Training._one_epoch
+
+        def once(self: run.Training) -> None:
+            if self.epoch:
+                raise KeyboardInterrupt
+            original(self)
+
+        patch.setattr(run.Training, "_one_epoch", once)
+        with pytest.raises(UserError, match="stopped after 1 of 2"):
+            run.train(net, tmp_path / "parts", progress=False)
+    assert run.train(net, tmp_path / "parts", progress=False).checkpoint_sha256 == whole.checkpoint_sha256
 
 
 @pytest.mark.slow
