@@ -254,3 +254,18 @@ def test_an_interrupted_training_ends_with_the_same_learned_steps(
             train(model, tmp_path / "run", progress=False)
     result = train(model, tmp_path / "run", progress=False)
     assert Path(result.checkpoint).read_bytes() == Path(expected.checkpoint).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "least"), [("digits_qkeras_asq_w4", 99.0), ("fashion_qkeras_post_w4", 90.5)])
+def test_trained_models_equal_the_float64_witness(name: str, least: float) -> None:
+    from codesign.frontends import qkeras_reference
+
+    model = zoo.load(name)
+    assert model.measured == model.result
+    assert min(model.result.accuracy or 0, model.result.float_accuracy or 0) > least
+    imported = model.imported_qkeras()
+    x = np.random.default_rng(1).integers(0, imported.graph.input.type.max + 1, (40, *imported.graph.input.shape))
+    assert sum(differing for _, differing, _ in qkeras_reference.differences(imported, x)) == 0
+    codebooks = [node.op.codebook for node in imported.graph if getattr(node.op, "codebook", None) is not None]
+    assert len(codebooks) == 3
+    assert all(len(codebook) <= 15 for codebook in codebooks)
