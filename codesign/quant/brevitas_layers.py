@@ -81,9 +81,9 @@ class BrevitasLayers:
             return quant.make(name, "relu", (channels, bits), options)
         return qnn.QuantReLU(act_quant=quant.make(name, "activation", (bits, False), options))
 
-    def residual(self) -> nn.Module:
-        """Return a signed `QuantIdentity`, to be called on both operands."""
-        bits = self.widths.residual_bits
+    def residual(self, *, rectified: bool = False) -> nn.Module:
+        """Return a signed `QuantIdentity`, or an unsigned `QuantReLU`, to be called on all operands."""
+        bits, kind = self.widths.residual_bits, qnn.QuantReLU if rectified else qnn.QuantIdentity
         if bits == FLOAT_BITS:
-            return qnn.QuantIdentity(act_quant=None)
-        return qnn.QuantIdentity(act_quant=quant.make(self.method.edges, "activation", (bits, True), {}))
+            return kind(act_quant=None)
+        return kind(act_quant=quant.make(self.method.edges, "activation", (bits, not rectified), {}))

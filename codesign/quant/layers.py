@@ -35,8 +35,8 @@ class Layers(Protocol):
     def relu(self, channels: int, *, last: bool = False) -> nn.Module:
         """Return a ReLU with an unsigned quantised output; `last` marks the input of the last layer."""
 
-    def residual(self) -> nn.Module:
-        """Return the signed quantizer that both operands of a residual addition share."""
+    def residual(self, *, rectified: bool = False) -> nn.Module:
+        """Return the quantizer that the operands of a residual addition share; `rectified` ones are unsigned."""
 
 
 class FloatLayers:
@@ -67,9 +67,9 @@ class FloatLayers:
         """Return `nn.ReLU`."""
         return nn.ReLU()
 
-    def residual(self) -> nn.Module:
-        """Return `nn.Identity`."""
-        return nn.Identity()
+    def residual(self, *, rectified: bool = False) -> nn.Module:
+        """Return `nn.Identity`, or `nn.ReLU`."""
+        return nn.ReLU() if rectified else nn.Identity()
 
 
 def make(widths: Widths, method: Method) -> Layers:
