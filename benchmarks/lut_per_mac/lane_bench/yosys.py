@@ -15,7 +15,7 @@ from codesign.errors import UserError
 from codesign.files import atomic_folder
 from codesign.toolchain.find import find
 from codesign.toolchain.run import run
-from lane_bench.designs import Design, combines, sources
+from lane_bench.designs import Combine, Design, combines, sources
 
 FAMILIES = {
     # Area: no wide multiplexers made of several LUTs, no DSP blocks.
@@ -71,7 +71,7 @@ def synthesise(yosys: Yosys, family: str, batch: Sequence[Design], cache: Path) 
     dict
         ``cells``: name of a module → cell type → number; ``netlist``: path of the netlist of all.
     """
-    modules = [*batch, *combines(batch)]
+    modules: list[Design | Combine] = [*batch, *combines(batch)]
     tops = "".join(f"    (* keep *) {module.name} {module.name}_i ();\n" for module in modules)
     text = "".join(module.verilog() for module in modules)
     files = sources(modules) | {"designs.sv": f"{text}module lanes;\n{tops}endmodule\n"}

@@ -36,10 +36,13 @@ module lane_binary #(
         if (A == 1 && SIMD > 3) begin : count
             localparam int TRIPLES = (SIMD + 2) / 3;
             localparam int WIDE = 2 + $clog2(TRIPLES);
+            logic [SIMD-1:0] equal;
             logic [TRIPLES*3-1:0] same;
             logic [TRIPLES*2-1:0] counts;
             logic [WIDE-1:0] sum;
-            assign same = (TRIPLES * 3)'(x ~^ w);
+            // In two steps: widened before the exclusive nor, the padding would count.
+            assign equal = x ~^ w;
+            assign same = (TRIPLES * 3)'(equal);
             for (genvar t = 0; t < TRIPLES; t++) begin : triple
                 logic a, b, c;
                 assign {c, b, a} = same[t*3+:3];
