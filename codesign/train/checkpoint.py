@@ -87,6 +87,11 @@ def is_quantizer(name: str) -> bool:
     return "_quant" in name
 
 
+def is_step(name: str) -> bool:
+    """Tell whether it is what a quantizer scales by, and no weight of a network within one (its `adapter`)."""
+    return is_quantizer(name.rpartition(".adapter.")[2])
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as stream:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from codesign.train.batches import to_tensor
-from codesign.train.checkpoint import is_quantizer
+from codesign.train.checkpoint import is_step
 
 
 @torch.no_grad()
@@ -61,7 +61,7 @@ def recompute_batch_norm(module: nn.Module, x: np.ndarray, input_scale: float, b
 
 def parameters(module: nn.Module) -> int:
     """Count weights, biases and batch norm factors; steps of quantizers do not count."""
-    return sum(p.numel() for name, p in module.named_parameters() if not is_quantizer(name))
+    return sum(p.numel() for name, p in module.named_parameters() if not is_step(name))
 
 
 @torch.no_grad()

@@ -5,20 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from codesign.train.checkpoint import is_quantizer
+from codesign.train.checkpoint import is_quantizer, is_step
 from codesign.train.recipe import Recipe
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the optimizer of `recipe` with three groups: weights, quantisation steps, the rest.
 
-    Only weights decay. Each group has a key `rate`, its learning rate relative to the schedule.
+    A small network within a quantizer, such as that of an adaptive step, belongs to the rest: it learns
+    as fast as the network around it. Only weights decay. Each group has a key `rate`, its learning rate
+    relative to the schedule.
     """
     weights: list[tuple[str, nn.Parameter]] = []
     steps: list[tuple[str, nn.Parameter]] = []
     rest: list[tuple[str, nn.Parameter]] = []
     for name, parameter in module.named_parameters():
-        group = steps if is_quantizer(name) else weights if parameter.ndim > 1 else rest
+        decays = parameter.ndim > 1 and not is_quantizer(name)
+        group = steps if is_step(name) else weights if decays else rest
         group.append((name, parameter))
     groups = [
         {"params": weights, "weight_decay": recipe.weight_decay, "rate": 1.0},

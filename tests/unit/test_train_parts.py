@@ -225,3 +225,19 @@ def test_methods_refuse_options_that_they_do_not_have() -> None:
         layers.make(Widths(3, 3), Method(activation_options={"entries": 3})).relu(4)
     with pytest.raises(UserError, match="'lsq': LSQ needs at least 2 bits here, not 1"):
         layers.make(Widths(1, 3), Method()).conv(1, 1, 1)
+
+
+def test_the_network_within_an_adaptive_step_learns_as_fast_as_the_one_around_it() -> None:
+    torch.manual_seed(0)
+    module = topologies.build("digits_cnn", layers.make(Widths(4, 4), Method(activations="asq")), (8, 8, 1), 10, {})
+    groups = make_optimizer(module, Recipe(epochs=1, learning_rate=0.1, step_rate=0.2, weight_decay=0.1)).param_groups
+    rates = {name: (g["rate"], g["weight_decay"]) for g in groups for name in g["param_names"]}
+    inside = "act1.act_quant.fused_activation_quant_proxy.tensor_quant."
+    for part in ("weight", "bias"):
+        assert rates[f"{inside}adapter.output.{part}"] == rates[f"{inside}adapter.hidden.{part}"] == (1.0, 0.0)
+    assert rates[f"{inside}scaling_impl.value"] == rates["stem.weight_quant.tensor_quant.scaling_impl.value"]
+    assert rates[f"{inside}adapter.output.weight_quant.tensor_quant.scaling_impl.value"] == (0.2, 0.0)
+    assert rates["stem.weight"] == (1.0, 0.1)
+    plain = topologies.build("digits_cnn", layers.make(Widths(4, 4), Method()), (8, 8, 1), 10, {})
+    # 16 to 4 to 1 units, weights and biases, twice.
+    assert evaluate.parameters(module) - evaluate.parameters(plain) == 2 * (16 * 4 + 4 + 4 + 1)
