@@ -17,6 +17,7 @@ from codesign.verify.accuracy import evaluate
 
 FOLDER = resources.folder("models")
 MODELS = sorted(path.stem for path in FOLDER.glob("*.toml"))
+TRAINED = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 FILES = {"cifar10": ("cifar10.npz", "cifar-10-binary.tar.gz"), "unsw_nb15": ("UNSW_NB15_training-set.csv.gz",)}
 
 
@@ -29,6 +30,11 @@ def copy(name: str, folder: Path) -> zoo.Model:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_recorded_result_is_of_the_checkpoint_beside_it(name: str) -> None:
     model = zoo.read(FOLDER / f"{name}.toml")
+    if not model.checkpoint_path.is_file():
+        # A recipe that nobody has run to its end claims nothing.
+        assert model.recipe is not None
+        assert model.result == zoo.Result()
+        return
     assert model.result.float_accuracy is not None
     assert (model.result.accuracy is None) == model.widths.is_float
     assert model.result.checkpoint_sha256 == sha256(model.checkpoint_path)
@@ -81,7 +87,7 @@ def test_the_graph_of_a_trained_model_needs_no_data_set(monkeypatch: pytest.Monk
         raise AssertionError(f"{name} is loaded")
 
     monkeypatch.setattr(data, "load", refuse)
-    for name in MODELS:
+    for name in TRAINED:
         model = zoo.read(FOLDER / f"{name}.toml")
         if model.widths.is_float or (model.framework == "qkeras" and importlib.util.find_spec("qkeras") is None):
             continue
