@@ -83,7 +83,8 @@ def test_rows_are_those_asked_for(bench: ModuleType) -> None:
     assert len(set(keys)) == len(keys)
     methods = ["pact", "dorefa", "brevitas_default", "lsq", "lsq_distilled", "apot", "pot", "asq", "post", "asqpost"]
     expected = {f"{name}_w{bits}" for name in methods for bits in (4, 3, 2)}
-    expected |= {"asq_continuous_w4", "sign_w1", "react_w1", "bitat_w1", "bitat_identity_w1", "qkeras_w4", "qkeras_w2"}
+    expected |= {"asq_continuous_w4", "sign_w1", "react_w1", "bitat_w1", "bitat_identity_w1"}
+    expected |= {"bitat_react_w1", "qkeras_w4", "qkeras_w2"}
     assert set(keys) == expected
     assert {row.name for row in bench.rows.ROWS} <= set(bench.plot.STYLE)
     asked = {key for c in bench.table.comparisons() for key in (c.left, c.right)}
@@ -116,7 +117,11 @@ def test_plan_orders_chooses_and_shards(bench: ModuleType) -> None:
     assert [run.name for run in whole[:2]] == ["lsq_w4_s1", "asq_w4_s1"]
     shards = [run.name for i in (1, 2, 3) for run in plan([1, 2, 3], shard=(i, 3))]
     assert sorted(shards) == sorted(run.name for run in whole)
-    assert [run.name for run in plan([4], only=["bitat*"])] == ["bitat_w1_s4", "bitat_identity_w1_s4"]
+    assert [run.name for run in plan([4], only=["bitat*"])] == [
+        "bitat_w1_s4",
+        "bitat_identity_w1_s4",
+        "bitat_react_w1_s4",
+    ]
     with pytest.raises(UserError, match="no row is called 'lsq_w9'"):
         plan([1], only=["lsq_w4", "lsq_w9"])
 

@@ -28,6 +28,7 @@ STYLE = {
     "react": ("#009e73", "square"),
     "bitat": ("#cc79a7", "square"),
     "bitat_identity": ("#cc79a7", "triangle"),
+    "bitat_react": ("#cc79a7", "diamond"),
 }
 
 

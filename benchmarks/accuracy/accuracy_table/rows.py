@@ -86,16 +86,17 @@ def _rows() -> tuple[Row, ...]:
     binary = (
         Row("sign", 1, "sign", "sign", "sign", "binary"),
         Row("react", 1, "ReAct", "sign", "react", "binary"),
-        Row("bitat", 1, "BiTAT", "bitat", "react", "binary"),
+        Row("bitat", 1, "BiTAT", "bitat", "sign", "binary"),
         Row(
             "bitat_identity",
             1,
             "BiTAT with C = I",
             "bitat",
-            "react",
+            "sign",
             "binary",
             weight_options={"correlation": "identity"},
         ),
+        Row("bitat_react", 1, "BiTAT + ReAct", "bitat", "react", "binary"),
     )
     rows = [by_bits[4][name] for name in first] + list(binary)
     rows += [by_bits[bits][name] for bits in (3, 2) for name in first]

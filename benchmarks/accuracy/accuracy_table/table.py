@@ -43,7 +43,7 @@ def comparisons() -> tuple[Comparison, ...]:
         Comparison("bitat_w1", "sign_w1"),
         Comparison("bitat_w1", "bitat_identity_w1"),
         Comparison("react_w1", "sign_w1"),
-        Comparison("bitat_w1", "react_w1"),
+        Comparison("bitat_react_w1", "react_w1"),
     ]
     asked += [Comparison(f"lsq_distilled_w{bits}", f"lsq_w{bits}") for bits in (4, 3, 2)]
     asked += [Comparison("asq_w4", "asq_continuous_w4"), Comparison("post_w4", "pot_w4")]
