@@ -1,7 +1,8 @@
 """Binary activations of ReActNet: a learned shift per channel before the step, and a smoother derivative.
 
 The activation is u = [x + b_c >= 0], with a learned b_c for each channel; the derivative of the sign is
-taken as 2 + 2x on [-1, 0) and 2 - 2x on [0, 1), as in Bi-Real Net. Weights are those of `sign`. The shift
+taken as 2 + 2x on [-1, 0) and 2 - 2x on [0, 1), as in Bi-Real Net, and that of u = (sign + 1) / 2 as half of
+it. Weights are those of `sign`. The shift
 costs nothing in hardware, where it is part of a threshold.
 
 ReActNet's other part, RPReLU (shift, PReLU, shift), is left out: it is monotone in each channel for
@@ -59,5 +60,5 @@ def weight(bits: int, per_channel: bool) -> type[ExtendedInjector]:
 def relu(channels: int, bits: int) -> nn.Module:
     """Return shift and step, which stand in the place of ReLU and quantizer."""
     require_one_bit(bits, "react")
-    # The name tells the optimizer and partial checkpoints that the shift belongs to a quantizer.
+    # The name tells partial checkpoints that the shift belongs to a quantizer: a float network has none.
     return nn.Sequential(OrderedDict(shift_quant=ChannelShift(channels), step=qnn.QuantIdentity(act_quant=ReactAct)))

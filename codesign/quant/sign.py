@@ -6,7 +6,8 @@ scale 1, so that zero padding is the integer 0. Seen from the batch norm (or bia
 this is the same network as one with activations -1 and +1 that pads with -1: u = (v + 1) / 2 changes the
 convolution by a factor and a constant per channel.
 
-The derivative of both is taken as 1 inside (-1, 1) and 0 outside. Latent weights of a trained float
+The derivative of the sign is taken as 1 inside (-1, 1) and 0 outside, for weights and for the v above; that of
+u is half of it. Latent weights of a trained float
 network are far smaller than 1, so that the limit only holds those that ran away; alpha is a constant for
 the gradient, as in ReActNet: the identity passes the gradient of the magnitude already.
 
@@ -78,7 +79,10 @@ def binarize(w: Tensor, scale: Tensor) -> Tensor:
 
 
 class StepFunction(torch.autograd.Function):
-    """[x >= 0], 0 or 1; the derivative is 1 inside (-1, 1), or 2 - 2|x| there when smooth, and 0 outside."""
+    """[x >= 0], 0 or 1; the derivative is 1/2 inside (-1, 1), or 1 - |x| there when smooth, and 0 outside.
+
+    That is half the published derivatives of the sign, which rises by 2 where this rises by 1.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, smooth: bool) -> Tensor:
@@ -92,15 +96,15 @@ class StepFunction(torch.autograd.Function):
         """Return the gradient of `x`."""
         (gradient,), (x,) = gradients, ctx.saved_tensors
         if not ctx.smooth:
-            return torch.ops.aten.hardtanh_backward(gradient, x, -1.0, 1.0), None
+            return torch.ops.aten.hardtanh_backward(gradient, x, -1.0, 1.0).mul_(0.5), None
         out = torch.empty_like(x)
         rows = max(1, BLOCK * len(x) // max(x.numel(), 1)) if x.ndim else 1
         parts = [(gradient, x, out)]
         if x.numel() > BLOCK:
             parts = list(zip(gradient.split(rows), x.split(rows), out.split(rows), strict=True))
         for gradient_part, x_part, out_part in parts:
-            # -2 * min(|x| - 1, 0) is the triangle.
-            torch.abs(x_part, out=out_part).sub_(1).clamp_(max=0).mul_(-2).mul_(gradient_part)
+            # -min(|x| - 1, 0) is the triangle.
+            torch.abs(x_part, out=out_part).sub_(1).clamp_(max=0).neg_().mul_(gradient_part)
         return out, None
 
 
@@ -112,7 +116,7 @@ def step(x: Tensor, smooth: bool = False) -> Tensor:
     x : Tensor
         Any shape; float64, float32 or bfloat16.
     smooth : bool
-        Take 2 - 2|x| as derivative inside (-1, 1) (ReActNet, Bi-Real Net), else 1.
+        Take 1 - |x| as derivative inside (-1, 1), else 1/2: half of 2 - 2|x| (ReActNet, Bi-Real Net) and of 1.
     """
     return StepFunction.apply(x, smooth)
 

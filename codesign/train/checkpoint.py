@@ -88,8 +88,8 @@ def is_quantizer(name: str) -> bool:
 
 
 def is_step(name: str) -> bool:
-    """Tell whether it is what a quantizer scales by, and no weight of a network within one (its `adapter`)."""
-    return is_quantizer(name.rpartition(".adapter.")[2])
+    """Tell whether it is what a quantizer scales by: no weight of a network within it, no shift before it."""
+    return is_quantizer(name.rpartition(".adapter.")[2]) and ".shift_quant." not in name
 
 
 def sha256(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import brevitas.nn as qnn
 import pytest
 import torch
@@ -50,8 +52,8 @@ def test_the_step_and_its_derivative(smooth: bool, dtype: torch.dtype) -> None:
     assert y.dtype == dtype
     assert torch.equal(y.detach(), (x >= 0).to(dtype))
     inside = x.detach().abs() < 1
-    # 2 + 2x on [-1, 0), 2 - 2x on [0, 1).
-    slope = torch.where(x < 0, 2 + 2 * x, 2 - 2 * x).detach() if smooth else torch.ones_like(x)
+    # Half of 2 + 2x on [-1, 0) and 2 - 2x on [0, 1).
+    slope = torch.where(x < 0, 1 + x, 1 - x).detach() if smooth else torch.full_like(x, 0.5)
     expected = torch.where(inside, slope, torch.zeros_like(slope)) * gradient
     tolerance = 0.02 if dtype == torch.bfloat16 else 1e-6
     assert x.grad is not None
@@ -76,17 +78,36 @@ def test_the_derivative_does_not_depend_on_how_a_batch_is_cut(monkeypatch: pytes
     assert torch.equal(slopes(), whole)
 
 
-def test_zeros_and_ones_are_minus_one_and_one_to_a_batch_norm() -> None:
+class PublishedSign(torch.autograd.Function):
+    """sign(x), -1 or +1, with the derivative of the papers: 1 inside (-1, 1), or 2 - 2|x| when smooth."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, smooth: bool) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.smooth = smooth
+        return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (x,) = ctx.saved_tensors
+        slope = 2 - 2 * x.abs() if ctx.smooth else torch.ones_like(x)
+        return gradients[0] * torch.where(x.abs() < 1, slope, torch.zeros_like(x)), None
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_zeros_and_ones_are_minus_one_and_one_to_a_batch_norm(smooth: bool) -> None:
     """u in {0, 1} padded with 0 and v = 2u - 1 padded with -1: the same network, with the same gradients."""
-    u = (randn(6, 3, 5, 5) > 0).double()
     results = []
-    for x in (u, 2 * u - 1):
-        w = randn(4, 3, 3, 3, seed=1).requires_grad_()
-        norm = nn.BatchNorm2d(4, eps=1e-30).double()
-        padded = functional.pad(x, (1, 1, 1, 1), value=float(x.min()))
-        out = norm(functional.conv2d(padded, binarize(w, magnitude(w))))
-        (out * randn(*out.shape, seed=2)).sum().backward()
-        results.append((out.detach(), w.grad))
+    for binary, outside in ((lambda x: step(x, smooth), 0.0), (lambda x: PublishedSign.apply(x, smooth), -1.0)):
+        x = randn(6, 4, 5, 5).requires_grad_()
+        weights = [randn(4, 4, 3, 3, seed=seed).requires_grad_() for seed in (1, 2, 3)]
+        out = x
+        for w in weights:
+            norm = nn.BatchNorm2d(4, eps=1e-30).double()
+            padded = functional.pad(binary(out), (1, 1, 1, 1), value=outside)
+            out = norm(functional.conv2d(padded, binarize(w, magnitude(w))))
+        (out * randn(*out.shape, seed=4)).sum().backward()
+        results.append((out.detach(), x.grad, *(w.grad for w in weights)))
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-9)
 
 
@@ -127,8 +148,8 @@ def test_the_shift_is_learned_per_channel() -> None:
     y = activation(x)
     assert y.flatten(0, 2).tolist() == [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
     y.sum().backward()
-    # 2 - 2|x + b| at both positions of each channel.
-    expected = [2 - 2 * 0.25 + 2 - 2 * 0.75, 2 * (2 - 2 * 0.25), 2 - 2 * 0.75 + 2 - 2 * 0.25]
+    # 1 - |x + b| at both positions of each channel.
+    expected = [1 - 0.25 + 1 - 0.75, 2 * (1 - 0.25), 1 - 0.75 + 1 - 0.25]
     assert activation.shift_quant.value.grad.tolist() == expected
     flat = react.ChannelShift(3)(torch.zeros(2, 3, dtype=torch.bfloat16))
     assert flat.dtype == torch.bfloat16

@@ -20,14 +20,14 @@ def binarize(w: Any, scale: Any) -> Any:
 
 
 def step(x: Any, smooth: bool = False) -> Any:
-    """Return [x ≥ 0] as zeros and ones; the derivative inside (-1, 1) is 1, or 2 - 2|x| when smooth."""
+    """Return [x ≥ 0] as zeros and ones; the derivative inside (-1, 1) is 1/2, or 1 - |x| when smooth."""
 
     @tf.custom_gradient
     def stepped(x: Any) -> Any:
         def gradient(upstream: Any) -> Any:
             if smooth:
-                return upstream * (-2 * tf.minimum(tf.abs(x) - 1, 0))
-            return upstream * tf.cast((x > -1) & (x < 1), x.dtype)
+                return upstream * -tf.minimum(tf.abs(x) - 1, 0)
+            return 0.5 * upstream * tf.cast((x > -1) & (x < 1), x.dtype)
 
         return tf.cast(x >= 0, x.dtype), gradient
 
