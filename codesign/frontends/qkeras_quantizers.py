@@ -388,6 +388,11 @@ def _ternary_activation(quantizer: Any, label: str) -> Activation:
 
 
 def _method_activation(quantizer: Any, label: str) -> Activation:
+    if hasattr(quantizer, "integer_scale"):
+        raise UserError(
+            f"the activation of layer {label!r} is {type(quantizer).__name__}, a quantizer for weights; "
+            "give it one for activations."
+        )
     if not hasattr(quantizer, "grid_scale"):
         return Activation(Grid(Fraction(1), 0, 1, "sign"))
     scale = fraction(quantizer.grid_scale(), f"the quantizer of layer {label!r}")

@@ -91,7 +91,8 @@ def make(name: str, part: str, arguments: tuple[Any, ...], options: Mapping[str,
     """
     function = getattr(method(name), part, None)
     if function is None:
-        others = ", ".join(other for other in names() if offers(other, part))
+        parts = ("weight",) if part == "weight" else ("activation", "relu")
+        others = ", ".join(other for other in names() if any(offers(other, p) for p in parts))
         kind = "weights" if part == "weight" else "activations"
         raise UserError(f"the quantisation method '{name}' is not for {kind}; these are: {others}.")
     return call(function, name, arguments, options)
@@ -107,6 +108,7 @@ def call(function: Callable[..., Any], name: str, arguments: tuple[Any, ...], op
     """
     accepted = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     hints = typing.get_type_hints(function, include_extras=True)  # stripping extras looks into injectors, which fail
+    converted = {}
     for option, value in options.items():
         if option not in accepted:
             raise UserError(
@@ -114,10 +116,11 @@ def call(function: Callable[..., Any], name: str, arguments: tuple[Any, ...], op
                 f"it accepts {', '.join(accepted) or 'none'}."
             )
         try:
-            msgspec.convert(value, hints[option])
+            # TOML has 3 where 3.0 is meant.
+            converted[option] = msgspec.convert(value, hints[option])
         except msgspec.ValidationError as error:
             raise UserError(f"the quantisation method '{name}' refuses its option '{option}': {error}.") from error
     try:
-        return function(*arguments, **options)
+        return function(*arguments, **converted)
     except ValueError as error:
         raise UserError(f"the quantisation method '{name}': {error}.") from error

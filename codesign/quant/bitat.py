@@ -351,6 +351,11 @@ class Bitat:
         ]
         return self.weight * torch.stack(terms).sum()
 
+    def finish(self) -> None:
+        """Make every layer binary."""
+        for layer in self.layers:
+            layer.quantizer.release()
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the correlations measured so far, by layer; all else follows from them and the progress."""
         return {layer.name: layer.correlation for layer in self.layers if layer.correlation is not None}

@@ -31,6 +31,9 @@ class Companion(Protocol):
     def penalty(self) -> Tensor | None:
         """Return what is added to the loss of this step, a scalar, or None."""
 
+    def finish(self) -> None:
+        """Leave the network as its checkpoint will be, whatever stage the training reached."""
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the state by name."""
 

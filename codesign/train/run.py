@@ -335,6 +335,8 @@ class Training:
 
     def _finish(self) -> TrainResult:
         recipe, dataset = self.recipe, self.dataset
+        if self.companion is not None:
+            self.companion.finish()
         if recipe.ema:
             self.average.copy_to(self.module)
             # Augmented as in training: the dark borders of crops are part of what the network expects,

@@ -255,6 +255,8 @@ def test_what_the_table_says(bench: ModuleType) -> None:
         bitat_w1=(78.0,),
         lsq_w2=(84.0, 84.0, 84.0),
         dorefa_w2=(83.0, 83.1),
+        lsq_w3=(87.0, 87.0),
+        post_w3=(86.0, 86.0),
     )
     summary = json.loads(json.dumps(bench.table.summarise(found)))
     text = bench.table.markdown(summary)
@@ -274,7 +276,8 @@ def test_what_the_table_says(bench: ModuleType) -> None:
     assert "BiTAT at 1 bit against sign at 1 bit, accuracy: +2.00 with one seed: no claim." in text
     assert text.count("BiTAT at 1 bit against sign at 1 bit") == 1
     assert "BiTAT at 1 bit against BiTAT with C = I at 1 bit, accuracy: not measured yet." in text
-    assert "2 seeds (fewer than asked for)" in text
+    said = "POST at 3 bits against LSQ at 3 bits, accuracy: -1.00 [-1.00, -1.00], 2 seeds (fewer than asked for): "
+    assert f"{said}no claim." in text
 
 
 def test_scaled_inputs_compare_what_is_lost(bench: ModuleType) -> None:

@@ -186,6 +186,16 @@ def test_layers_become_binary_from_the_bottom() -> None:
         assert torch.equal(tensor, statistics[name]), f"measuring changed {name}"
 
 
+def test_a_training_that_ends_early_leaves_binary_weights() -> None:
+    net, x = Net(progressive=0.9), randn(16, 4, 8, 8)
+    acting = companion.make(net, ("bitat",))
+    assert acting is not None
+    acting.before_step(0.5, x)
+    assert "real" in [share(layer) for layer in net.layers]
+    acting.finish()
+    assert [share(layer) for layer in net.layers] == ["binary"] * 3
+
+
 def test_the_least_important_directions_go_first() -> None:
     net, x = Net(), randn(16, 4, 8, 8)
     layer = bitat.Layer("conv1", net.conv1, net.conv1.weight_quant.tensor_quant)

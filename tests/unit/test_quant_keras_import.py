@@ -192,6 +192,8 @@ def test_what_has_no_integers_is_refused(tmp_path: Path) -> None:
         ("AsqActivation(4, entries=0)", "continuous factor"),
         ("AsqActivation(4)", "has no step yet"),
         ("PactActivation(4)", "has no step yet"),
+        ("DorefaWeight(4)", "'act' is DorefaWeight, a quantizer for weights"),
+        ("SignWeight(False)", "'act' is SignWeight, a quantizer for weights"),
     ):
         inputs = keras.layers.Input((8, 8, 3))
         x = qkeras.QConv2D(4, 3, kernel_quantizer="LsqWeight(4)", use_bias=False)(inputs)

@@ -225,6 +225,10 @@ def test_methods_refuse_options_that_they_do_not_have() -> None:
         layers.make(Widths(3, 3), Method(activation_options={"entries": 3})).relu(4)
     with pytest.raises(UserError, match="'lsq': LSQ needs at least 2 bits here, not 1"):
         layers.make(Widths(1, 3), Method()).conv(1, 1, 1)
+    with pytest.raises(UserError, match=r"'post' is not for activations; these are: asq, .*, sign"):
+        layers.make(Widths(3, 3), Method(activations="post")).relu(4)
+    # TOML has a whole number where the option is a float.
+    assert layers.make(Widths(3, 3), Method("apot", weight_options={"alpha": 3})).conv(1, 1, 1).weight.shape[0] == 1
 
 
 def test_the_network_within_an_adaptive_step_learns_as_fast_as_the_one_around_it() -> None:

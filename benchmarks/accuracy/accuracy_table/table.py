@@ -235,6 +235,8 @@ def _sentence(left: str, right: str, difference: Estimate | None, what: str) -> 
     figures = f"{difference.mean:+.2f} {_interval(difference)}"
     if outcome == "one seed":
         return f"{left} against {right}, {what}: {difference.mean:+.2f} with one seed: no claim."
+    if difference.n < FEWEST_SEEDS:
+        return f"{left} against {right}, {what}: {figures}, {_seeds(difference)}: no claim."
     says = {
         "higher": f"**{left} wins**",
         "lower": f"**{left} loses**",
@@ -249,6 +251,8 @@ def _margin(left: str, right: str, difference: Estimate | None, margin: float) -
         return f"{question}: not measured yet."
     if difference.low is None or difference.high is None:
         return f"{question}: {difference.mean:+.2f} with one seed: no claim."
+    if difference.n < FEWEST_SEEDS:
+        return f"{question}: {difference.mean:+.2f} {_interval(difference)}, {_seeds(difference)}: no claim."
     shown = "shown" if difference.low >= -margin else "refuted" if difference.high < -margin else "not shown"
     return f"{question}: {difference.mean:+.2f} {_interval(difference)}, {_seeds(difference)}: **{shown}**."
 
