@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE))
 
 from accuracy_table import plot, pool, table  # noqa: E402
 from accuracy_table.rows import EPOCHS  # noqa: E402
-from accuracy_table.runs import ROOT, BusyError, Run, Store, code_digest, execute, plan  # noqa: E402
+from accuracy_table.runs import ROOT, BusyError, Run, Store, code_digest, duration, execute, plan  # noqa: E402
 
 from codesign.errors import UserError  # noqa: E402
 from codesign.files import atomic_write  # noqa: E402
@@ -95,7 +95,7 @@ def status(store: Store, runs: list[Run]) -> int:
             continue
         done += 1
         note = "" if result["code"] == code_digest(each.row) else "  (its method has changed since)"
-        print(f"{each.name:24} {result['accuracy']:6.2f} %  {result['seconds'] / 60:5.1f} min{note}")
+        print(f"{each.name:24} {result['accuracy']:6.2f} %  {duration(result)}{note}")
     print(f"{done} of {len(runs)} runs done")
     return 0
 

@@ -235,6 +235,27 @@ def test_the_digest_follows_the_code_of_a_method(
     assert bench.runs.code_digest(row) != first
 
 
+def test_the_digest_follows_the_edges_and_the_loop_too(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {row.key: row for row in bench.rows.ROWS}
+    first = bench.runs.code_digest(rows["sign_w1"])
+    for name, value in (("EDGES", "pact"), ("LOOP", ())):
+        with monkeypatch.context() as changed:
+            changed.setattr(bench.runs, name, value)
+            assert bench.runs.code_digest(rows["sign_w1"]) != first
+    first = bench.runs.code_digest(rows["qkeras_w4"])
+    monkeypatch.setattr(bench.runs, "KERAS_LOOP", ())
+    assert bench.runs.code_digest(rows["qkeras_w4"]) != first
+
+
+def test_a_row_of_an_earlier_version_is_named(bench: ModuleType) -> None:
+    rows = {row.key: row for row in bench.rows.ROWS}
+    fresh = [(rows["lsq_w4"], seed, result(88.0, code=bench.runs.code_digest(rows["lsq_w4"]))) for seed in (1, 2, 3)]
+    text = bench.table.markdown(bench.table.summarise(fresh))
+    assert "earlier version" not in text
+    text = bench.table.markdown(bench.table.summarise([*fresh, (rows["pot_w4"], 1, result(87.0))]))
+    assert "Trained with an earlier version of the code, in part or in all: POT at 4 bits." in text
+
+
 def test_scaled_inputs_are_rounded_and_clipped(bench: ModuleType) -> None:
     scaled = bench.runs.scaled
     x = np.array([0, 1, 2, 3, 127, 128, 255], np.uint8)

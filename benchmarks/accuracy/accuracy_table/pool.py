@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
-from accuracy_table.runs import Run, Store
+from accuracy_table.runs import Run, Store, duration
 from codesign.errors import UserError
 
 # Exit codes of the process of one run.
@@ -95,7 +95,7 @@ def _next(store: Store, waiting: Sequence[Run], told: set[Run], say: Callable[[s
 
 def _outcome(store: Store, run: Run, code: int) -> str:
     if code == DONE and (result := store.result(run)) is not None:
-        return f"{run.name}: {result['accuracy']:.2f} % in {result['seconds'] / 60:.1f} min"
+        return f"{run.name}: {result['accuracy']:.2f} %, {duration(result)}"
     if code == BUSY:
         return f"{run.name}: skipped: another process is at it"
     last = store.log(run).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]

@@ -24,6 +24,14 @@ from codesign.files import atomic_write
 ROOT = Path(__file__).resolve().parents[3]
 FACTORS = (0.5, 2.0)
 
+# What trains every row beside its methods, as seen from `codesign/quant`.
+EDGES = "lsq"
+LOOP = tuple(f"../train/{name}" for name in ("batches", "optimizer", "run", "topologies/resnet8"))
+KERAS_LOOP = tuple(
+    f"../train/{name}"
+    for name in ("keras_layers", "keras_loop", "keras_model", "keras_start", "keras_topologies/resnet8")
+)
+
 
 class BusyError(Exception):
     """Another process is at this run."""
@@ -164,23 +172,36 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
         if known is not None:
             return known
         model = store.model(run)
-        # A changed recipe gets a folder of its own: the state of another one cannot be continued.
-        folder = store.folder / "train" / f"{run.name}-{model.fingerprint()[:8]}"
-        begin, code = time.monotonic(), code_digest(run.row)
+        # A changed recipe or a changed method gets a folder of its own: the state of another cannot be continued.
+        code = code_digest(run.row)
+        folder = store.folder / "train" / f"{run.name}-{model.fingerprint()[:8]}-{code[:8]}"
+        begin, fresh = time.monotonic(), not folder.exists()
         result = (trainer or train_and_evaluate)(model, folder, run)
-        store.write(run, {**result, "code": code, "seconds": round(time.monotonic() - begin, 1)})
+        # Of a training that was interrupted, nobody knows how long it took.
+        seconds = round(time.monotonic() - begin, 1) if fresh else None
+        store.write(run, {**result, "code": code, "seconds": seconds})
     found = store.result(run)
     assert found is not None
     return found
 
 
+def duration(result: dict[str, Any]) -> str:
+    """Return how long a run took, for people."""
+    seconds = result["seconds"]
+    return "interrupted once" if seconds is None else f"{seconds / 60:.1f} min"
+
+
 def code_digest(row: Row) -> str:
-    """Return a digest of the code of a row's methods and of what they import from `codesign/quant`.
+    """Return a digest of the code that trains a row: its methods with all they import from `codesign/quant`, and
+    the loop.
 
     Comments, docstrings and layout do not count. A result of another digest was trained with another version.
     """
     folder = Path(quant.__path__[0])
-    digest, seen, waiting = hashlib.sha256(), set(), {row.weights, row.activations}
+    digest, seen = hashlib.sha256(), set()
+    waiting = {row.weights, row.activations, EDGES, "brevitas_layers", *LOOP}
+    if row.framework == "qkeras":
+        waiting |= {*KERAS_LOOP, *(f"keras/{path.stem}" for path in (folder / "keras").glob("*.py"))}
     while waiting := waiting - seen:
         name = min(waiting)
         seen.add(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from accuracy_table.intervals import Estimate, estimate, paired, verdict
 from accuracy_table.rows import FLOAT_START, LEARNING_RATE, ROWS, TEACHER, WEIGHT_DECAY, Row
+from accuracy_table.runs import code_digest
 
 FEWEST_SEEDS = 3
 
@@ -86,8 +87,7 @@ def summarise(results: Iterable[tuple[Row, int, Mapping[str, Any]]]) -> dict[str
                     for measure in SCALED
                     if values[row.key].get(measure)
                 },
-                "codes": len({result.get("code") for result in by_row[row.key].values()}),
-                "minutes": round(sum(result["seconds"] for result in by_row[row.key].values()) / 60, 1),
+                "stale": any(result.get("code") != code_digest(row) for result in by_row[row.key].values()),
             }
         )
     answers = []
@@ -222,9 +222,9 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
             found.append(_sentence(titles[pair[0]], titles[pair[1]], difference, what))
     # One sentence per question, in order.
     found = list(dict.fromkeys(found))
-    changed = [titles[row["row"]] for row in summary["rows"] if row["codes"] > 1]
+    changed = [titles[row["row"]] for row in summary["rows"] if row["stale"]]
     if changed:
-        found.append(f"Between the seeds of a row, the code of the method has changed: {', '.join(changed)}.")
+        found.append(f"Trained with an earlier version of the code, in part or in all: {', '.join(changed)}.")
     return found
 
 
