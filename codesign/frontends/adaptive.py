@@ -18,7 +18,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from codesign.errors import UserError
 from codesign.frontends.lowering import Lowering, Requantization, Value
 from codesign.frontends.requantize import Affine, Grid
 from codesign.frontends.selected import Selector
@@ -92,8 +91,6 @@ def quantize_adaptively(lowering: Lowering, x: Value, step: AdaptiveStep, label:
         with ".input", ".hidden" and ".index" for what leads to them.
     """
     rounded = lowering.quantize(x, step.input_grid, label, f"{key}.input")
-    if not all(a.linear for a in rounded.affines):
-        raise UserError(f"the adaptive step of layer {label!r} needs a quantised input; give it input_bits.")
     average = rounded
     tensor = lowering.builder.edge(rounded.edge)
     if len(tensor.shape) == 3:
