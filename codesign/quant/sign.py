@@ -32,6 +32,8 @@ from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
+from codesign.errors import UserError
+
 SMALLEST_SCALE = 2.0**-24
 BLOCK = 1 << 18
 """Values handled at a time, so that what lies between two passes stays in the cache."""
@@ -205,10 +207,27 @@ class SignWeightPerTensor(SignWeightPerChannel):
     per_channel = False
 
 
+class StepProxy(ActQuantProxyFromInjector):
+    """Brevitas proxy of the step: refuses to be exported, since Brevitas exports 1-bit activations as -1 and +1."""
+
+    @property
+    def export_mode(self) -> bool:
+        """Whether Brevitas exports the activation: never."""
+        return False
+
+    @export_mode.setter
+    def export_mode(self, value: bool) -> None:
+        if value:
+            raise UserError(
+                "Brevitas exports 1-bit activations as -1 and +1, and these are 0 and 1; "
+                "convert the network by codesign.api.from_brevitas instead."
+            )
+
+
 class SignAct(ExtendedInjector):
     """Binary activations 0 and 1 with the clipped identity as derivative: `QuantIdentity(act_quant=SignAct)`."""
 
-    proxy_class = ActQuantProxyFromInjector
+    proxy_class = StepProxy
     tensor_quant = StepQuant
     quant_type = QuantType.INT
     float_to_int_impl_type = FloatToIntImplType.ROUND

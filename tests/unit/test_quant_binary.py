@@ -158,3 +158,12 @@ def test_the_shift_is_learned_per_channel() -> None:
 def test_react_has_the_weights_of_sign() -> None:
     assert react.weight(1, True) is sign.weight(1, True)
     assert issubclass(bitat.weight(1, True), sign.SignWeightPerChannel)
+
+
+@pytest.mark.parametrize("method", ["sign", "react"])
+def test_an_export_by_brevitas_which_would_be_minus_one_and_one_is_refused(method: str) -> None:
+    steps = [m for m in quant.make(method, "relu", (3, 1), {}).modules() if hasattr(m, "act_quant")]
+    assert len(steps) == 1
+    steps[0].act_quant.export_mode = False
+    with pytest.raises(UserError, match="these are 0 and 1"):
+        steps[0].act_quant.export_mode = True
