@@ -47,6 +47,7 @@ import torch.nn.functional as F
 from brevitas.inject import ExtendedInjector
 from torch import Tensor, nn
 
+from codesign.errors import UserError
 from codesign.quant import react
 from codesign.quant.sign import (
     BinaryWeightQuant,
@@ -293,6 +294,8 @@ class Layer:
         finally:
             hook.remove()
             network.train(training)
+        if not seen:
+            raise UserError(f"layer '{self.name}' has BiTAT weights, but the network does not call it; remove it.")
         columns = self._columns(seen[0] if isinstance(seen[0], Tensor) else seen[0][0])
         return correlation_blocks(columns.float(), self.quantizer.block)
 
@@ -389,7 +392,7 @@ def weight(
     *,
     correlation: Correlation = "inputs",
     block: Annotated[int, msgspec.Meta(ge=1, le=256)] = 64,
-    penalty: Annotated[float, msgspec.Meta(ge=0)] = 0.03,
+    penalty: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.03,
     progressive: Share = 0.4,
 ) -> type[ExtendedInjector]:
     """Return the Brevitas weight quantizer of this method.
@@ -432,11 +435,29 @@ def companion(module: nn.Module) -> Bitat | None:
     ----------
     module : nn.Module
         Its layers are taken from the bottom to the top in the order in which they were registered.
+
+    Raises
+    ------
+    UserError
+        When such weights are those of a layer whose inputs cannot be cut into columns.
     """
     layers = []
     for name, part in module.named_modules():
         proxy = getattr(part, "weight_quant", None)
         quantizer = getattr(proxy, "tensor_quant", None)
         if isinstance(quantizer, BitatWeightQuant):
+            _require_columns(part, name)
             layers.append(Layer(name, part, quantizer))
     return Bitat(module, layers) if layers else None
+
+
+def _require_columns(layer: Any, name: str) -> None:
+    """Raise `UserError` for a layer whose inputs `torch.nn.functional.unfold` does not give."""
+    if isinstance(layer, nn.Linear):
+        return
+    if not isinstance(layer, nn.Conv2d):
+        raise UserError(
+            f"layer '{name}' is a {type(layer).__name__}; BiTAT has weights for QuantConv2d and QuantLinear."
+        )
+    if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
+        raise UserError(f"layer '{name}' needs padding in numbers and of zeros for BiTAT weights, such as padding=1.")

@@ -265,11 +265,43 @@ def test_a_network_without_such_weights_has_no_companion() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (qnn.QuantConv1d(2, 2, 3, weight_quant=bitat.weight(1, True)), "'0' is a QuantConv1d"),
+        (qnn.QuantConv2d(2, 2, 3, padding="same", weight_quant=bitat.weight(1, True)), "'0' needs padding in numbers"),
+        (
+            qnn.QuantConv2d(2, 2, 3, padding=1, padding_mode="reflect", weight_quant=bitat.weight(1, True)),
+            "'0' needs padding in numbers and of zeros",
+        ),
+    ],
+    ids=["1-d", "same", "reflect"],
+)
+def test_layers_whose_inputs_are_no_columns_are_refused(layer: nn.Module, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        companion.make(nn.Sequential(layer), ("bitat",))
+
+
+def test_a_layer_that_is_never_called_is_named() -> None:
+    class Unused(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1.extra = qnn.QuantLinear(2, 2, bias=False, weight_quant=bitat.weight(1, True))
+
+    acting = companion.make(net := Unused(), ("bitat",))
+    assert acting is not None
+    with pytest.raises(UserError, match=r"'conv1.extra' has BiTAT weights, but the network does not call it"):
+        for progress in (0.0, 0.2, 0.3):
+            acting.before_step(progress, randn(16, 4, 8, 8))
+    assert net.training
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"correlation": "input"}, "'correlation'"),
         ({"block": 0}, "'block'"),
         ({"penalty": -1.0}, "'penalty'"),
+        ({"penalty": float("inf")}, "'penalty'"),
         ({"progressive": 1.0}, "'progressive'"),
         ({"blocks": 3}, "no option 'blocks' there; it accepts correlation, block, penalty, progressive"),
     ],
