@@ -20,16 +20,13 @@ from codesign import names as _names
 from codesign import resources, tomlfile
 from codesign.errors import UserError
 from codesign.quant.choice import Method
-from codesign.quant.widths import FLOAT_BITS, MAX_BITS, Widths
+from codesign.quant.widths import Widths
 from codesign.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from codesign.frontends.brevitas import Imported
     from codesign.frontends.qkeras import Imported as ImportedQKeras
     from codesign.ir import Graph
-
-# Methods with binary weights; a model file is read without loading them, which would load torch.
-ONE_BIT_WEIGHTS = frozenset({"bitat", "dorefa", "react", "sign"})
 
 PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -283,13 +280,6 @@ def read(path: Path) -> Model:
         raise UserError(
             f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )
-    for field in ("weight_bits", "first_weight_bits", "last_weight_bits"):
-        # Signed and symmetric: one bit would be zero alone. QKeras has binary weights everywhere.
-        binary = model.framework == "qkeras" or (field == "weight_bits" and model.method.weights in ONE_BIT_WEIGHTS)
-        if not binary and getattr(model.widths, field) < 2:
-            raise UserError(
-                f"{path}: the field 'widths.{field}' must be 2 to {MAX_BITS}, or {FLOAT_BITS} for float, found 1."
-            )
     return msgspec.structs.replace(model, path=str(path))
 
 

@@ -27,26 +27,21 @@ import msgspec
 
 from codesign.errors import UserError
 
-# What the folder holds besides methods.
-_PARTS = {
-    "asq_adapter",
-    "asq_function",
-    "brevitas_layers",
-    "choice",
-    "clipped",
-    "codebook",
-    "companion",
-    "keras",
-    "layers",
-    "qkeras_runtime",
-    "quantizer",
-    "widths",
-}
+PARTS = ("weight", "activation", "relu")
+"""What a method may quantise: a module of this folder with a function of such a name is a method."""
 
 
 def names() -> list[str]:
     """Return the names of all quantisation methods, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _PARTS)
+    return [name for name in _modules() if _is_method(importlib.import_module(f"{__name__}.{name}"))]
+
+
+def _modules() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg)
+
+
+def _is_method(module: ModuleType) -> bool:
+    return any(callable(getattr(module, part, None)) for part in PARTS)
 
 
 def method(name: str) -> ModuleType:
@@ -57,12 +52,13 @@ def method(name: str) -> ModuleType:
     UserError
         When there is none of that name.
     """
+    # The modules are looked at one by one only to name them in the message: that loads all of them.
+    if name in _modules() and _is_method(module := importlib.import_module(f"{__name__}.{name}")):
+        return module
     known = names()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {close[0]}? Known" if close else "known"
-        raise UserError(f"there is no quantisation method '{name}'; {hint}: {', '.join(known)}.")
-    return importlib.import_module(f"{__name__}.{name}")
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}? Known" if close else "known"
+    raise UserError(f"there is no quantisation method '{name}'; {hint}: {', '.join(known)}.")
 
 
 def offers(name: str, part: str) -> bool:

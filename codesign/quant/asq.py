@@ -38,8 +38,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from brevitas.core.bit_width import BitWidthConst
-from brevitas.core.zero_point import ZeroZeroPoint
 from brevitas.inject import ExtendedInjector
 from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.nn import QuantReLU
@@ -49,13 +47,14 @@ from torch import Tensor, nn
 from codesign.errors import UserError
 from codesign.quant.asq_adapter import AsqAdapter, codebook
 from codesign.quant.asq_function import AsqFunction, average, factor
-from codesign.quant.lsq import LsqQuant, LsqScaling, _IntView, code_range, lsq
+from codesign.quant.lsq import LsqQuant, LsqScaling, code_range, lsq
+from codesign.quant.quantizer import Quantizer
 
 FEWEST_ENTRIES, MOST_ENTRIES = 16, 64
 MOST_INPUT_BITS = 16
 
 
-class AsqQuant(nn.Module):
+class AsqQuant(Quantizer):
     """Brevitas `tensor_quant` that returns (value, scale, zero point, bit width), scale (N, 1, ...) per sample.
 
     Parameters
@@ -92,7 +91,7 @@ class AsqQuant(nn.Module):
     constant: Tensor
 
     def __init__(self, bit_width: int, channels: int | None, entries: int = 16, input_bits: int = 8) -> None:
-        super().__init__()
+        super().__init__(int(bit_width))
         if channels is None or channels < 1:
             raise ValueError(f"ASQ needs channels=…, the second extent of its input, at least 1, found {channels}")
         if entries != 0 and not FEWEST_ENTRIES <= entries <= MOST_ENTRIES:
@@ -109,9 +108,6 @@ class AsqQuant(nn.Module):
         self.register_buffer("thresholds", None if table is None else (table[1:] + table[:-1]) / 2)
         # What fold_out puts in the adapter's place; 0 stands for none.
         self.register_buffer("constant", torch.tensor(0.0))
-        self.zero_point_impl = ZeroZeroPoint()
-        self.msb_clamp_bit_width_impl = BitWidthConst(int(bit_width))
-        self.int_quant = _IntView()
         # Spares a look at the step in each forward pass.
         self.waiting = True
 
@@ -147,12 +143,7 @@ class AsqQuant(nn.Module):
             )
         if self.waiting:
             self._initialise(x)
-        bit_width = self.msb_clamp_bit_width_impl()
-        if fixed is not None:
-            y, scale = self._folded(x)
-        else:
-            y, scale = self._adaptive(x)
-        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+        return self.described(*(self._adaptive(x) if fixed is None else self._folded(x)))
 
     @torch.no_grad()
     def _initialise(self, x: Tensor) -> None:

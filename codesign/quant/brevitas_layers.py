@@ -20,9 +20,16 @@ class BrevitasLayers:
         Bit widths; 32 leaves weights or activations float.
     method : Method
         Quantisation methods and their options.
+
+    Raises
+    ------
+    UserError
+        When a method is unknown.
     """
 
     def __init__(self, widths: Widths, method: Method) -> None:
+        for name in (method.weights, method.activations, method.edges):
+            quant.method(name)
         self.widths, self.method = widths, method
 
     def _weight(self, bits: int, *, edge: bool, per_channel: bool) -> type[ExtendedInjector] | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import nn
 
+from codesign.errors import UserError
 from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
 
@@ -73,8 +74,19 @@ class FloatLayers:
 
 
 def make(widths: Widths, method: Method) -> Layers:
-    """Return the layers for `widths`: plain torch when all is float, else Brevitas."""
+    """Return the layers for `widths`: plain torch when all is float, else Brevitas.
+
+    Raises
+    ------
+    UserError
+        When a method is unknown, or given for a network that is float.
+    """
     if widths.is_float:
+        if method != Method():
+            raise UserError(
+                f"the network is float, but its [method] asks for {method.summary}; remove [method], or give "
+                "widths.weight_bits and widths.activation_bits."
+            )
         return FloatLayers()
     from codesign.quant.brevitas_layers import BrevitasLayers
 

@@ -17,13 +17,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from brevitas.core.bit_width import BitWidthConst
-from brevitas.core.function_wrapper import Identity
-from brevitas.core.zero_point import ZeroZeroPoint
 from brevitas.inject import ExtendedInjector, value
 from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
+
+from codesign.quant.quantizer import Quantizer, channel_shape
 
 SMALLEST_STEP = 2.0**-24
 
@@ -122,11 +121,12 @@ def code_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        When no positive code is left: LSQ needs two bits for signed values, one for unsigned.
+        When no positive code is left: signed values need two bits, unsigned ones one.
     """
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
     if high < 1:
-        raise ValueError(f"LSQ needs at least {2 if signed else 1} bits here, not {bits}")
+        kind, least = ("signed", "2 bits") if signed else ("unsigned", "1 bit")
+        raise ValueError(f"{kind} values need at least {least} here, not {bits}")
     low = (-high if narrow else -high - 1) if signed else 0
     return low, high
 
@@ -171,7 +171,7 @@ class LsqScaling(nn.Module):
         return self.value.abs().clamp_min(SMALLEST_STEP)
 
 
-class LsqQuant(nn.Module):
+class LsqQuant(Quantizer):
     """Brevitas `tensor_quant` that returns (value, scale, zero point, bit width).
 
     Parameters
@@ -195,13 +195,10 @@ class LsqQuant(nn.Module):
         scaling_shape: tuple[int, ...],
         tracked_parameter_list: list[nn.Parameter] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(int(bit_width))
         self.low, self.high = code_range(int(bit_width), signed, narrow_range)
         self.weight = tracked_parameter_list is not None
         self.scaling_impl = LsqScaling(scaling_shape)
-        self.zero_point_impl = ZeroZeroPoint()
-        self.msb_clamp_bit_width_impl = BitWidthConst(int(bit_width))
-        self.int_quant = _IntView()
         # Spares a look at the tensor in each forward pass.
         self.waiting = True
         if tracked_parameter_list is not None:
@@ -216,17 +213,7 @@ class LsqQuant(nn.Module):
         scale = self.scaling_impl()
         shared = x.numel() // max(scale.numel(), 1) if self.weight else x[0].numel() if x.ndim else 1
         gradient_scale = 1.0 / math.sqrt(max(shared, 1) * self.high)
-        y = lsq(x, scale, self.low, self.high, gradient_scale)
-        bit_width = self.msb_clamp_bit_width_impl()
-        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
-
-
-class _IntView(nn.Module):
-    """What Brevitas looks up on the inner quantizer: no reshaping of the input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input_view_impl = Identity()
+        return self.described(lsq(x, scale, self.low, self.high, gradient_scale), scale)
 
 
 class _Lsq(ExtendedInjector):
@@ -254,8 +241,7 @@ class LsqWeightPerChannel(LsqWeightPerTensor):
     @value
     def scaling_shape(module: Any) -> tuple[int, ...]:  # noqa: N805
         """Shape with the output channels first and ones for the rest."""
-        weight = (module[0] if isinstance(module, tuple) else module).weight
-        return (weight.shape[0],) + (1,) * (weight.ndim - 1)
+        return channel_shape(module)
 
 
 class LsqActUnsigned(_Lsq):

@@ -24,15 +24,13 @@ from typing import Any
 
 import brevitas.nn as qnn
 import torch
-from brevitas.core.bit_width import BitWidthConst
-from brevitas.core.function_wrapper import Identity
-from brevitas.core.zero_point import ZeroZeroPoint
 from brevitas.inject import ExtendedInjector
 from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
 from codesign.errors import UserError
+from codesign.quant.quantizer import Quantizer
 
 SMALLEST_SCALE = 2.0**-24
 BLOCK = 1 << 18
@@ -123,15 +121,7 @@ def step(x: Tensor, smooth: bool = False) -> Tensor:
     return StepFunction.apply(x, smooth)
 
 
-class _IntView(nn.Module):
-    """What Brevitas looks up on the inner quantizer: no reshaping of the input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input_view_impl = Identity()
-
-
-class BinaryWeightQuant(nn.Module):
+class BinaryWeightQuant(Quantizer):
     """Brevitas `tensor_quant` of binary weights: (value, scale, zero point, bit width); it has no state.
 
     Parameters
@@ -141,11 +131,8 @@ class BinaryWeightQuant(nn.Module):
     """
 
     def __init__(self, per_channel: bool) -> None:
-        super().__init__()
+        super().__init__(1)
         self.per_channel = per_channel
-        self.zero_point_impl = ZeroZeroPoint()
-        self.msb_clamp_bit_width_impl = BitWidthConst(1)
-        self.int_quant = _IntView()
 
     def binary(self, w: Tensor, scale: Tensor) -> Tensor:
         """Return the weights that the layer uses."""
@@ -154,11 +141,10 @@ class BinaryWeightQuant(nn.Module):
     def forward(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Binarise the latent weights `w`, output channels first."""
         scale = magnitude(w, self.per_channel)
-        bit_width = self.msb_clamp_bit_width_impl()
-        return self.binary(w, scale), scale, self.zero_point_impl(w, scale, bit_width), bit_width
+        return self.described(self.binary(w, scale), scale)
 
 
-class StepQuant(nn.Module):
+class StepQuant(Quantizer):
     """Brevitas `tensor_quant` of binary activations 0 and 1: (value, scale 1, zero point 0, 1 bit).
 
     Parameters
@@ -175,17 +161,13 @@ class StepQuant(nn.Module):
     rounding = "sign"
 
     def __init__(self, smooth: bool) -> None:
-        super().__init__()
+        super().__init__(1)
         self.smooth = smooth
-        self.zero_point_impl = ZeroZeroPoint()
-        self.msb_clamp_bit_width_impl = BitWidthConst(1)
-        self.int_quant = _IntView()
         self.register_buffer("one", torch.ones(()), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the step of `x`."""
-        bit_width, one = self.msb_clamp_bit_width_impl(), self.get_buffer("one")
-        return step(x, self.smooth), one, self.zero_point_impl(x, one, bit_width), bit_width
+        return self.described(step(x, self.smooth), self.get_buffer("one"))
 
 
 class SignWeightPerChannel(ExtendedInjector):

@@ -13,7 +13,14 @@ from torch.nn import functional
 from codesign import quant, zoo
 from codesign.errors import UserError
 from codesign.quant import bitat, companion, react
-from codesign.quant.bitat import PartlyBinaryFunction, PenaltyFunction, correlation_blocks, directions, project
+from codesign.quant.bitat_companion import Layer
+from codesign.quant.bitat_transform import (
+    PartlyBinaryFunction,
+    PenaltyFunction,
+    correlation_blocks,
+    directions,
+    project,
+)
 from codesign.quant.sign import binarize, magnitude
 from codesign.train import checkpoint
 from codesign.train.progress import Progress
@@ -198,7 +205,7 @@ def test_a_training_that_ends_early_leaves_binary_weights() -> None:
 
 def test_the_least_important_directions_go_first() -> None:
     net, x = Net(), randn(16, 4, 8, 8)
-    layer = bitat.Layer("conv1", net.conv1, net.conv1.weight_quant.tensor_quant)
+    layer = Layer("conv1", net.conv1, net.conv1.weight_quant.tensor_quant)
     layer.begin(layer.measure(net, x))
     _, importance = directions(layer.correlation, 36)
     error = (net.conv1.weight - binarize(net.conv1.weight, magnitude(net.conv1.weight))).detach().flatten(1)
@@ -217,7 +224,7 @@ def test_the_least_important_directions_go_first() -> None:
 def test_correlations_are_measured_where_the_layer_reads(name: str) -> None:
     net, x = Net(), randn(16, 4, 8, 8)
     module = net.get_submodule(name)
-    layer = bitat.Layer(name, module, module.weight_quant.tensor_quant)
+    layer = Layer(name, module, module.weight_quant.tensor_quant)
     entered: list[torch.Tensor] = []
     handle = module.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
     found = layer.measure(net, x)

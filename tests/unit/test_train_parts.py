@@ -223,7 +223,7 @@ def test_methods_refuse_options_that_they_do_not_have() -> None:
         layers.make(Widths(3, 3), Method(weight_options={"entries": 3})).conv(1, 1, 1)
     with pytest.raises(UserError, match="'lsq' has no option 'entries' there; it accepts none"):
         layers.make(Widths(3, 3), Method(activation_options={"entries": 3})).relu(4)
-    with pytest.raises(UserError, match="'lsq': LSQ needs at least 2 bits here, not 1"):
+    with pytest.raises(UserError, match="'lsq': signed values need at least 2 bits here, not 1"):
         layers.make(Widths(1, 3), Method()).conv(1, 1, 1)
     with pytest.raises(UserError, match=r"'post' is not for activations; these are: asq, .*, sign"):
         layers.make(Widths(3, 3), Method(activations="post")).relu(4)

@@ -90,7 +90,6 @@ def test_a_name_is_never_a_path(name: str, mine: Path) -> None:
         ("weight_bits = 3", 'weight_bits = "three"', ["widths.weight_bits", "int", "str"]),
         ("weight_bits = 3", "weight_bit = 3", ["weight_bit"]),
         ("weight_bits = 3", "weight_bits = 0", ["widths.weight_bits", "1 to 16", "32", "found 0"]),
-        ("weight_bits = 3", "weight_bits = 1", ["'widths.weight_bits'", "2 to 16", "32", "found 1"]),
         ("activation_bits = 3", "activation_bits = 17", ["widths.activation_bits", "1 to 16", "32", "found 17"]),
         ("[recipe]", "residual_bits = 1\n[recipe]", ["widths.residual_bits", "2 to 16", "32", "found 1"]),
         ("epochs = 2", "epochs = 0", ["the field 'recipe.epochs' must be int >= 1."]),
@@ -127,6 +126,28 @@ def test_a_wrong_option_of_a_topology_is_named_with_its_file(value: str, words: 
     with pytest.raises(UserError) as caught:
         zoo.load("mine").module()
     for word in ["mine.toml", "digits_cnn", *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("weight_bits = 3", "weight_bits = 1", ["'lsq'", "at least 2 bits", "not 1"]),
+        ("[recipe]", "first_weight_bits = 1\n[recipe]", ["'lsq'", "at least 2 bits", "not 1"]),
+        ("[recipe]", '[method]\nedges = "pots"\n[recipe]', ["no quantisation method 'pots'", "did you mean pot?"]),
+        (
+            "weight_bits = 3\nactivation_bits = 3",
+            'weight_bits = 32\nactivation_bits = 32\n[method]\nweights = "post"',
+            ["is float", "[method]", "post weights"],
+        ),
+    ],
+)
+def test_a_method_that_does_not_fit_is_named_with_its_file(old: str, new: str, words: list[str], mine: Path) -> None:
+    assert old in TEXT
+    mine.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        zoo.load("mine").module()
+    for word in ["mine.toml", *words]:
         assert word in str(caught.value)
 
 
