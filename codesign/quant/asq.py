@@ -255,6 +255,17 @@ class AsqActUnsigned5b(AsqActUnsigned):
 def relu(channels: int, bits: int, *, entries: int = 16, input_bits: int = 8) -> nn.Module:
     """Return a `QuantReLU` of this method.
 
+    Parameters
+    ----------
+    channels : int
+        Second extent of the input (N, C, ...).
+    bits : int
+        Bits of a code, 1 to 16.
+    entries : int
+        Steps that a sample may choose from, 16 to 64; 0 for any, the continuous mode.
+    input_bits : int
+        Width of the input's own quantizer in hardware mode, 2 to 16.
+
     Raises
     ------
     ValueError

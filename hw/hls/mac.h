@@ -1,9 +1,9 @@
 // Multiply and accumulate: what convolutions and dense layers share.
 //
-// An output is bias + sum of product(input, weight) over n_in inputs, accumulated as in running_sum.h. One step computes PE outputs over
-// SIMD inputs in parallel; (n_in / SIMD) * (n_out / PE) steps, the reuse factor, make all outputs. Steps
-// run over the inputs first, then over the outputs. With PE = n_out and SIMD = n_in there is one step, and
-// every weight is a constant that synthesis folds into the logic.
+// An output is bias + sum of product(input, weight) over n_in inputs, accumulated as in running_sum.h. One
+// step computes PE outputs over SIMD inputs in parallel; (n_in / SIMD) * (n_out / PE) steps, the reuse factor,
+// make all outputs. Steps run over the inputs first, then over the outputs. With PE = n_out and SIMD = n_in
+// there is one step, and every weight is a constant that synthesis folds into the logic.
 //
 // Sums are two's complement modulo 2^bits of their type, which holds every final sum, so no partial sum can
 // spoil the result, in whatever order synthesis balances the adders.
