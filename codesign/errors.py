@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake the user can mend."""
+"""The exceptions that stand for a mistake the user can mend."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class UserError(Exception):
     The message is one sentence that says what is wrong and what to do. The command line prints it
     without a traceback and exits with code 2.
     """
+
+
+class DivergedError(UserError):
+    """A training whose loss is no longer finite: the same recipe would diverge again."""

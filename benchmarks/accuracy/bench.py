@@ -5,8 +5,9 @@
     python benchmarks/accuracy/bench.py table
     python benchmarks/accuracy/bench.py plot
 
-`run` makes the runs that have no result yet and may be stopped at any time: the same command continues. `table`
-writes results.json and table.md beside this file, `plot` draws accuracy.svg from results.json.
+`run` makes the runs that have no result yet, or one of an earlier version of the code, and may be stopped at any
+time: the same command continues. `table` writes results.json and table.md beside this file, `plot` draws accuracy.svg
+from results.json.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ sys.path.insert(0, str(HERE))
 
 from accuracy_table import plot, pool, table  # noqa: E402
 from accuracy_table.rows import EPOCHS  # noqa: E402
-from accuracy_table.runs import ROOT, BusyError, Run, Store, code_digest, duration, execute, plan  # noqa: E402
+from accuracy_table.runs import ROOT, BusyError, Run, Store, duration, execute, outcome, plan  # noqa: E402
 
 from codesign.errors import UserError  # noqa: E402
 from codesign.files import atomic_write  # noqa: E402
@@ -87,16 +88,19 @@ def one(store: Store, only: Run) -> int:
 
 
 def status(store: Store, runs: list[Run]) -> int:
-    done = 0
+    done = diverged = 0
     for each in runs:
-        result = store.result(each)
+        result, current = store.result(each), store.current(each)
         if result is None:
             print(f"{each.name:24} {pool.obstacle(store, each) or 'to do'}")
             continue
-        done += 1
-        note = "" if result["code"] == code_digest(each.row) else "  (its method has changed since)"
-        print(f"{each.name:24} {result['accuracy']:6.2f} %  {duration(result)}{note}")
-    print(f"{done} of {len(runs)} runs done")
+        done += current is not None
+        diverged += current is not None and "diverged" in current
+        note = "" if current else "  (its code has changed since: to do again)"
+        print(f"{each.name:24} {outcome(result):>9}  {duration(result)}{note}")
+        if "diverged" in result:
+            print(f"{'':24} {result['diverged']}")
+    print(f"{done} of {len(runs)} runs done" + (f", {diverged} of them diverged" if diverged else ""))
     return 0
 
 

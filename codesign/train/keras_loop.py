@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from codesign import data
-from codesign.errors import UserError
+from codesign.errors import DivergedError, UserError
 from codesign.quant.qkeras_runtime import runtime
 from codesign.train import checkpoint, keras_model, keras_start
 from codesign.train.batches import Augmentation, batches
@@ -111,10 +111,10 @@ class _Training:
             keras_model.variables(self.network)[name].assign(value)
 
     def _groups(self) -> list[_Group]:
-        """Return the optimizers of the weights and of the quantizers' parameters, which have rates of their own."""
+        """Return the optimizers of the weights and of the quantizers' steps, which have a rate of their own."""
         named = [(n, v) for n, v in keras_model.variables(self.network).items() if v.trainable]
-        weights = [v for name, v in named if not checkpoint.is_quantizer(name)]
-        steps = [v for name, v in named if checkpoint.is_quantizer(name)]
+        weights = [v for name, v in named if not checkpoint.is_step(name)]
+        steps = [v for name, v in named if checkpoint.is_step(name)]
         groups = [_Group(self._optimizer(), weights, 1.0), _Group(self._optimizer(), steps, self.recipe.step_rate)]
         groups = [group for group in groups if group.variables]
         for group in groups:
@@ -178,7 +178,7 @@ class _Training:
             seen += len(index)
             self.progress.step()
         if not np.isfinite(total):
-            raise UserError(
+            raise DivergedError(
                 f"the loss of {self.model.name} is no longer finite in epoch {self.epoch + 1}; "
                 "lower recipe.learning_rate."
             )

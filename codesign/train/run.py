@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codesign import data
-from codesign.errors import UserError
+from codesign.errors import DivergedError, UserError
 from codesign.quant import companion
 from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
@@ -271,7 +271,7 @@ class Training:
             seen += len(index)
             self.progress.step()
         if not np.isfinite(total):
-            raise UserError(
+            raise DivergedError(
                 f"the loss of {self.model.name} is no longer finite in epoch {self.epoch + 1}; "
                 "lower recipe.learning_rate."
             )

@@ -7,19 +7,27 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from brevitas.nn import QuantConv2d
 from scipy import stats
 
-from codesign import zoo
-from codesign.errors import UserError
+from codesign import quant, zoo
+from codesign.errors import DivergedError, UserError
+from codesign.quant import apot, post, pot
+from codesign.train.run import TrainResult
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("intervals", "plot", "pool", "rows", "runs", "table")
+MODULES = ("intervals", "plot", "pool", "rows", "runs", "table", "training", "versions")
+
+
+LANES = ("lsq", "brevitas_default", "dorefa", "pact", "pot", "post", "apot")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +48,20 @@ def result(accuracy: float, **more: Any) -> dict[str, Any]:
     return {"accuracy": accuracy, "seconds": 60.0, "code": "a", "epochs": 10, "images": 10_000} | more
 
 
-def results_of(bench: ModuleType, **accuracies: tuple[float, ...]) -> list[tuple[Any, int, dict[str, Any]]]:
+def results_of(bench: ModuleType, **accuracies: tuple[float | None, ...]) -> list[tuple[Any, int, dict[str, Any]]]:
+    """Results of the present code; None stands for a training that diverged."""
     rows = {row.key: row for row in bench.rows.ROWS}
-    return [(rows[key], seed, result(a)) for key, values in accuracies.items() for seed, a in enumerate(values, 1)]
+    found = []
+    for key, values in accuracies.items():
+        code = bench.versions.code_digest(rows[key])
+        for seed, accuracy in enumerate(values, 1):
+            one = diverged(code=code) if accuracy is None else result(accuracy, code=code)
+            found.append((rows[key], seed, one))
+    return found
+
+
+def diverged(**more: Any) -> dict[str, Any]:
+    return {"diverged": "the loss is no longer finite in epoch 3.", "seconds": 60.0, "code": "a", "epochs": 10} | more
 
 
 def test_quantiles_are_those_of_student(bench: ModuleType) -> None:
@@ -126,6 +145,10 @@ def test_plan_orders_chooses_and_shards(bench: ModuleType) -> None:
         plan([1], only=["lsq_w4", "lsq_w9"])
 
 
+def never(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+    raise AssertionError("trained again")
+
+
 def test_a_run_is_trained_once_and_continues_in_its_folder(bench: ModuleType, tmp_path: Path) -> None:
     store = bench.runs.Store(tmp_path)
     run = bench.runs.plan([1], only=["lsq_w4"])[0]
@@ -142,9 +165,6 @@ def test_a_run_is_trained_once_and_continues_in_its_folder(bench: ModuleType, tm
         assert (folder / "state").read_text() == "epoch 4"
         return {"accuracy": 87.5}
 
-    def never(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
-        raise AssertionError("trained again")
-
     with pytest.raises(KeyboardInterrupt):
         bench.runs.execute(store, run, killed)
     assert store.result(run) is None
@@ -157,6 +177,80 @@ def test_a_run_is_trained_once_and_continues_in_its_folder(bench: ModuleType, tm
     with pytest.raises(KeyboardInterrupt):
         bench.runs.execute(store, longer, killed)
     assert folders[2] != folders[0]
+
+
+def test_a_training_that_diverges_is_a_result(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = bench.runs.Store(tmp_path)
+    run, other = bench.runs.plan([1, 2], only=["pact_w2"])
+
+    def diverges(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+        raise DivergedError("the loss is no longer finite in epoch 2.")
+
+    def refused(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+        raise UserError("the checkpoint is missing.")
+
+    assert bench.runs.execute(store, run, diverges)["diverged"] == "the loss is no longer finite in epoch 2."
+    assert bench.runs.outcome(store.result(run)) == "diverged"
+    # What only could not be made is none.
+    with pytest.raises(UserError, match="the checkpoint is missing"):
+        bench.runs.execute(store, other, refused)
+    assert store.result(other) is None
+    # Another attempt would go the same way, so there is none.
+    assert "diverged" in bench.runs.execute(store, run, never)
+    lines: list[str] = []
+    bench.pool.work(store, [run], 1, lambda run: pytest.fail("trained again"), lines.append)
+    assert lines == ["1 runs, 1 done before"]
+    assert bench.pool._outcome(store, run, bench.pool.DONE).endswith(
+        ": diverged, 0.0 min: the loss is no longer finite in epoch 2."
+    )
+    # Until its code changes.
+    monkeypatch.setattr(bench.runs, "code_digest", lambda row: "another")
+    assert bench.runs.execute(store, run, lambda *_: {"accuracy": 80.0})["accuracy"] == 80.0
+
+
+def test_a_run_calls_the_training_loop(bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = bench.runs.Store(tmp_path)
+    first, second = bench.runs.plan([1], only=["pact_w4", "dorefa_w4"])
+
+    def train(model: zoo.Model, folder: Path, threads: int, answers: Path) -> TrainResult:
+        if model.method.activations == "dorefa":
+            raise DivergedError("the loss is no longer finite in epoch 1.")
+        assert (threads, answers) == (1, ROOT / "build" / "train" / "teacher")
+        return TrainResult("a.safetensors", 87.25, None, 10_000, 1, 10, 77, 12, "digest")
+
+    monkeypatch.setattr(bench.training, "train", train)
+    assert bench.runs.execute(store, first)["accuracy"] == 87.25
+    assert bench.runs.execute(store, second)["diverged"] == "the loss is no longer finite in epoch 1."
+
+
+def test_a_result_of_another_version_is_replaced(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = bench.runs.Store(tmp_path)
+    run = bench.runs.plan([1], only=["lsq_w4"])[0]
+    folders: list[Path] = []
+
+    def trainer(model: zoo.Model, folder: Path, run: Any) -> dict[str, Any]:
+        folders.append(folder)
+        return {"accuracy": 80.0 + len(folders)}
+
+    assert bench.runs.execute(store, run, trainer)["accuracy"] == 81.0
+    monkeypatch.setattr(bench.runs, "code_digest", lambda row: "another")
+    assert (store.result(run)["accuracy"], store.current(run)) == (81.0, None)
+    started: list[Any] = []
+
+    def start(run: Any) -> subprocess.Popen[bytes]:
+        started.append(run)
+        bench.runs.execute(store, run, trainer)
+        return subprocess.Popen([sys.executable, "-S", "-c", ""])
+
+    lines: list[str] = []
+    assert bench.pool.work(store, [run], 1, start, lines.append, pause=0.01) == []
+    assert (started, lines[0]) == ([run], "1 runs, 0 done before")
+    assert store.current(run)["accuracy"] == 82.0
+    assert folders[0] != folders[1]
 
 
 def test_a_damaged_result_counts_as_none(bench: ModuleType, tmp_path: Path) -> None:
@@ -182,7 +276,7 @@ def process(bench: ModuleType, store: Any, run: Any) -> subprocess.Popen[bytes]:
     store.log(run).parent.mkdir(parents=True, exist_ok=True)
     store.log(run).write_text("first line\nthe last line\n")
     if code == 0:
-        store.write(run, result(87.0))
+        store.write(run, result(87.0, code=bench.versions.code_digest(run.row)))
     return subprocess.Popen([sys.executable, "-S", "-c", f"raise SystemExit({code})"])
 
 
@@ -199,7 +293,7 @@ def test_the_pool_goes_on_past_what_cannot_be_made(
 
     monkeypatch.setattr(bench.pool, "obstacle", obstacle)
     lines: list[str] = []
-    store.write(runs[0], result(80.0))
+    store.write(runs[0], result(80.0, code=bench.versions.code_digest(runs[0].row)))
     failed = bench.pool.work(store, runs, 1, lambda run: process(bench, store, run), lines.append, pause=0.01)
     assert [run.row.name for run in failed] == ["apot"]
     assert lines[0] == "5 runs, 1 done before"
@@ -210,54 +304,124 @@ def test_the_pool_goes_on_past_what_cannot_be_made(
     assert {run.row.name for run in runs if store.result(run)} == {"lsq", "asq", "post"}
 
 
-def test_a_missing_method_is_an_obstacle(bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_method_is_an_obstacle(bench: ModuleType, tmp_path: Path) -> None:
     store = bench.runs.Store(tmp_path)
-    lsq, post = (bench.runs.plan([1], only=[key])[0] for key in ("lsq_w4", "post_w4"))
-    monkeypatch.setattr("codesign.quant.names", lambda: ["lsq"])
+    lsq = bench.runs.plan([1], only=["lsq_w4"])[0]
     assert bench.pool.obstacle(store, lsq) is None
-    assert bench.pool.obstacle(store, post) == "there is no codesign/quant/post.py yet"
+    future = bench.runs.Run(replace(lsq.row, weights="future"), 1)
+    assert bench.pool.obstacle(store, future) == "there is no codesign/quant/future.py yet"
 
 
-def test_the_digest_follows_the_code_of_a_method(
-    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("codesign.quant.__path__", [str(tmp_path)])
+def test_the_digest_follows_imports(bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = next(row for row in bench.rows.ROWS if row.key == "post_w4")
-    post, grid = tmp_path / "post.py", tmp_path / "grid.py"
-    post.write_text('"""One."""\nfrom codesign.quant.grid import LEVELS\n')
-    grid.write_text("LEVELS = 3\n")
-    (tmp_path / "other.py").write_text("x = 1\n")
-    first = bench.runs.code_digest(row)
-    post.write_text('"""Two."""\n\nfrom codesign.quant.grid import LEVELS  # a comment\n')
-    (tmp_path / "other.py").write_text("x = 2\n")
-    assert bench.runs.code_digest(row) == first
-    grid.write_text("LEVELS = 4\n")
-    assert bench.runs.code_digest(row) != first
+
+    def write(name: str, text: str) -> str:
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return str(bench.versions.code_digest(row))
+
+    monkeypatch.setattr(bench.versions, "PACKAGE", tmp_path)
+    write("quant/grid", "LEVELS = 3\n")
+    write("quant/late", "LATE = 1\n")
+    write("quant/near", "NEAR = 1\n")
+    write("train/run", "from codesign.train import ema, progress, keras_loop\n")
+    for name in ("train/ema", "train/progress", "train/keras_loop", "quant/other"):
+        write(name, "x = 1\n")
+    text = (
+        "from codesign.quant.grid import LEVELS\nfrom . import near\n\n\ndef f():{}\n    import codesign.quant.late\n"
+    )
+    first = write("quant/post", f'"""One."""\n{text.format("")}')
+    assert write("quant/post", f'"""Two."""\n\n{text.format("  # a comment")}') == first
+    for name in ("quant/other", "train/progress", "train/keras_loop"):
+        assert write(name, "x = 2\n") == first
+    found = {first}
+    for name in ("quant/grid", "quant/late", "quant/near", "train/ema", "train/run", "quant/lsq", "data/cifar10"):
+        found.add(write(name, "x = 2\n"))
+    assert len(found) == 8
 
 
-def test_the_digest_follows_the_edges_and_the_loop_too(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_covers_what_trains_a_row(bench: ModuleType) -> None:
+    def names(key: str) -> set[str]:
+        return set(bench.versions.sources(next(row for row in bench.rows.ROWS if row.key == key)))
+
+    loop = {f"train.{name}" for name in ("run", "batches", "optimizer", "recipe", "ema", "evaluate", "checkpoint")}
+    brevitas = loop | {"training", "quant.lsq", "quant.brevitas_layers", "quant.companion", "train.topologies.resnet8"}
+    assert names("lsq_w4") >= brevitas | {"quant.quantizer", "quant.choice", "data.cifar10"}
+    assert names("bitat_react_w1") >= brevitas | {"quant.bitat", "quant.react", "quant.sign"}
+    assert names("asqpost_w4") >= brevitas | {"quant.asq", "quant.asq_adapter", "quant.post", "quant.codebook"}
+    assert names("lsq_distilled_w4") - names("lsq_w4") == {"train.distillation"}
+    assert not {name for name in names("lsq_w4") if "keras" in name or "post" in name}
+    assert names("qkeras_w4") >= {
+        "train.keras_loop",
+        "train.keras_layers",
+        "train.keras_topologies.resnet8",
+        "training",
+    }
+
+
+def test_rows_of_an_earlier_version_are_named(bench: ModuleType) -> None:
     rows = {row.key: row for row in bench.rows.ROWS}
-    first = bench.runs.code_digest(rows["sign_w1"])
-    for name, value in (("EDGES", "pact"), ("LOOP", ())):
-        with monkeypatch.context() as changed:
-            changed.setattr(bench.runs, name, value)
-            assert bench.runs.code_digest(rows["sign_w1"]) != first
-    first = bench.runs.code_digest(rows["qkeras_w4"])
-    monkeypatch.setattr(bench.runs, "KERAS_LOOP", ())
-    assert bench.runs.code_digest(rows["qkeras_w4"]) != first
-
-
-def test_a_row_of_an_earlier_version_is_named(bench: ModuleType) -> None:
-    rows = {row.key: row for row in bench.rows.ROWS}
-    fresh = [(rows["lsq_w4"], seed, result(88.0, code=bench.runs.code_digest(rows["lsq_w4"]))) for seed in (1, 2, 3)]
+    fresh = results_of(bench, lsq_w4=(88.0, 88.1, 88.2))
     text = bench.table.markdown(bench.table.summarise(fresh))
-    assert "earlier version" not in text
-    text = bench.table.markdown(bench.table.summarise([*fresh, (rows["pot_w4"], 1, result(87.0))]))
-    assert "Trained with an earlier version of the code, in part or in all: POT at 4 bits." in text
+    assert "version" not in text
+    old = [(rows["pot_w4"], seed, result(87.0 + seed / 10)) for seed in (1, 2, 3)]
+    # A row whose seeds are of two versions counts those of the present one.
+    mixed = [*results_of(bench, apot_w4=(87.0, 87.2)), (rows["apot_w4"], 3, result(10.0))]
+    summary = bench.table.summarise([*fresh, *old, *mixed])
+    text = bench.table.markdown(summary)
+    assert "Trained with an earlier version of the code: POT at 4 bits." in text
+    assert "Rows marked ‡ were trained with an earlier version of the code." in text
+    assert "| POT‡ | 87.20 | 3 |" in text
+    assert "**POT at 4 bits loses** (POT at 4 bits trained with an earlier version of the code)." in text
+    assert "| APoT* | 87.10 | 2 |" in text
+    assert "APoT at 4 bits: left out, as of another version of the code: seed 3." in text
+    assert "Trained with an earlier version of the code: POT at 4 bits." in bench.plot.svg(summary, {})
+    # Where none is of the present one, most seeds decide.
+    old.append((rows["pot_w4"], 4, result(10.0, code="b")))
+    text = bench.table.markdown(bench.table.summarise([*fresh, *old]))
+    assert "| POT‡ | 87.20 | 3 |" in text
+    assert "POT at 4 bits: left out, as of another version of the code: seed 4." in text
+
+
+def test_a_row_with_a_diverged_seed_claims_nothing(bench: ModuleType) -> None:
+    found = results_of(
+        bench,
+        lsq_w2=(84.0, 84.1, 84.2),
+        pact_w2=(80.0, None, 80.1),
+        dorefa_w2=(None, None, None),
+        pot_w2=(82.0, 82.1, 82.2),
+        lsq_w4=(88.0, 88.1, None),
+        asqpost_w4=(88.0, 88.1, 88.2),
+    )
+    summary = json.loads(json.dumps(bench.table.summarise(found)))
+    text = bench.table.markdown(summary)
+    assert "| PACT† | 80.05 | 2 of 3 | 80.00, diverged, 80.10 | -4.05 | – |" in text
+    assert "| DoReFa† | – | 0 of 3 | diverged, diverged, diverged | – | – |" in text
+    assert text.index("| POT |") < text.index("| PACT† |") < text.index("| DoReFa† |")
+    says = "-4.05 over 2 seeds that ended on both sides, 1 of 3 trainings of PACT at 2 bits diverged: no claim."
+    assert f"PACT at 2 bits against LSQ at 2 bits, accuracy: {says}" in text
+    says = "3 of 3 trainings of DoReFa at 2 bits diverged: no claim."
+    assert f"DoReFa at 2 bits against LSQ at 2 bits, accuracy: {says}" in text
+    assert "PACT at 2 bits, seed 2, diverged: the loss is no longer finite in epoch 3." in text
+    # The reference diverged: its whole width claims nothing, margins neither.
+    question = "ASQ + POST at 4 bits is at most 0.2 points below LSQ at 4 bits"
+    assert f"{question}: +0.00 over 2 seeds that ended on both sides, 1 of 3 trainings of LSQ at 4 bits div" in text
+    assert "**POT at 2 bits loses**" in text
+    by_row = {row["row"]: row for row in summary["rows"]}
+    assert by_row["pact_w2"]["estimate"] == {"n": 2, "mean": 80.05, "low": None, "high": None}
+    assert by_row["dorefa_w2"]["estimate"] is None
+    assert summary["images"] == 10_000
+    picture = bench.plot.svg(summary, {"xc7": {"uniform": {"2": 9.0}}})
+    assert "the mark is the mean of the others: LSQ at 4 bits (1 of 3), PACT at 2 bits (1 of 3)." in picture
+    assert "Not drawn, as every training diverged: DoReFa at 2 bits." in picture
+    nothing = bench.table.summarise(results_of(bench, dorefa_w2=(None,)))
+    assert "| DoReFa*† | – | 0 of 1 | diverged | – | – |" in bench.table.markdown(nothing)
+    assert "Not drawn" in bench.plot.svg(nothing, {})
 
 
 def test_scaled_inputs_are_rounded_and_clipped(bench: ModuleType) -> None:
-    scaled = bench.runs.scaled
+    scaled = bench.training.scaled
     x = np.array([0, 1, 2, 3, 127, 128, 255], np.uint8)
     assert scaled(x, 2.0, 8, False).tolist() == [0, 2, 4, 6, 254, 255, 255]
     assert scaled(x, 0.5, 8, False).tolist() == [0, 1, 1, 2, 64, 64, 128]
@@ -303,11 +467,14 @@ def test_what_the_table_says(bench: ModuleType) -> None:
 
 def test_scaled_inputs_compare_what_is_lost(bench: ModuleType) -> None:
     rows = {row.key: row for row in bench.rows.ROWS}
+    lsq, asq = rows["lsq_w4"], rows["asq_w4"]
+    code, other = bench.versions.code_digest(lsq), bench.versions.code_digest(asq)
     found = []
     for seed in (1, 2, 3):
         # LSQ is better as it is, and loses 10 points; ASQ loses 4 (and a little noise).
-        found.append((rows["lsq_w4"], seed, result(88.0, scaled={"2": 78.0}, unclipped={"2": 70.0})))
-        found.append((rows["asq_w4"], seed, result(87.0, scaled={"2": 83.0 + seed / 100}, unclipped={"2": 80.0})))
+        found.append((lsq, seed, result(88.0, scaled={"2": 78.0}, unclipped={"2": 70.0}, code=code)))
+        scaled = {"2": 83.0 + seed / 100}
+        found.append((asq, seed, result(87.0, scaled=scaled, unclipped={"2": 80.0}, code=other)))
     text = bench.table.markdown(bench.table.summarise(found))
     assert "accuracy kept under inputs × 2: +6.02 [+6.00, +6.04], 3 seeds: **ASQ, 16 steps at 4 bits wins**." in text
     assert "| LSQ | 4 | 3 | 88.00 | – | 78.00 | 70.00 |" in text
@@ -334,9 +501,30 @@ def test_the_plot_marks_every_row(bench: ModuleType) -> None:
     assert "no lane has been measured yet" in without
     lanes = {"xc7": {"uniform": {"4": 20.0}, "binary": {"1": 2.0}}}
     assert marks(bench.plot.svg(summary, lanes)) == 8
-    # Two-bit POST is ternary, as uniform weights are.
-    ternary = bench.table.summarise(results_of(bench, post_w2=(84.0,)))
-    assert marks(bench.plot.svg(ternary, {"xc7": {"uniform": {"2": 9.0}}})) == 3
+    # A lane that was not measured is said to be missing.
+    picture = bench.plot.svg(summary, lanes)
+    assert "Not on the right, as no lane was measured for their weights: POST at 4 bits." in picture
+    assert "Not on the right" not in bench.plot.svg(summary, {"xc7": lanes["xc7"] | {"post": {"4": 30.0}}})
+
+
+@pytest.mark.parametrize("key", [f"{name}_w{bits}" for name in LANES for bits in (4, 3, 2)])
+def test_the_lane_of_a_row_takes_its_integers(bench: ModuleType, key: str) -> None:
+    row = next(row for row in bench.rows.ROWS if row.key == key)
+    layer = QuantConv2d(64, 8, 3, weight_quant=quant.make(row.weights, "weight", (row.bits, True), row.weight_options))
+    torch.manual_seed(1)
+    layer.weight.data.normal_()
+    weight = layer.quant_weight()
+    integers = {round(float(i), 3) for i in (weight.value / weight.scale).detach().flatten()}
+    uniform = 2 ** (row.bits - 1) - 1
+    levels = {
+        "uniform": range(uniform + 1),
+        "odd": range(1, 2**row.bits, 2),
+        "pot": pot.levels_of(row.bits),
+        "post": post.levels_of(row.bits),
+        "apot": apot.levels_of(row.bits),
+    }[row.lane]
+    assert integers <= {sign * level for level in levels for sign in (1, -1)}
+    assert len(integers) > 2 ** (row.bits - 1)
 
 
 def test_the_script_reads_its_command_line(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from codesign import data, resources, zoo
-from codesign.errors import UserError
+from codesign.errors import DivergedError, UserError
 from codesign.train import checkpoint, distillation, run
 from codesign.train.batches import Augmentation
 from codesign.train.progress import Progress
@@ -240,7 +240,7 @@ def test_a_loss_that_explodes_is_reported(tmp_path: Path) -> None:
     path = model(tmp_path, bits=32).path
     text = Path(path).read_text().replace("learning_rate = 0.05", "learning_rate = 1e30")
     Path(path).write_text(text)
-    with pytest.raises(UserError, match=r"no longer finite in epoch 1; lower recipe\.learning_rate"):
+    with pytest.raises(DivergedError, match=r"no longer finite in epoch 1; lower recipe\.learning_rate"):
         train(zoo.read(Path(path)), tmp_path / "run", progress=False)
 
 

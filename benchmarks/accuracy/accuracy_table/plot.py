@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 PANEL, HEIGHT, LEFT, TOP, GAP, LEGEND = 460, 520, 60, 56, 76, 190
 BOTTOM = 60
+NOTE, NOTE_CHARACTERS = 18, 160
 
 # Eight colours that stay apart for most colour-blind readers (Okabe and Ito), black for the reference.
 STYLE = {
@@ -41,17 +43,21 @@ def svg(summary: Mapping[str, Any], lanes: Mapping[str, Any]) -> str:
         From `table.summarise`.
     lanes : mapping
         LUT of one multiply-accumulate lane: family → kind → bits → number. Rows whose lane was not measured
-        are left out of the right panel.
+        are left out of the right panel, and named below it.
     """
-    rows = sorted(summary["rows"], key=lambda row: list(STYLE).index(row["name"]))
+    every = sorted(summary["rows"], key=lambda row: list(STYLE).index(row["name"]))
+    rows = [row for row in every if row["estimate"]]
     width = LEFT + 2 * PANEL + GAP + LEGEND
-    height = TOP + HEIGHT + BOTTOM
+    notes = _notes(every, lanes.get("xc7", {}))
+    height = TOP + HEIGHT + BOTTOM + NOTE * len(notes)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'font-family="sans-serif" font-size="13" role="img" '
         'aria-label="accuracy of quantisation methods against bits and against LUT">',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
     ]
+    for index, line in enumerate(notes):
+        parts.append(_text(LEFT, TOP + HEIGHT + BOTTOM + 4 + NOTE * index, line, size=12))
     if not rows:
         return "\n".join([*parts, '<text x="60" y="60">There is no result yet.</text>', "</svg>"]) + "\n"
     y, ticks = _vertical([row["estimate"] for row in rows])
@@ -143,10 +149,32 @@ def _against_lut(
 
 
 def _lut(row: Mapping[str, Any], lanes: Mapping[str, Any]) -> float | None:
-    # At 2 bits the levels of POT, POST and APoT are those of uniform weights, -1, 0 and 1.
-    kind = "uniform" if row["bits"] == 2 else row["lane"]
-    found = lanes.get(kind, {}).get(str(row["bits"]))
+    found = lanes.get(row["lane"], {}).get(str(row["bits"]))
     return None if found is None else float(found)
+
+
+def _notes(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, Any]) -> list[str]:
+    """Return the lines below the panels: which rows are not drawn, or not wholly what they seem."""
+
+    def named(chosen: Iterable[tuple[Mapping[str, Any], str]]) -> str:
+        return ", ".join(
+            f"{row['title']} at {row['bits']} bit{'s' if row['bits'] > 1 else ''}{of}" for row, of in chosen
+        )
+
+    says = {
+        "A training diverged, and the mark is the mean of the others: ": named(
+            (row, f" ({len(row['diverged'])} of {len(row['diverged']) + len(row['accuracy'])})")
+            for row in rows
+            if row["diverged"] and row["accuracy"]
+        ),
+        "Not drawn, as every training diverged: ": named((row, "") for row in rows if not row["accuracy"]),
+        "Trained with an earlier version of the code: ": named((row, "") for row in rows if row["stale"]),
+        "Not on the right, as no lane was measured for their weights: ": named(
+            (row, "") for row in rows if row["accuracy"] and lanes and _lut(row, lanes) is None
+        ),
+    }
+    lines = (textwrap.wrap(f"{what}{names}.", NOTE_CHARACTERS) for what, names in says.items() if names)
+    return [line for found in lines for line in found]
 
 
 def _legend(rows: Sequence[Mapping[str, Any]], x: float) -> list[str]:

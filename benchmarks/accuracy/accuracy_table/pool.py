@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
-from accuracy_table.runs import Run, Store, duration
+from accuracy_table.runs import Run, Store, duration, outcome
 from codesign.errors import UserError
 
 # Exit codes of the process of one run.
@@ -15,7 +16,6 @@ DONE, REFUSED, BUSY = 0, 2, 3
 
 def obstacle(store: Store, run: Run) -> str | None:
     """Return why a run cannot start yet, None when nothing is known to be in the way."""
-    from codesign import quant
     from codesign.train import keras_topologies
 
     try:
@@ -24,7 +24,9 @@ def obstacle(store: Store, run: Run) -> str | None:
         return str(error)
     if run.row.framework == "qkeras":
         return None if model.topology in keras_topologies.names() else "there is no QKeras topology resnet8 yet"
-    missing = sorted({run.row.weights, run.row.activations} - set(quant.names()))
+    # Looked for, not loaded: that would load torch.
+    methods = sorted({run.row.weights, run.row.activations})
+    missing = [name for name in methods if find_spec(f"codesign.quant.{name}") is None]
     return f"there is no codesign/quant/{missing[0]}.py yet" if missing else None
 
 
@@ -36,7 +38,7 @@ def work(
     say: Callable[[str], None] = print,
     pause: float = 1.0,
 ) -> list[Run]:
-    """Make all runs that can be made, in order, at most `jobs` at a time, and return those that failed.
+    """Make all runs that have no result of the present code and can be made, in order, and return those that failed.
 
     What cannot be made now is passed over with a line and looked at again when a process is free. On any
     exception, Ctrl-C included, the processes are stopped; the next call continues them.
@@ -46,6 +48,7 @@ def work(
     store : Store
     runs : sequence of Run
     jobs : int
+        Processes at a time.
     start : callable
         Starts the process of a run: exit code 0 when its result is written, 2 with a sentence on standard
         error when it cannot be made, 3 when another process is at it.
@@ -54,7 +57,7 @@ def work(
     pause : float
         Seconds between two looks at the processes.
     """
-    waiting = [run for run in runs if store.result(run) is None]
+    waiting = [run for run in runs if store.current(run) is None]
     say(f"{len(runs)} runs, {len(runs) - len(waiting)} done before")
     running: dict[Run, subprocess.Popen[bytes]] = {}
     failed: list[Run] = []
@@ -95,7 +98,8 @@ def _next(store: Store, waiting: Sequence[Run], told: set[Run], say: Callable[[s
 
 def _outcome(store: Store, run: Run, code: int) -> str:
     if code == DONE and (result := store.result(run)) is not None:
-        return f"{run.name}: {result['accuracy']:.2f} %, {duration(result)}"
+        why = f": {result['diverged']}" if "diverged" in result else ""
+        return f"{run.name}: {outcome(result)}, {duration(result)}{why}"
     if code == BUSY:
         return f"{run.name}: skipped: another process is at it"
     last = store.log(run).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]

@@ -32,7 +32,8 @@ class Row:
     weights, activations : str
         Files in `codesign/quant`, or quantizers of QKeras.
     lane : str
-        Kind of multiply-accumulate lane in the hardware: "uniform", "pot", "post", "apot" or "binary".
+        Kind of multiply-accumulate lane that takes its integer weights: "uniform" (-n to n), "odd"
+        (odd integers, none of them 0), "pot", "post", "apot" or "binary".
     weight_options, activation_options : mapping
         As in a model file.
     distilled : bool
@@ -70,8 +71,8 @@ def _low_bit(bits: int) -> dict[str, Row]:
         Row("asqpost", bits, "ASQ + POST", "post", "asq", "post", activation_options={"entries": 16}, scaled=True),
         Row("lsq_distilled", bits, "LSQ + distillation", "lsq", "lsq", distilled=True),
         Row("apot", bits, "APoT", "apot", "lsq", "apot"),
-        Row("pact", bits, "PACT", "dorefa", "pact"),
-        Row("dorefa", bits, "DoReFa", "dorefa", "dorefa"),
+        Row("pact", bits, "PACT", "dorefa", "pact", "odd"),
+        Row("dorefa", bits, "DoReFa", "dorefa", "dorefa", "odd"),
         Row("brevitas_default", bits, "Brevitas' default", "brevitas_default", "brevitas_default"),
         Row("asq_continuous", bits, "ASQ, continuous", "lsq", "asq", activation_options={"entries": 0}, scaled=True),
         Row("qkeras", bits, "QKeras' own", "quantized_bits", "quantized_relu", framework="qkeras"),

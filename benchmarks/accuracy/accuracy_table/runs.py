@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import fcntl
 import fnmatch
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from accuracy_table.rows import EPOCHS, ROWS, Row, model_file
-from codesign import quant, zoo
-from codesign.errors import UserError
+from accuracy_table.versions import code_digest
+from codesign import zoo
+from codesign.errors import DivergedError, UserError
 from codesign.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[3]
-FACTORS = (0.5, 2.0)
-
-# What trains every row beside its methods, as seen from `codesign/quant`.
-EDGES = "lsq"
-LOOP = tuple(f"../train/{name}" for name in ("batches", "optimizer", "run", "topologies/resnet8"))
-KERAS_LOOP = tuple(
-    f"../train/{name}"
-    for name in ("keras_layers", "keras_loop", "keras_model", "keras_start", "keras_topologies/resnet8")
-)
 
 
 class BusyError(Exception):
@@ -108,12 +96,21 @@ class Store:
         return self.folder / "logs" / f"{run.name}.log"
 
     def result(self, run: Run) -> dict[str, Any] | None:
-        """Return the result of a run; None when there is none, or it is that of another recipe."""
+        """Return the result of a run; None when there is none, or it is that of another recipe.
+
+        It has either "accuracy" or, when the training diverged, "diverged", a sentence. Its code may be that of an
+        earlier version.
+        """
         try:
             found = json.loads((self.folder / "results" / f"{run.name}.json").read_bytes())
         except (OSError, ValueError):
             return None
         return found if found.get("model_file") == model_file(run.row, run.seed, run.epochs) else None
+
+    def current(self, run: Run) -> dict[str, Any] | None:
+        """Return the result of a run, None unless it was trained with the code as it is now."""
+        found = self.result(run)
+        return found if found is not None and found.get("code") == code_digest(run.row) else None
 
     def write(self, run: Run, result: dict[str, Any]) -> None:
         """Write the result of a run, whole or not at all."""
@@ -151,24 +148,25 @@ Trainer = Callable[[zoo.Model, Path, Run], dict[str, Any]]
 def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str, Any]:
     """Train and evaluate one run unless its result is there, and return the result.
 
-    A training that was stopped continues after its last whole epoch.
+    A training that was stopped continues after its last whole epoch. A result of an earlier version of the code is
+    replaced. A training that diverges has a result too: the same recipe and code would diverge again.
 
     Parameters
     ----------
     store : Store
     run : Run
     trainer : callable, optional
-        Of (model, folder, run); returns what is to be stored. `train_and_evaluate` unless given.
+        Of (model, folder, run); returns what is to be stored. `training.train_and_evaluate` unless given.
 
     Raises
     ------
     UserError
-        When the run cannot be made: its method or checkpoint is missing, the training diverged.
+        When the run cannot be made: its method or checkpoint is missing.
     BusyError
         When another process is at it.
     """
     with store.locked(run):
-        known = store.result(run)
+        known = store.current(run)
         if known is not None:
             return known
         model = store.model(run)
@@ -176,7 +174,10 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
         code = code_digest(run.row)
         folder = store.folder / "train" / f"{run.name}-{model.fingerprint()[:8]}-{code[:8]}"
         begin, fresh = time.monotonic(), not folder.exists()
-        result = (trainer or train_and_evaluate)(model, folder, run)
+        try:
+            result = (trainer or _train)(model, folder, run)
+        except DivergedError as error:
+            result = {"diverged": str(error)}
         # Of a training that was interrupted, nobody knows how long it took.
         seconds = round(time.monotonic() - begin, 1) if fresh else None
         store.write(run, {**result, "code": code, "seconds": seconds})
@@ -185,86 +186,21 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
     return found
 
 
-def duration(result: dict[str, Any]) -> str:
+def _train(model: zoo.Model, folder: Path, run: Run) -> dict[str, Any]:
+    # Only here: it loads torch, which the other commands do without.
+    from accuracy_table.training import train_and_evaluate
+
+    # The teacher's answers are those of `codesign train`, computed once for all.
+    answers = ROOT / "build" / "train" / "teacher"
+    return train_and_evaluate(model, folder, answers, under_scaled_inputs=run.row.scaled)
+
+
+def outcome(result: Mapping[str, Any]) -> str:
+    """Return what a run gave, for people."""
+    return "diverged" if "diverged" in result else f"{result['accuracy']:.2f} %"
+
+
+def duration(result: Mapping[str, Any]) -> str:
     """Return how long a run took, for people."""
     seconds = result["seconds"]
     return "interrupted once" if seconds is None else f"{seconds / 60:.1f} min"
-
-
-def code_digest(row: Row) -> str:
-    """Return a digest of the code that trains a row: its methods with all they import from `codesign/quant`, and
-    the loop.
-
-    Comments, docstrings and layout do not count. A result of another digest was trained with another version.
-    """
-    folder = Path(quant.__path__[0])
-    digest, seen = hashlib.sha256(), set()
-    waiting = {row.weights, row.activations, EDGES, "brevitas_layers", *LOOP}
-    if row.framework == "qkeras":
-        waiting |= {*KERAS_LOOP, *(f"keras/{path.stem}" for path in (folder / "keras").glob("*.py"))}
-    while waiting := waiting - seen:
-        name = min(waiting)
-        seen.add(name)
-        path = folder / f"{name}.py"
-        if not path.is_file():
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "codesign.quant":
-                waiting |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("codesign.quant."):
-                waiting.add(node.module.removeprefix("codesign.quant."))
-            if isinstance(body := getattr(node, "body", None), list):
-                node.body = [line for line in body if not _is_docstring(line)]
-        digest.update(name.encode() + ast.dump(tree).encode())
-    return digest.hexdigest()[:16]
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def train_and_evaluate(model: zoo.Model, folder: Path, run: Run) -> dict[str, Any]:
-    """Train a run and return its accuracies in percent."""
-    from codesign import data
-    from codesign.train import checkpoint, evaluate
-    from codesign.train.run import train
-
-    # The teacher's answers are those of `codesign train`, computed once for all.
-    trained = train(model, folder, threads=1, answers=ROOT / "build" / "train" / "teacher")
-    result: dict[str, Any] = {
-        "accuracy": trained.float_accuracy,
-        "images": trained.images,
-        "parameters": trained.parameters,
-        "macs": trained.macs,
-        "checkpoint_sha256": trained.checkpoint_sha256,
-    }
-    if run.row.scaled:
-        dataset = data.load(model.dataset)
-        module = model.module()
-        checkpoint.load_weights(module, Path(trained.checkpoint))
-        result["scaled"] = {
-            f"{factor:g}": round(
-                evaluate.accuracy(
-                    module,
-                    scaled(dataset.x_test, factor, dataset.input_bits, dataset.input_signed),
-                    dataset.y_test,
-                    model.input_scale,
-                ),
-                4,
-            )
-            for factor in FACTORS
-        }
-        result["unclipped"] = {
-            "2": round(evaluate.accuracy(module, dataset.x_test, dataset.y_test, 2 * model.input_scale), 4)
-        }
-    return result
-
-
-def scaled(x: np.ndarray, factor: float, bits: int, signed: bool) -> np.ndarray:
-    """Return integers `x` as a sensor with another gain gives them.
-
-    Multiplied by `factor`, rounded (half up) and clipped to the input type, of the dtype of `x`.
-    """
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return np.clip(np.floor(x * factor + 0.5), low, high).astype(x.dtype)

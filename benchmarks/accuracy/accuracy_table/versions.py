@@ -1,0 +1,92 @@
+"""Which version of the code trains a row, as a digest."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import codesign
+from accuracy_table.rows import Row
+
+PACKAGE = Path(codesign.__path__[0])
+HERE = Path(__file__).parent
+
+# Where imports are followed: what decides the weights and the accuracy is there. A package's own `__init__` is not
+# looked at: it only finds modules by name.
+ROOMS = ("quant", "train", "data")
+# Modules of these rooms that no figure depends on.
+APART = {"train.progress", "train.memory", "data._fetch"}
+
+# What is loaded by name, beside the methods of a row, and so is no import that could be followed.
+BY_NAME = {
+    "brevitas": ("quant.lsq", "quant.brevitas_layers", "train.topologies.resnet8", "data.cifar10"),
+    "qkeras": ("train.keras_topologies.resnet8", "data.cifar10"),
+}
+
+
+def code_digest(row: Row) -> str:
+    """Return a digest of the code that trains and evaluates a row.
+
+    It covers the row's methods, the edges, the network, the training loop and the evaluation, each with all that it
+    imports from `codesign/quant`, `codesign/train` and `codesign/data`, within functions too. Comments, docstrings
+    and layout do not count. A result of another digest was trained with another version.
+    """
+    digest = hashlib.sha256()
+    for name, text in sorted(sources(row).items()):
+        digest.update(name.encode() + b"\0" + _parsed(name, text)[0].encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def sources(row: Row) -> dict[str, str]:
+    """Return the modules that `code_digest` covers, "quant.lsq" and so on, with their text."""
+    methods = "quant" if row.framework == "brevitas" else "quant.keras"
+    own = "training"
+    apart = APART if row.distilled else APART | {"train.distillation"}
+    if row.framework == "brevitas":
+        apart = apart | {"train.keras_loop"}
+    found = {own: (HERE / f"{own}.py").read_text(encoding="utf-8")}
+    waiting = {f"{methods}.{row.weights}", f"{methods}.{row.activations}", *BY_NAME[row.framework]}
+    waiting |= _parsed(own, found[own])[1]
+    while waiting := waiting - found.keys() - apart:
+        name = min(waiting)
+        waiting.discard(name)
+        path = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+        # What is imported from a module may be a function as well as a module; quantizers of QKeras have no file.
+        if path.is_file():
+            found[name] = path.read_text(encoding="utf-8")
+            waiting |= _parsed(name, found[name])[1]
+    return found
+
+
+@functools.cache
+def _parsed(name: str, text: str) -> tuple[str, frozenset[str]]:
+    """Return what a module says without docstrings and layout, and the names it may import in `ROOMS`."""
+    tree = ast.parse(text)
+    imports = frozenset(other for other in _imports(name, tree) if other.split(".")[0] in ROOMS)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
+    return ast.dump(tree), imports
+
+
+def _imports(name: str, tree: ast.AST) -> Iterator[str]:
+    """Yield the imported names of a module below `codesign`, without that word."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            whole = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = ["codesign", *name.split(".")][: -node.level] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            whole = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for one in whole:
+            if one.startswith("codesign."):
+                yield one.removeprefix("codesign.")
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
