@@ -16,6 +16,13 @@ BITS = 8
 HIDDEN_FROM = 8
 """Fewest channels with a hidden layer."""
 
+OUTPUT_WEIGHT_STEP = 2.0**-BITS
+"""Step of the output layer's weights at the start, with which codes reach up to about 1/2.
+
+The weights start near 0, for beta near 1. A step set to suit them clips as soon as they grow, and the gradients
+of clipped values then blow it up until few codes are left in use.
+"""
+
 
 def codebook(entries: int) -> Tensor:
     """Return the factors (entries,) that a step may be multiplied by, ascending, float32.
@@ -81,11 +88,7 @@ class AsqAdapter(nn.Module):
 
 
 class _OutputLsq(LsqQuant):
-    """LSQ whose codes reach up to about 1/2 at the start.
-
-    The weights start near 0, for beta near 1. A step set to suit them clips as soon as they grow, and the
-    gradients of clipped values then blow it up until few codes are left in use.
-    """
+    """LSQ that starts from `OUTPUT_WEIGHT_STEP`, whatever the weights."""
 
     def __init__(
         self,
@@ -97,7 +100,7 @@ class _OutputLsq(LsqQuant):
     ) -> None:
         super().__init__(bit_width, signed, narrow_range, scaling_shape, tracked_parameter_list)
         with torch.no_grad():
-            self.scaling_impl.value.fill_(2.0**-BITS)
+            self.scaling_impl.value.fill_(OUTPUT_WEIGHT_STEP)
 
 
 class _OutputWeight(LsqWeightPerTensor):

@@ -59,7 +59,7 @@ class KerasLayers:
             _require(method.edges, "activation", {})
         elif method.edges != Method().edges:
             raise UserError(f"the edges of a network with QKeras' own quantizers are theirs; remove '{method.edges}'.")
-        self.made = 0
+        self.made, self.adaptive = 0, 0
         _, keras, self.qkeras = runtime()
         self.keras = keras.layers
         self.initializers = keras.initializers
@@ -146,7 +146,12 @@ class KerasLayers:
         elif last:
             quantizer = str(methods.make(method.edges, "activation", (bits, False), {}))
         else:
-            quantizer = str(methods.make(method.activations, "activation", (bits, False), method.activation_options))
+            made = methods.make(method.activations, "activation", (bits, False), method.activation_options)
+            if hasattr(made, "seed"):
+                # A count of its own: with any activation, kernels start from the same numbers.
+                self.adaptive += 1
+                made.seed = 1000 * self.seed + self.adaptive
+            quantizer = str(made)
         return self.qkeras.QActivation(quantizer, name=name)
 
     def residual(self, name: str) -> Any:

@@ -111,11 +111,11 @@ def accuracy(network: Any, x: np.ndarray, y: np.ndarray, input_scale: float) -> 
 
 
 def parameters(network: Any) -> int:
-    """Count weights, biases and batch norm factors; parameters of quantizers do not count."""
+    """Count weights, biases and batch norm factors; steps of quantizers do not count."""
     return sum(
         int(np.prod(variable.shape))
         for name, variable in variables(network).items()
-        if variable.trainable and not checkpoint.is_quantizer(name)
+        if variable.trainable and not checkpoint.is_step(name)
     )
 
 

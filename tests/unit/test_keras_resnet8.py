@@ -91,6 +91,22 @@ def test_float_network_is_that_of_torch(tmp_path: Path, shape: tuple[int, ...]) 
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize(
+    ("weights", "activations", "bits"), [("post", "asq", 4), ("sign", "react", 1), ("dorefa", "pact", 3)]
+)
+def test_parameters_are_counted_as_in_torch(tmp_path: Path, weights: str, activations: str, bits: int) -> None:
+    from codesign.train import keras_model
+
+    text = TOML.replace('init_from = "start"\n', "").replace("width = 4", "width = 8")
+    text = text.replace("_bits = 4", f"_bits = {bits}")
+    text = text.replace("quantized_bits", weights).replace("quantized_relu", activations)
+    counts = []
+    for framework, count in (("qkeras", keras_model.parameters), ("brevitas", evaluate.parameters)):
+        (tmp_path / "tiny.toml").write_text(text.replace("qkeras", framework))
+        counts.append(count(zoo.read(tmp_path / "tiny.toml").module()))
+    assert counts[0] == counts[1]
+
+
 def test_dense_weights_follow_the_order_in_which_keras_flattens(tmp_path: Path) -> None:
     from codesign.quant.qkeras_runtime import runtime
     from codesign.train import keras_start

@@ -198,6 +198,34 @@ def test_adaptive_steps_equal_those_of_brevitas(
     compare(env, module, quantizer, {a: f"{prefix}.{n}" for a, n in pairs.items()}, shape)
 
 
+@pytest.mark.parametrize("entries", [0, 16])
+@pytest.mark.parametrize("channels", [4, 32])
+def test_an_adapter_starts_like_that_of_brevitas(env: SimpleNamespace, channels: int, entries: int) -> None:
+    torch.manual_seed(channels)
+    module = quant.make("asq", "relu", (channels, 4), {"entries": entries})
+    theirs = module.act_quant.fused_activation_quant_proxy.tensor_quant.adapter
+    quantizer = env.methods.make("asq", "activation", (4, False), {"entries": entries})
+    quantizer(env.tf.random.stateless_normal((10, 5, 5, channels), (1, 2)))
+    assert quantizer.output_bias.numpy() == theirs.output.bias.item() == 1
+    assert quantizer.output_weights.shape == theirs.output.weight.T.shape
+    assert 0 < np.abs(quantizer.output_weights).max() < 0.05
+    if entries:
+        step = theirs.output.weight_quant.tensor_quant.scaling_impl.value.item()
+        assert float(quantizer.output_weight_step) == step == 2.0**-8
+    if channels == 32:
+        weights, hidden = quantizer.hidden_weights.numpy(), theirs.hidden.weight.detach().numpy().T
+        assert weights.shape == hidden.shape
+        assert min(weights.sum(0).min(), hidden.sum(0).min()) >= 0
+        for found in (weights, hidden):
+            assert 0.95 / np.sqrt(channels) < np.abs(found).max() <= 1 / np.sqrt(channels)
+            assert (found < 0).mean() > 0.2
+        assert not quantizer.hidden_bias.numpy().any()
+        assert not theirs.hidden.bias.any()
+        if entries:
+            expected = 2 * np.abs(weights).mean() / np.sqrt(127)
+            assert float(quantizer.hidden_weight_step) == pytest.approx(expected, rel=1e-5)
+
+
 # Use --------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +240,7 @@ def test_adaptive_steps_equal_those_of_brevitas(
         ("post", "weight", (4, True, False), {"entries": 2}, "no option 'entries' there; it accepts quantile"),
         ("asq", "activation", (4, False), {"entries": 8}, "0 or 16 to 64"),
         ("asq", "activation", (4, True), {}, "not negative"),
+        ("asq", "activation", (4, False), {"seed": 3}, "no option 'seed' there"),
         ("pact", "activation", (4, False), {"decay": -1.0}, "0 or positive"),
         ("lsq", "weight", (1, True, False), {}, "at least 2 bits"),
         ("sign", "weight", (2, True, False), {}, "binary, 1 bit, not 2"),

@@ -137,6 +137,7 @@ def test_quantizers_are_rebuilt_from_strings_and_configurations() -> None:
         ("react", "activation", (1, False), {}),
     ):
         quantizer = methods.make(name, part, arguments, options)
+        assert "None" not in str(quantizer)
         again = qkeras.get_quantizer(str(quantizer))
         assert type(again) is type(quantizer)
         assert str(again) == str(quantizer)
@@ -164,6 +165,53 @@ def test_learned_parameters_reach_optimizer_and_checkpoint(tmp_path: Path) -> No
     x = data.load("digits").x_test
     accuracy = 100 * float((golden.run(model.graph(), x).argmax(1) == data.load("digits").y_test).mean())
     assert accuracy == pytest.approx(result.float_accuracy, abs=1.0)
+
+
+def test_adapters_start_from_the_seed_of_the_recipe_and_the_layer(tmp_path: Path) -> None:
+    def fresh(seed: int, activations: str = "asq") -> Any:
+        text = TOML.format(weights="post", activations=activations, bits=4).replace("seed = 5", f"seed = {seed}")
+        (tmp_path / "tiny.toml").write_text(text)
+        return zoo.read(tmp_path / "tiny.toml").module()
+
+    def adapters(network: Any) -> list[np.ndarray]:
+        quantizers = [layer.quantizer for layer in network.layers if type(layer).__name__ == "QActivation"]
+        found = [q for q in quantizers if hasattr(q, "output_weights")]
+        return [np.concatenate([q.hidden_weights.numpy().ravel(), q.output_weights.numpy().ravel()]) for q in found]
+
+    network = fresh(5)
+    first, again, other = adapters(network), adapters(fresh(5)), adapters(fresh(6))
+    # Three activations of eight channels each.
+    assert {values.shape for values in first} == {(18,)}
+    assert len(first) == 3
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    everyone = np.array([*first, *other])
+    assert len(np.unique(everyone[:, 0])) == len(np.unique(everyone[:, 16])) == len(everyone)
+    # Kernels start from the same numbers, whatever quantizes the activations.
+    plain = fresh(5, "lsq")
+    assert all(np.array_equal(network.get_layer(n).kernel, plain.get_layer(n).kernel) for n in ("stem", "wide"))
+
+
+def test_only_steps_learn_at_the_rate_of_steps(tmp_path: Path) -> None:
+    from codesign.train import checkpoint, keras_loop, keras_model
+
+    text = TOML.format(weights="post", activations="asq", bits=4)
+    text = text.replace("step_rate = 0.2", 'step_rate = 1e-7\nweight_decay = 0.01\noptimizer = "adam"')
+    (tmp_path / "tiny.toml").write_text(text)
+    model = zoo.read(tmp_path / "tiny.toml")
+    assert model.recipe is not None
+    training = keras_loop._Training(model, model.recipe, tmp_path / "run", resume=False, progress=False)
+    named = keras_model.variables(training.network)
+    start = {name: variable.numpy() for name, variable in named.items() if variable.trainable}
+    found, _ = checkpoint.read(Path(training.run().checkpoint))
+    moved = {name: np.abs(found[name].numpy() - value).max() for name, value in start.items()}
+    adapter = {f"act_quant.adapter.{layer}.{part}" for layer in ("hidden", "output") for part in ("weight", "bias")}
+    assert adapter <= {name.split("/")[1] for name in moved}
+    for name, change in moved.items():
+        own = name.split("/")[1]
+        steps = checkpoint.is_quantizer(own) and own not in adapter
+        assert change < 1e-6 if steps else change > 1e-4, name
+    decaying = {name for name, variable in named.items() if keras_loop._decays(variable)}
+    assert decaying == {name for name in start if name.endswith("kernel")}
 
 
 def test_a_folded_out_step_is_lsq(tmp_path: Path) -> None:

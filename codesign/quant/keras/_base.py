@@ -67,11 +67,17 @@ class Quantizer(_Layer):
 
     def __str__(self) -> str:
         """Return what `qkeras.get_quantizer` makes the same quantizer of."""
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._arguments().items())})"
+        # QKeras reads numbers, truth values and texts, but not None, which is a default here.
+        given = (f"{name}={value!r}" for name, value in self._arguments().items() if value is not None)
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def parameter(self, name: str, shape: tuple[int, ...], start: Any = "zeros") -> Any:
-        """Add a variable that is learned; `start` is a Keras initializer."""
-        # The name tells optimizers that weight decay is not for it.
+        """Add a variable that is learned; `start` is a Keras initializer.
+
+        By the name, `codesign.train.checkpoint.is_quantizer` and `is_step` know what it is: no weight decay is for
+        it, and it learns at the rate of steps, unless it is a weight or bias of a network within the quantizer
+        (".adapter.") or a shift (".shift_quant.").
+        """
         return self.add_weight(name=name, shape=shape, initializer=start, trainable=True, dtype="float32")
 
     def settled(self, variable: Any, x: Any, first: Callable[[Any], Any]) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from codesign.errors import UserError
 from codesign.quant.asq import FEWEST_ENTRIES, MOST_ENTRIES, MOST_INPUT_BITS
-from codesign.quant.asq_adapter import BITS, HIDDEN_FROM, codebook
+from codesign.quant.asq_adapter import BITS, HIDDEN_FROM, OUTPUT_WEIGHT_STEP, codebook
 from codesign.quant.asq_function import FLOOR
 from codesign.quant.keras._base import Quantizer, keras, positive, public, tf
 from codesign.quant.keras.lsq import activation_gradient_scale, first_step, lsq
@@ -99,6 +100,25 @@ def averaged(x: Any, step: Any = None) -> Any:
     return average(x)
 
 
+def two_seeds(seed: int | None) -> tuple[int | None, int | None]:
+    """Return independent seeds that follow from one; None stands for a random one."""
+    if seed is None:
+        return None, None
+    # Keras takes 31 bits.
+    first, second = np.random.SeedSequence(seed).generate_state(2) >> 1
+    return int(first), int(second)
+
+
+def positive_sums(shape: tuple[int, int], dtype: Any, *, seed: int | None) -> Any:
+    """Return weights (inputs, units) uniform within 1/√inputs, of a sum that is not negative for each unit.
+
+    Averages are positive: a unit whose weights sum to less than 0 would hardly ever learn.
+    """
+    limit = 1 / math.sqrt(shape[0])
+    weights = keras.initializers.RandomUniform(-limit, limit, seed=seed)(shape, dtype)
+    return tf.where(tf.reduce_sum(weights, 0) < 0, -weights, weights)
+
+
 @public
 class AsqActivation(Quantizer):
     """Unsigned activations behind a ReLU, with a step that a small network chooses for each sample.
@@ -112,6 +132,8 @@ class AsqActivation(Quantizer):
         Width of the input's own quantizer when there is a codebook, 2 to 16.
     fixed : float
         Positive, stands for the factors; then this is plain LSQ. 0 for none. See `fold_out`.
+    seed : int or None
+        Of the adapter's weights at the start, not negative; None for random ones.
 
     Raises
     ------
@@ -120,7 +142,13 @@ class AsqActivation(Quantizer):
     """
 
     def __init__(
-        self, bits: int = 8, entries: int = 16, input_bits: int = 8, fixed: float = 0.0, **kwargs: Any
+        self,
+        bits: int = 8,
+        entries: int = 16,
+        input_bits: int = 8,
+        fixed: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         _, high = code_range(bits, signed=False, narrow=False)
         if entries != 0 and not FEWEST_ENTRIES <= entries <= MOST_ENTRIES:
@@ -130,7 +158,7 @@ class AsqActivation(Quantizer):
         if not 0 <= fixed < math.inf:
             raise ValueError(f"the factor of a step must be 0 or positive, found {fixed}")
         super().__init__(**kwargs)
-        self.bits, self.entries, self.input_bits, self.fixed = bits, entries, input_bits, fixed
+        self.bits, self.entries, self.input_bits, self.fixed, self.seed = bits, entries, input_bits, fixed, seed
         self.low = 0
         self.high, self.input_high = high, 2**input_bits - 1
         # Without entries, a table that is not used.
@@ -144,23 +172,23 @@ class AsqActivation(Quantizer):
         self.step = self.parameter("act_quant_step", ())
         self.hidden_weights = self.hidden_bias = self.hidden_step = self.hidden_weight_step = None
         self.input_step = self.output_weight_step = None
+        seeds = two_seeds(self.seed)
         if units:
-            # Averages are positive: a unit whose weights sum to less than 0 would hardly ever learn.
-            start = np.random.default_rng(channels).uniform(-1, 1, (channels, units)) / math.sqrt(channels)
-            start *= np.where(start.sum(0) < 0, -1, 1)
             self.hidden_weights = self.parameter(
-                "act_quant_hidden_weights", (channels, units), lambda _, dtype: tf.constant(start, dtype)
+                "act_quant.adapter.hidden.weight", (channels, units), partial(positive_sums, seed=seeds[0])
             )
-            self.hidden_bias = self.parameter("act_quant_hidden_bias", (units,))
-        normal = keras.initializers.RandomNormal(0.0, 0.01, seed=channels)
-        self.output_weights = self.parameter("act_quant_output_weights", (units or channels, 1), normal)
-        self.output_bias = self.parameter("act_quant_output_bias", (1,), "ones")
+            self.hidden_bias = self.parameter("act_quant.adapter.hidden.bias", (units,))
+        normal = keras.initializers.RandomNormal(0.0, 0.01, seed=seeds[1])
+        self.output_weights = self.parameter("act_quant.adapter.output.weight", (units or channels, 1), normal)
+        self.output_bias = self.parameter("act_quant.adapter.output.bias", (1,), "ones")
         if self.entries:
             self.input_step = self.parameter("act_quant_input_step", ())
-            self.output_weight_step = self.parameter("act_quant_output_weight_step", ())
+            # Not from the weights, which start near 0; `codesign.quant.asq_adapter` says why.
+            start = keras.initializers.Constant(OUTPUT_WEIGHT_STEP)
+            self.output_weight_step = self.parameter("act_quant.adapter.output.weight_quant.step", (), start)
             if units:
-                self.hidden_weight_step = self.parameter("act_quant_hidden_weight_step", ())
-                self.hidden_step = self.parameter("act_quant_hidden_step", ())
+                self.hidden_weight_step = self.parameter("act_quant.adapter.hidden.weight_quant.step", ())
+                self.hidden_step = self.parameter("act_quant.adapter.hidden_quant.step", ())
         super().build(shape)
 
     def call(self, x: Any) -> Any:

@@ -15,7 +15,7 @@ class ReactActivation(Quantizer):
 
     def build(self, shape: Any) -> None:
         """Make the shifts."""
-        self.shift = self.parameter("act_quant_shift", (int(shape[-1]),))
+        self.shift = self.parameter("act_quant.shift_quant.value", (int(shape[-1]),))
         super().build(shape)
 
     def call(self, x: Any) -> Any:
