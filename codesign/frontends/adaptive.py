@@ -18,9 +18,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from codesign.frontends.lowering import Lowering, Requantization, Value
+from codesign.frontends.lowering import Lowering
 from codesign.frontends.requantize import Affine, Grid
 from codesign.frontends.selected import Selector
+from codesign.frontends.values import Requantization, Value
 from codesign.ir.ops import FrameBuffer, Threshold
 
 

@@ -21,8 +21,8 @@ from codesign.frontends import witness
 from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
 from codesign.frontends.brevitas import Imported
 from codesign.frontends.brevitas_adaptive import adaptive_quantizer, read_step
-from codesign.frontends.lowering import Requantization
 from codesign.frontends.requantize import Grid
+from codesign.frontends.values import Requantization
 from codesign.ir import golden
 from codesign.ir.ops import Dyadic, SelectDyadic
 

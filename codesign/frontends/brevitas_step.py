@@ -9,7 +9,7 @@ import numpy as np
 from torch import fx
 
 from codesign.errors import UserError
-from codesign.frontends.lowering import Value
+from codesign.frontends.values import Value
 
 WAY_OUT = "see 'Supported layers' in the README"
 

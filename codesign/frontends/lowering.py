@@ -7,81 +7,21 @@ batch norm and ReLU only change the meaning, and a quantiser turns the meaning i
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from codesign.errors import UserError
+from codesign.frontends.logits import with_logits
 from codesign.frontends.requantize import Affine, Grid, fraction, requantizer
 from codesign.frontends.selected import Selector, selected_requantizer
-from codesign.ir.graph import Graph, GraphBuilder, rebuild
+from codesign.frontends.values import ALIGNING_BITS, Requantization, Value, common_divisor
+from codesign.ir.graph import Graph, GraphBuilder
 from codesign.ir.operator import Operator, OperatorError
 from codesign.ir.ops import Add, Conv2d, Dense, Dyadic, Flatten, MaxPool, SumPool
 from codesign.ir.passes import simplify
 from codesign.ir.types import IntType
-
-OUTPUT_FRACTION_BITS = 16
-"""Fraction bits of the multiplier that brings logits with unrelated scales per channel to a common scale."""
-
-OUTPUT_BITS = 16
-"""Resolution that logits get where their accumulator has less and their bias asks for more."""
-
-ADD_MULTIPLIER_BITS = 16
-"""Widest multiplier with which an addition aligns two operands to a common grid."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """An integer edge and what it means.
-
-    Parameters
-    ----------
-    edge : str
-        Edge of the graph being built, channels last.
-    affines : tuple of Affine
-        One per channel of the edge's last axis.
-    selector : Selector or None
-        Behind an adaptive step: what picks, per frame, a factor of all scales.
-    """
-
-    edge: str
-    affines: tuple[Affine, ...]
-    selector: Selector | None = None
-
-    @property
-    def scale(self) -> Fraction | None:
-        """The scale if the edge is plainly scale·integer in every channel, else None."""
-        first = self.affines[0]
-        same = all(a.scale == first.scale and a.offset == 0 and a.linear for a in self.affines)
-        return first.scale if same and self.selector is None else None
-
-
-@dataclass(frozen=True)
-class Requantization:
-    """How one quantiser of the model was frozen, for the float64 reference model.
-
-    Parameters
-    ----------
-    edge_in, edge_out : str
-        Edges of the unsimplified graph.
-    affines : tuple of Affine
-        Meaning of the incoming edge per channel.
-    grid : Grid
-    op : Threshold, Dyadic, SelectThreshold or SelectDyadic
-    selector : Selector or None
-        Of the incoming edge's meaning; for the two operators that select.
-    """
-
-    edge_in: str
-    edge_out: str
-    affines: tuple[Affine, ...]
-    grid: Grid
-    op: Operator
-    selector: Selector | None = None
 
 
 class Lowering:
@@ -162,7 +102,7 @@ class Lowering:
                 f"layer {label!r} reads an activation that is not quantised; "
                 "put a QuantReLU or QuantIdentity before it."
             )
-        edge = self._add(op, x.edge, label=label)
+        edge = self.add_operator(op, x.edge, label=label)
         outputs = self.builder.edge(edge).channels
         scales = [
             fraction(s, f"layer {label!r}") for s in _per_channel(weight_scale, outputs, f"weight scale of {label!r}")
@@ -228,7 +168,7 @@ class Lowering:
         if any(a.scale < 0 for a in affines):
             edge_in, affines = self._positive(x, label)
         op = self._named(lambda: requantizer(affines, grid, self.builder.edge(edge_in).type), label)
-        edge = self._add(op, edge_in, label=label)
+        edge = self.add_operator(op, edge_in, label=label)
         if key is not None:
             self.requantizations[key] = Requantization(edge_in, edge, affines, grid, op)
         return Value(edge, (Affine(grid.scale),) * len(affines))
@@ -253,7 +193,7 @@ class Lowering:
         spare = self.builder.edge(selector.edge).type.max + 1 - len(factors)
         entries = factors + factors[-1:] * spare
         op = self._named(lambda: selected_requantizer(affines, entries, grid, tensor.type), label)
-        edge = self._add(op, edge_in, selector.edge, label=label)
+        edge = self.add_operator(op, edge_in, selector.edge, label=label)
         if key is not None:
             kept = Selector(selector.edge, factors)
             self.requantizations[key] = Requantization(edge_in, edge, affines, grid, op, kept)
@@ -261,7 +201,7 @@ class Lowering:
 
     def add_operator(self, op: Operator, *edges: str, label: str) -> str:
         """Add an operator as it is and return the edge it makes."""
-        return self._add(op, *edges, label=label)
+        return str(self._named(lambda: self.builder.add(op, *edges, label=label), label))
 
     def _positive(self, x: Value, label: str) -> tuple[str, tuple[Affine, ...]]:
         """Negate the channels whose integers fall as their meaning rises (negative batch norm gain)."""
@@ -269,7 +209,7 @@ class Lowering:
         zeros = np.zeros_like(signs)
         tensor = self.builder.edge(x.edge)
         flipped = IntType.for_range(min(tensor.type.min, -tensor.type.max), max(tensor.type.max, -tensor.type.min))
-        edge = self._add(Dyadic(signs, zeros, zeros, flipped), x.edge, label=label)
+        edge = self.add_operator(Dyadic(signs, zeros, zeros, flipped), x.edge, label=label)
         affines = tuple(dataclasses.replace(a, scale=abs(a.scale)) for a in x.affines)
         return edge, affines
 
@@ -288,7 +228,7 @@ class Lowering:
             raise UserError(f"the addition {label!r} broadcasts, which is not supported; give both operands one shape.")
         if any(v.scale != w.scale for v, w in zip(a.affines, b.affines, strict=True)):
             a, b = self._aligned(a, b, label)
-        edge = self._add(Add(), a.edge, b.edge, label=label)
+        edge = self.add_operator(Add(), a.edge, b.edge, label=label)
         return Value(
             edge,
             tuple(Affine(v.scale, v.offset + w.offset) for v, w in zip(a.affines, b.affines, strict=True)),
@@ -297,11 +237,11 @@ class Lowering:
     def _aligned(self, a: Value, b: Value, label: str) -> tuple[Value, Value]:
         """Multiply both operands by integers that bring them to a common scale per channel."""
         # Two constants (scale 0) meet on any grid.
-        grids = [_common_divisor(v.scale, w.scale) or Fraction(1) for v, w in zip(a.affines, b.affines, strict=True)]
+        grids = [common_divisor(v.scale, w.scale) or Fraction(1) for v, w in zip(a.affines, b.affines, strict=True)]
         aligned = []
         for value in (a, b):
             factors = [v.scale / g for v, g in zip(value.affines, grids, strict=True)]
-            if any(abs(f) >= 1 << ADD_MULTIPLIER_BITS for f in factors):
+            if any(abs(f) >= 1 << ALIGNING_BITS for f in factors):
                 raise UserError(
                     f"the operands of the addition {label!r} have unrelated scales; quantise both with one shared "
                     "QuantIdentity (or with scales that are powers of two)."
@@ -311,14 +251,14 @@ class Lowering:
             ends = np.outer(multiplier, [tensor.type.min, tensor.type.max])
             output = IntType.for_range(int(ends.min()), int(ends.max()))
             zeros = np.zeros_like(multiplier)
-            edge = self._add(Dyadic(multiplier, zeros, zeros, output), value.edge, label=label)
+            edge = self.add_operator(Dyadic(multiplier, zeros, zeros, output), value.edge, label=label)
             aligned.append(Value(edge, tuple(Affine(g, v.offset) for v, g in zip(value.affines, grids, strict=True))))
         return aligned[0], aligned[1]
 
     def max_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
         """Add max pooling, which commutes with every rising meaning."""
         edge, affines = self._positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
-        return Value(self._add(MaxPool(kernel, stride), edge, label=label), affines, x.selector)
+        return Value(self.add_operator(MaxPool(kernel, stride), edge, label=label), affines, x.selector)
 
     def average_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
         """Add a sum over windows; the division becomes a change of scale."""
@@ -326,7 +266,7 @@ class Lowering:
             raise UserError(
                 f"the average pooling {label!r} reads an activation that is not quantised; quantise it first."
             )
-        edge = self._add(SumPool(kernel, stride), x.edge, label=label)
+        edge = self.add_operator(SumPool(kernel, stride), x.edge, label=label)
         taps = kernel[0] * kernel[1]
         return Value(edge, tuple(Affine(a.scale / taps, a.offset) for a in x.affines), x.selector)
 
@@ -336,15 +276,10 @@ class Lowering:
         if len(tensor.shape) == 1:
             return x
         affines = x.affines * (tensor.size // tensor.channels)
-        return Value(self._add(Flatten(), x.edge, label=label), affines, x.selector)
+        return Value(self.add_operator(Flatten(), x.edge, label=label), affines, x.selector)
 
     def finish(self, x: Value, label: str) -> Graph:
-        """Return the simplified graph whose output is `x`, brought to one scale and with its bias as integers.
-
-        The bias of logits rounds to the accumulator's grid (half to even), an error of at most half a unit. An
-        accumulator of few bits gets fraction bits for it first, up to `OUTPUT_BITS` in all: where logits are small
-        integers, half a unit would change the decision.
-        """
+        """Return the simplified graph whose output is `x` as logits, see `logits.with_logits`."""
         if not all(a.linear for a in x.affines):
             raise UserError(
                 f"the network ends in {label!r}, an activation that is not quantised; quantise it or drop it."
@@ -354,91 +289,21 @@ class Lowering:
                 f"the network ends in {label!r}, whose scale an adaptive step changes from frame to frame; give the "
                 "last layer an input with a fixed step."
             )
-        scale = x.affines[0].scale
         if x.edge == self.entry:
             raise UserError("the network has no layer that computes anything.")
         if all(a.scale == 0 for a in x.affines):
             raise UserError(f"the network ends in {label!r}, which is constant; train it first.")
-        if any(a.scale != scale for a in x.affines) or scale < 0 or self._bias_bits(x, scale):
-            return self._common_scale_output(x, label)
-        bias = [round(a.offset / scale) for a in x.affines]
-        graph = self.builder.build(x.edge, scales={x.edge: float(scale)})
-        if any(bias):
-            graph = self._named(lambda: _with_output_bias(graph, _constants(bias, "an output bias")), label)
-        return simplify(graph)
+        return simplify(self._named(lambda: with_logits(self.builder, x, label), label))
 
     def unsimplified(self) -> Graph:
         """Return the graph as lowered so far, ending in the newest edge: what `requantizations` name."""
         return self.builder.build(self.builder.newest)
-
-    def _common_scale_output(self, x: Value, label: str) -> Graph:
-        # Scales that are small multiples of one, as powers of two are, need no rounding.
-        scale = functools.reduce(_common_divisor, (a.scale for a in x.affines), Fraction(0))
-        if all(abs(a.scale / scale) < 1 << ADD_MULTIPLIER_BITS for a in x.affines):
-            scale, fraction_bits = scale / (1 << self._bias_bits(x, scale)), 0
-        else:
-            scale = max(abs(a.scale) for a in x.affines)
-            more = self._spare_bits(x, scale)
-            scale, fraction_bits = scale / (1 << more), OUTPUT_FRACTION_BITS - more
-        one = 1 << fraction_bits
-        multiplier = np.array([round(a.scale / scale * one) for a in x.affines], dtype=np.int64)
-        constants = [round(a.offset / scale * one) for a in x.affines]
-        bias = self._named(lambda: _constants(constants, "an output bias"), label)
-        shift = np.full(len(bias), fraction_bits, dtype=np.int64)
-        tensor = self.builder.edge(x.edge)
-        ends = np.stack([multiplier * tensor.type.min + bias, multiplier * tensor.type.max + bias])
-        output = IntType.for_range(
-            int(ends.min() >> fraction_bits), int(ends.max() >> fraction_bits) + min(fraction_bits, 1)
-        )
-        edge = self._add(Dyadic(multiplier, bias, shift, output), x.edge, label=label)
-        return simplify(self.builder.build(edge, scales={edge: float(scale)}))
-
-    def _spare_bits(self, x: Value, scale: Fraction) -> int:
-        """Return how many bits the logits in units of `scale` leave of `OUTPUT_BITS`."""
-        tensor = self.builder.edge(x.edge)
-        largest = max(abs(a.scale) for a in x.affines) / scale * max(-tensor.type.min, tensor.type.max)
-        return max(0, OUTPUT_BITS - 1 - math.ceil(largest).bit_length())
-
-    def _bias_bits(self, x: Value, scale: Fraction) -> int:
-        """Return the fraction bits that logits in units of `scale` need for their bias, at most the spare ones."""
-        denominator = max((a.offset / scale).denominator for a in x.affines)
-        return min((denominator - 1).bit_length(), self._spare_bits(x, scale))
-
-    def _add(self, op: Operator, *edges: str, label: str) -> str:
-        return str(self._named(lambda: self.builder.add(op, *edges, label=label), label))
 
     def _named(self, action, label):  # type: ignore[no-untyped-def]
         try:
             return action()
         except OperatorError as error:
             raise UserError(f"layer {label!r} cannot be expressed in integers: {error}.") from error
-
-
-def _with_output_bias(graph: Graph, bias: np.ndarray) -> Graph:
-    """Add integers to the output: into the last linear operator, or by a `Dyadic` behind anything else."""
-    output = graph.outputs[0]
-    last = next((node for node in graph.nodes if node.name == output), None)
-    keep = [(node.name, node.op, node.inputs, node.label) for node in graph.nodes]
-    if last is not None and isinstance(last.op, (Conv2d, Dense)) and not graph.consumers()[output]:
-        keep[-1 if graph.nodes[-1] is last else graph.nodes.index(last)] = (
-            last.name, dataclasses.replace(last.op, bias=bias), last.inputs, last.label,
-        )  # fmt: skip
-        return rebuild(graph, keep, {})
-    tensor = graph.edges[output]
-    zeros, ones = np.zeros_like(bias), np.ones_like(bias)
-    sums = IntType.for_range(tensor.type.min + min(0, int(bias.min())), tensor.type.max + max(0, int(bias.max())))
-    keep.append(("output", Dyadic(ones, bias, zeros, sums), (output,), "output bias"))
-    return rebuild(
-        dataclasses.replace(graph, outputs=("output",), scales={**graph.scales, "output": graph.scales[output]}),
-        keep,
-        {},
-    )
-
-
-def _constants(values: Sequence[int], what: str) -> np.ndarray:
-    if any(abs(value) >= 1 << 61 for value in values):
-        raise OperatorError(f"{what} needs more than 62 bits")
-    return np.array(values, dtype=np.int64)
 
 
 def _per_channel(values: Sequence[float | Fraction], channels: int, what: str) -> list[float | Fraction]:
@@ -452,9 +317,3 @@ def _per_channel(values: Sequence[float | Fraction], channels: int, what: str) -
 
 def _widths(widths: Sequence[int] | int | None) -> tuple[int, ...] | int | None:
     return widths if widths is None or isinstance(widths, int) else tuple(widths)
-
-
-def _common_divisor(a: Fraction, b: Fraction) -> Fraction:
-    """Return the largest positive rational of which both are integer multiples."""
-    denominator = math.lcm(a.denominator, b.denominator)
-    return Fraction(math.gcd(int(a * denominator), int(b * denominator)), denominator)

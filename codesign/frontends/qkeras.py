@@ -11,7 +11,8 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.frontends import qkeras_layers, qkeras_steps
 from codesign.frontends.adaptive import quantize_adaptively
-from codesign.frontends.lowering import Lowering, Value
+from codesign.frontends.lowering import Lowering
+from codesign.frontends.values import Value
 from codesign.ir.graph import Graph
 from codesign.ir.types import IntType
 

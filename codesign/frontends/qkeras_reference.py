@@ -16,9 +16,9 @@ import numpy as np
 
 from codesign.frontends import qkeras_quantizers, qkeras_steps, witness
 from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
-from codesign.frontends.lowering import Requantization
 from codesign.frontends.qkeras import Imported
 from codesign.frontends.requantize import Grid
+from codesign.frontends.values import Requantization
 from codesign.ir import golden
 from codesign.ir.ops import Dyadic, SelectDyadic
 

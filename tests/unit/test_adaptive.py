@@ -10,8 +10,9 @@ import pytest
 
 from codesign.errors import UserError
 from codesign.frontends.adaptive import AdaptiveStep, DenseLayer, quantize_adaptively
-from codesign.frontends.lowering import Lowering, Value
+from codesign.frontends.lowering import Lowering
 from codesign.frontends.requantize import Grid
+from codesign.frontends.values import Value
 from codesign.ir import IntType, golden
 from codesign.ir.ops import FrameBuffer, SelectDyadic, SelectThreshold
 

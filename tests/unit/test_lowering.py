@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from codesign.errors import UserError
-from codesign.frontends.lowering import Lowering, Value
+from codesign.frontends.lowering import Lowering
 from codesign.frontends.requantize import Grid
+from codesign.frontends.values import Value
 from codesign.ir import IntType, golden
 from codesign.ir.ops import Dyadic, Threshold
 

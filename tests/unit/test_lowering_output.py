@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from codesign.frontends.lowering import OUTPUT_BITS, Lowering
+from codesign.frontends.logits import OUTPUT_BITS
+from codesign.frontends.lowering import Lowering
 from codesign.ir import IntType, golden
 
 FEATURES, CLASSES = 6, 4
