@@ -1,0 +1,140 @@
+"""A graph laid out in hardware: the fold and unit of every node, and what lies on its streams."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from codesign.backends.rtl import ops
+from codesign.backends.rtl.unit import Block, Fold, Unit
+from codesign.errors import UserError
+from codesign.ir import Graph, Node
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The stream from an edge to one operand of a node: a FIFO, and adapters to the operand's lanes.
+
+    Parameters
+    ----------
+    edge, node : str
+    operand : int
+    depth : int
+        Words of the FIFO.
+    width : int
+        Bits of a word of the FIFO.
+    adapters : tuple of Block
+    """
+
+    edge: str
+    node: str
+    operand: int
+    depth: int
+    width: int
+    adapters: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A graph and its hardware.
+
+    Parameters
+    ----------
+    graph : Graph
+    folds : mapping of str to Fold
+    units : mapping of str to Unit
+        By node.
+    channels : tuple of Channel
+        One per operand, in the order of the nodes.
+    """
+
+    graph: Graph
+    folds: Mapping[str, Fold]
+    units: Mapping[str, Unit]
+    channels: tuple[Channel, ...]
+
+    def lanes(self, edge: str) -> int:
+        """Return the elements in a word of an edge."""
+        return self.units[edge].lanes_out if edge in self.units else input_lanes(self.graph, edge)
+
+    @property
+    def cycles_per_frame(self) -> int:
+        """Clocks from frame to frame, once all operators have work."""
+        sizes = {edge: tensor.size for edge, tensor in self.graph.edges.items()}
+        slowest = [unit.cycles for unit in self.units.values()]
+        slowest += [sizes[edge] // self.lanes(edge) for edge in sizes]
+        slowest += [
+            sizes[c.edge] // int(a.parameters[side]) for c in self.channels for a in c.adapters for side in ("IN", "OUT")
+        ]
+        return max(slowest)
+
+
+def input_lanes(graph: Graph, edge: str) -> int:
+    """Return the elements in a word of a graph input: a pixel, or one feature."""
+    shape = graph.edges[edge].shape
+    return shape[-1] if len(shape) == 3 else 1
+
+
+def adapters(bits: int, lanes: int, wanted: int) -> tuple[Block, ...]:
+    """Return what makes words of `wanted` elements out of words of `lanes`, over their common divisor if need be."""
+    if lanes == wanted:
+        return ()
+    between = math.gcd(lanes, wanted)
+    steps = [lanes, wanted] if between in (lanes, wanted) else [lanes, between, wanted]
+    return tuple(
+        Block("lane_adapter", {"BITS": bits, "IN": a, "OUT": b}, b * bits)
+        for a, b in zip(steps, steps[1:], strict=False)
+    )
+
+
+def choose(node: Node, graph: Graph, cycles: int) -> Fold:
+    """Return the smallest fold of a node that is busy for at most `cycles` clocks with a frame; else the fastest.
+
+    Raises
+    ------
+    UserError
+        When the backend does not have the operator.
+    """
+    if node.op.name not in ops.names():
+        raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
+    module = ops.module(node.op.name)
+    best: tuple[tuple[int, ...], Fold] | None = None
+    for fold in module.folds(node, graph):
+        busy = busy_cycles(node, graph, fold)
+        size = fold.pe * fold.simd
+        rank = (0, size, busy, -fold.simd) if busy <= cycles else (1, busy, size, -fold.simd)
+        if best is None or rank < best[0]:
+            best = rank, fold
+    assert best is not None
+    return best[1]
+
+
+def busy_cycles(node: Node, graph: Graph, fold: Fold) -> int:
+    """Return the clocks that a node is busy with a frame."""
+    unit: Unit = ops.module(node.op.name).unit(node, graph, fold)
+    return unit.cycles
+
+
+def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) -> Layout:
+    """Return the hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
+
+    Parameters
+    ----------
+    graph : Graph
+    cycles : int
+        Wanted.
+    folds : mapping of str to Fold, optional
+        Chosen by node; the others are chosen here.
+    """
+    chosen = {n.name: (folds or {}).get(n.name) or choose(n, graph, cycles) for n in graph}
+    units = {n.name: ops.module(n.op.name).unit(n, graph, chosen[n.name]) for n in graph}
+    channels = []
+    for node in graph:
+        for operand, (edge, wanted) in enumerate(zip(node.inputs, units[node.name].lanes_in, strict=True)):
+            lanes = units[edge].lanes_out if edge in units else input_lanes(graph, edge)
+            tensor = graph.edges[edge]
+            depth = tensor.size // lanes if len(node.inputs) > 1 else 2
+            bits = tensor.type.bits
+            channels.append(Channel(edge, node.name, operand, depth, lanes * bits, adapters(bits, lanes, wanted)))
+    return Layout(graph, chosen, units, tuple(channels))

@@ -1,0 +1,97 @@
+"""`conv2d`: a window and a matrix-vector unit; for one channel a group, a depthwise unit of several lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from codesign.backends.rtl import mac, memory
+from codesign.backends.rtl.divisors import divisors
+from codesign.backends.rtl.unit import Block, Fold, Unit
+from codesign.backends.rtl.windows import Window
+from codesign.ir import Graph, Node, Tensor
+from codesign.ir.ops import Conv2d
+from codesign.ir.types import weight_bits
+
+
+def folds(node: Node, graph: Graph) -> Iterator[Fold]:
+    """Yield every fold."""
+    op = node.op
+    assert isinstance(op, Conv2d)
+    if _is_depthwise(op):
+        for lanes in divisors(op.groups):
+            yield Fold(lanes)
+        return
+    yield from mac.folds(op.weight.shape[2], op.weight.shape[3] // op.groups)
+
+
+def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
+    """Return the hardware of a convolution."""
+    op, (x,), y = node.op, graph.input_edges(node), graph.edges[node.name]
+    assert isinstance(op, Conv2d)
+    window = _window(op, x, y)
+    if _is_depthwise(op):
+        return _depthwise(op, x, y, window, fold.pe)
+    if op.kernel == (1, 1) and not any(op.padding):  # type: ignore[arg-type]
+        return _pointwise(op, x, y, fold)
+    return mac.unit(op.values(), op.bias, x, y, op.groups, window, fold)
+
+
+def _is_depthwise(op: Conv2d) -> bool:
+    return op.depthwise and op.weight.shape[3] == op.groups
+
+
+def _window(op: Conv2d, x: Tensor, y: Tensor) -> Window:
+    padding, stride = op.padding, op.stride
+    assert isinstance(padding, tuple) and isinstance(stride, tuple)
+    return Window(*x.shape[:2], *y.shape[:2], op.kernel, stride, padding[0], padding[2])
+
+
+def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
+    """A pixel is a frame of its own: none is kept for the next, and those between strides are dropped."""
+    pixels = y.shape[0] * y.shape[1]
+    inner = mac.unit(op.values(), op.bias, x, y, op.groups, Window(1, 1, 1, 1), fold)
+    blocks, cycles = list(inner.blocks), inner.cycles * pixels
+    if op.stride != (1, 1):
+        stride = op.stride
+        assert isinstance(stride, tuple)
+        words = x.shape[2] // fold.simd
+        parameters = {
+            "WIDTH": fold.simd * x.type.bits,
+            "ROWS_IN": x.shape[0],
+            "COLUMNS_IN": x.shape[1],
+            "FOLD": words,
+            "STRIDE_H": stride[0],
+            "STRIDE_W": stride[1],
+            "ROWS_OUT": y.shape[0],
+            "COLUMNS_OUT": y.shape[1],
+        }
+        blocks.insert(0, Block("subsample", parameters, fold.simd * x.type.bits))
+        cycles = max(cycles, x.shape[0] * x.shape[1] * words)
+    return Unit(blocks, inner.lanes_in, inner.lanes_out, cycles)
+
+
+def _depthwise(op: Conv2d, x: Tensor, y: Tensor, window: Window, lanes: int) -> Unit:
+    values = op.values()
+    taps, fold, bits = op.kernel[0] * op.kernel[1], x.shape[2] // lanes, weight_bits(values)
+    table = values.reshape(taps, fold, lanes).transpose(1, 0, 2).reshape(-1, lanes)
+    files = {"weights": memory.words(table, bits)}
+    if op.bias is not None:
+        files["biases"] = memory.words(op.bias.reshape(-1, lanes), y.type.bits)
+    parameters: dict[str, int | bool | str] = {
+        "LANES": lanes,
+        "X": x.type.bits,
+        "X_SIGNED": x.type.signed,
+        "W": bits,
+        "ACC": y.type.bits,
+        "TAPS": taps,
+        "FOLD": fold,
+        "BIAS": op.bias is not None,
+        "WEIGHTS": "weights",
+        "BIASES": "biases" if op.bias is not None else "",
+        "STYLE": mac.rom_style(fold * taps, lanes * bits),
+    }
+    blocks = [
+        window.block(lanes * x.type.bits, fold, fold, 1, "distributed"),
+        Block("depthwise", parameters, lanes * y.type.bits, files=files),
+    ]
+    return Unit(blocks, (lanes,), lanes, window.words(fold, 1))

@@ -1,0 +1,140 @@
+"""Cycle-exact simulation by Verilator."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from codesign.backends.rtl import memory
+from codesign.backends.rtl.layout import Layout
+from codesign.errors import UserError
+from codesign.ir import Tensor
+from codesign.toolchain import run as toolchain
+from codesign.toolchain import verilator
+
+# Warnings about style; all others end the compilation.
+_QUIET = ("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "DECLFILENAME", "TIMESCALEMOD")
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulation gave.
+
+    Parameters
+    ----------
+    output : ndarray of int64, shape (frames, *output shape)
+    ends : ndarray of int64, shape (frames,)
+        Clock in which the last word of each frame left.
+    edges : dict of str to ndarray
+        Every edge, when it was traced.
+    """
+
+    output: np.ndarray
+    ends: np.ndarray
+    edges: dict[str, np.ndarray]
+
+
+def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool) -> Path:
+    """Compile the test bench of the sources in a folder and return the program.
+
+    Raises
+    ------
+    UserError
+        When Verilator or a C++ compiler is missing, or refuses the sources.
+    """
+    tool = verilator.require()
+    build = f"build/sim{'_trace' if trace else ''}{'_wave' if wave else ''}"
+    program = folder / build / "Vbench"
+    if program.is_file():
+        return program
+    command: list[str | os.PathLike[str]] = [tool.path, "--cc", "--exe", "--build", "--assert", "-O3", "-j", "2"]
+    command += ["--x-assign", "unique", "--top-module", "bench", f"-GIN={widths[0]}", f"-GOUT={widths[1]}"]
+    command += ["-Wall", *(f"-Wno-{name}" for name in _QUIET), "--Mdir", f"{build}.part", "-CFLAGS", "-O2"]
+    command += ["-DCODESIGN_TRACE"] * trace + ["--trace-fst"] * wave
+    sources = sorted(path.relative_to(folder) for path in folder.glob("*.sv"))
+    command += [*sources, "main.cpp"]
+    log = folder / "build" / "verilator.log"
+    done = toolchain.run(command, folder=folder, log=log, timeout_s=3600)
+    if done.returncode != 0:
+        raise UserError(f"Verilator refused the emitted sources; see {log}.")
+    os.replace(folder / f"{build}.part", folder / build)
+    return program
+
+
+def simulate(
+    layout: Layout,
+    folder: Path,
+    x: np.ndarray,
+    trace: bool = False,
+    wave: bool = False,
+    pauses: tuple[int, int] = (0, 0),
+    seed: int = 1,
+) -> Simulated:
+    """Send frames through the network.
+
+    Parameters
+    ----------
+    layout : Layout
+    folder : Path
+        Holds the sources.
+    x : ndarray of int, shape (frames, *input shape)
+    trace : bool
+        Return every edge.
+    wave : bool
+        Write ``wave.fst`` into the folder.
+    pauses : (int, int)
+        Clocks of 256, at random, in which the source has nothing and the sink takes nothing.
+    seed : int
+        Of the pauses.
+
+    Raises
+    ------
+    UserError
+        When the simulation ends before all words have come.
+    """
+    graph = layout.graph
+    (source,), (result,) = graph.inputs, graph.outputs
+    entering, leaving = graph.edges[source], graph.edges[result]
+    lanes_in, lanes_out = layout.lanes(source), layout.lanes(result)
+    bits = (lanes_in * entering.type.bits, lanes_out * leaving.type.bits)
+    program = compile_bench(folder, bits, trace, wave)
+    words = len(x) * leaving.size // lanes_out
+    with tempfile.TemporaryDirectory(dir=folder / "build") as name:
+        scratch = Path(name)
+        for file in folder.glob("*.mem"):
+            os.symlink(file.absolute(), scratch / file.name)
+        (scratch / "in.hex").write_text(memory.words(x.reshape(-1, lanes_in), entering.type.bits))
+        command = [program.absolute(), "+in=in.hex", "+out=out.txt", f"+words={words}", f"+seed={seed}"]
+        command += [f"+pause_in={pauses[0]}", f"+pause_out={pauses[1]}"]
+        done = toolchain.run(command, folder=scratch, log=scratch / "run.log")
+        lines = (scratch / "out.txt").read_text().split("\n") if (scratch / "out.txt").is_file() else []
+        if done.returncode != 0 or lines[-2:] != ["end", ""]:
+            shutil.copy(scratch / "run.log", folder / "build" / "run.log")
+            raise UserError(
+                f"the simulation in {folder} stopped after {max(len(lines) - 1, 0)} of {words} words; "
+                f"see {folder / 'build' / 'run.log'}."
+            )
+        cycles, data = zip(*(line.split() for line in lines[:words]), strict=True)
+        output = _integers(data, lanes_out, leaving, len(x))
+        edges = {}
+        if trace:
+            for edge, tensor in graph.edges.items():
+                text = (scratch / f"trace_{edge}.hex").read_text().split()
+                edges[edge] = _integers(text, layout.lanes(edge), tensor, len(x))
+        if wave:
+            shutil.move(scratch / "wave.fst", folder / "wave.fst")
+    ends = np.array(cycles, dtype=np.int64)[leaving.size // lanes_out - 1 :: leaving.size // lanes_out]
+    return Simulated(output, ends, edges)
+
+
+def _integers(words: tuple[str, ...] | list[str], lanes: int, tensor: Tensor, frames: int) -> np.ndarray:
+    """Return whole frames of words in hexadecimal digits as integers."""
+    count = frames * tensor.size // lanes
+    bits, signed = tensor.type.bits, tensor.type.signed
+    values = [memory.unpacked(int(word, 16), lanes, bits, signed) for word in words[:count]]
+    return np.array(values, dtype=np.int64).reshape(frames, *tensor.shape)

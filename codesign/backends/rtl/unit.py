@@ -1,0 +1,69 @@
+"""What an operator becomes: blocks of `hw/rtl` in a row, and the streams they expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How far an operator is laid out in parallel.
+
+    Parameters
+    ----------
+    pe : int
+        Outputs in parallel; elements, for an operator that treats each alone.
+    simd : int
+        Inputs of one output in parallel.
+    """
+
+    pe: int = 1
+    simd: int = 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """One instance of a module.
+
+    Parameters
+    ----------
+    module : str
+        A file of `hw/rtl`.
+    parameters : mapping of str to int, bool or str
+        A string is the ending of a file's name where `files` has it, else a word such as "block".
+    width : int
+        Bits of a word of its output.
+    inputs : sequence of str
+        Prefixes of its input ports, in the order of the operands.
+    files : mapping of str to str
+        Memory files by the ending of their name; the name of the node comes before it.
+    """
+
+    module: str
+    parameters: Mapping[str, int | bool | str]
+    width: int
+    inputs: Sequence[str] = ("in",)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The hardware of one node.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        In a row; only the first may have several inputs. None: the input goes on as it is.
+    lanes_in : sequence of int
+        Elements in a word, for every operand.
+    lanes_out : int
+        Elements in a word of the output.
+    cycles : int
+        Clocks that it is busy with a frame when nothing holds it up.
+    """
+
+    blocks: Sequence[Block]
+    lanes_in: Sequence[int]
+    lanes_out: int
+    cycles: int

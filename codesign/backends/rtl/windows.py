@@ -1,0 +1,81 @@
+"""The sliding window of convolutions and pooling: parameters of `window_serial`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codesign.backends.rtl.unit import Block
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where windows lie on a frame.
+
+    Parameters
+    ----------
+    rows_in, columns_in, rows_out, columns_out : int
+        Extents of the frame and of the output.
+    kernel, stride : (int, int)
+    pad_top, pad_left : int
+        Zeros before the first row and column.
+    """
+
+    rows_in: int
+    columns_in: int
+    rows_out: int
+    columns_out: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    pad_top: int = 0
+    pad_left: int = 0
+
+    def rows_held(self) -> int:
+        """Return the most rows that a row of outputs needs, those that it releases unread included."""
+        most = released = 0
+        for y in range(self.rows_out):
+            top = y * self.stride[0] - self.pad_top
+            needed = min(max(top + self.kernel[0], 0), self.rows_in)
+            after = self.rows_in if y == self.rows_out - 1 else min(max(top + self.stride[0], 0), self.rows_in)
+            most = max(most, max(needed, after) - released)
+            released = after
+        return most
+
+    def block(self, width: int, fold: int, groups: int, repeat: int, style: str) -> Block:
+        """Return the block.
+
+        Parameters
+        ----------
+        width : int
+            Bits of a word.
+        fold, groups : int
+            Words of a pixel, and groups of them.
+        repeat : int
+            How often the words of a group are sent.
+        style : {"distributed", "block"}
+        """
+        # Rows for the writer to fill while a row of outputs is read.
+        rows = self.rows_held() + min(self.stride[0], self.rows_in)
+        parameters = {
+            "WIDTH": width,
+            "ROWS_IN": self.rows_in,
+            "COLUMNS_IN": self.columns_in,
+            "FOLD": fold,
+            "GROUPS": groups,
+            "KERNEL_H": self.kernel[0],
+            "KERNEL_W": self.kernel[1],
+            "STRIDE_H": self.stride[0],
+            "STRIDE_W": self.stride[1],
+            "PAD_TOP": self.pad_top,
+            "PAD_LEFT": self.pad_left,
+            "ROWS_OUT": self.rows_out,
+            "COLUMNS_OUT": self.columns_out,
+            "REPEAT": repeat,
+            "ROWS": rows,
+            "STYLE": style,
+        }
+        return Block("window_serial", parameters, width)
+
+    def words(self, fold: int, repeat: int) -> int:
+        """Return the words that the window sends for a frame, or takes if these are more."""
+        taps = self.kernel[0] * self.kernel[1]
+        return max(self.rows_in * self.columns_in * fold, self.rows_out * self.columns_out * taps * fold * repeat)
