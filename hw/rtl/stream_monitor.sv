@@ -1,4 +1,5 @@
-// Simulation only: writes every word that passes a stream to a file, one per line in hexadecimal digits.
+// Simulation only: writes every word that passes a stream to a file, one per line: the clock, and the word in
+// hexadecimal digits.
 //
 // PARAMETERS
 //   WIDTH    bits of a word
@@ -16,7 +17,14 @@ module stream_monitor #(
     input logic [WIDTH-1:0] data
 );
     int file;
-    initial file = $fopen(FILE, "w");
-    always_ff @(posedge clk) if (!rst && valid && ready) $fwrite(file, "%h\n", data);
+    longint cycle;
+    initial begin
+        file = $fopen(FILE, "w");
+        cycle = 0;
+    end
+    always @(posedge clk) begin
+        cycle <= cycle + 1;
+        if (!rst && valid && ready) $fwrite(file, "%0d %h\n", cycle, data);
+    end
     final $fclose(file);
 endmodule

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from codesign.backends.rtl import ops
+import numpy as np
+
+from codesign.backends.rtl import ops, schedule
+from codesign.backends.rtl.timing import Every, Narrow, Timing
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.errors import UserError
 from codesign.ir import Graph, Node
@@ -20,19 +23,30 @@ class Channel:
     ----------
     edge, node : str
     operand : int
+    size : int
+        Elements of a frame of the edge.
     depth : int
         Words of the FIFO.
     width : int
         Bits of a word of the FIFO.
     adapters : tuple of Block
+    sieve : Block or None
+        Before the FIFO.
     """
 
     edge: str
     node: str
     operand: int
+    size: int
     depth: int
     width: int
     adapters: tuple[Block, ...]
+    sieve: Block | None = None
+
+    def words(self, lanes: int) -> int:
+        """Return the words of a frame that enter the FIFO, of `lanes` elements each."""
+        words = np.zeros(self.size // lanes, dtype=np.int64)
+        return len(words if self.sieve is None else self.sieve.timing.run(words, 1)[1])
 
 
 @dataclass(frozen=True)
@@ -64,9 +78,10 @@ class Layout:
         sizes = {edge: tensor.size for edge, tensor in self.graph.edges.items()}
         slowest = [unit.cycles for unit in self.units.values()]
         slowest += [sizes[edge] // self.lanes(edge) for edge in sizes]
-        slowest += [
-            sizes[c.edge] // int(a.parameters[side]) for c in self.channels for a in c.adapters for side in ("IN", "OUT")
-        ]
+        for channel in self.channels:
+            kept = channel.words(self.lanes(channel.edge)) * self.lanes(channel.edge)
+            for adapter in channel.adapters:
+                slowest.append(kept // min(int(adapter.parameters["IN"]), int(adapter.parameters["OUT"])))
         return max(slowest)
 
 
@@ -83,9 +98,15 @@ def adapters(bits: int, lanes: int, wanted: int) -> tuple[Block, ...]:
     between = math.gcd(lanes, wanted)
     steps = [lanes, wanted] if between in (lanes, wanted) else [lanes, between, wanted]
     return tuple(
-        Block("lane_adapter", {"BITS": bits, "IN": a, "OUT": b}, b * bits)
+        Block("lane_adapter", {"BITS": bits, "IN": a, "OUT": b}, b * bits, _adapting(a, b))
         for a, b in zip(steps, steps[1:], strict=False)
     )
+
+
+def _adapting(lanes: int, wanted: int) -> Timing:
+    if lanes > wanted:
+        return Narrow(lanes // wanted)
+    return Every(wanted // lanes, 1)
 
 
 def choose(node: Node, graph: Graph, cycles: int) -> Fold:
@@ -134,7 +155,13 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) 
         for operand, (edge, wanted) in enumerate(zip(node.inputs, units[node.name].lanes_in, strict=True)):
             lanes = units[edge].lanes_out if edge in units else input_lanes(graph, edge)
             tensor = graph.edges[edge]
-            depth = tensor.size // lanes if len(node.inputs) > 1 else 2
             bits = tensor.type.bits
-            channels.append(Channel(edge, node.name, operand, depth, lanes * bits, adapters(bits, lanes, wanted)))
-    return Layout(graph, chosen, units, tuple(channels))
+            adapting = adapters(bits, lanes, wanted)
+            sieve = units[node.name].sieve
+            channels.append(
+                Channel(edge, node.name, operand, tensor.size, 2, lanes * bits, adapting, sieve and sieve(lanes))
+            )
+    layout = Layout(graph, chosen, units, tuple(channels))
+    return replace(layout, channels=tuple(
+        replace(channel, depth=depth) for channel, depth in zip(channels, schedule.depths(layout), strict=True)
+    ))

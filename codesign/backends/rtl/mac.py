@@ -8,6 +8,7 @@ import numpy as np
 
 from codesign.backends.rtl import memory
 from codesign.backends.rtl.divisors import divisors
+from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.backends.rtl.windows import Window
 from codesign.ir import Tensor
@@ -72,7 +73,8 @@ def unit(
         "BIASES": "biases" if bias is not None else "",
         "STYLE": rom_style(fold_in * groups * repeat, pe * simd * bits),
     }
-    blocks.append(Block("mvau", parameters, pe * y.type.bits, files=files))
+    latency = 3 + (simd - 1).bit_length() // STEP
+    blocks.append(Block("mvau", parameters, pe * y.type.bits, Every(fold_in, latency), files=files))
     return Unit(blocks, (simd,), pe, window.words(pixel_fold, repeat))
 
 

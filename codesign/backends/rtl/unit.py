@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from codesign.backends.rtl.timing import Timing
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Block:
         A string is the ending of a file's name where `files` has it, else a word such as "block".
     width : int
         Bits of a word of its output.
+    timing : Timing
+        When its words pass.
     inputs : sequence of str
         Prefixes of its input ports, in the order of the operands.
     files : mapping of str to str
@@ -43,6 +47,7 @@ class Block:
     module: str
     parameters: Mapping[str, int | bool | str]
     width: int
+    timing: Timing
     inputs: Sequence[str] = ("in",)
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,9 +66,13 @@ class Unit:
         Elements in a word of the output.
     cycles : int
         Clocks that it is busy with a frame when nothing holds it up.
+    sieve : callable, optional
+        Of the elements in a word of the input: returns a block that drops the words which are not needed, before
+        they take a place in the FIFO.
     """
 
     blocks: Sequence[Block]
     lanes_in: Sequence[int]
     lanes_out: int
     cycles: int
+    sieve: Callable[[int], Block] | None = None

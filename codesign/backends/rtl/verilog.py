@@ -79,9 +79,12 @@ def write(layout: Layout) -> dict[str, str]:
     for channel in layout.channels:
         name = f"{channel.node}_i{channel.operand}"
         readers[channel.edge].append(writer.stream(name, channel.width))
-        held = writer.stream(f"{name}_fifo", channel.width)
+        entering, held = name, writer.stream(f"{name}_fifo", channel.width)
+        if channel.sieve is not None:
+            entering = writer.stream(f"{name}_kept", channel.width)
+            writer.block(channel.sieve, f"{name}_sieve", name, [name], entering)
         fifo = {"WIDTH": channel.width, "DEPTH": channel.depth}
-        writer.instance("stream_fifo", f"{name}_queue", fifo, _ports("in", name) | _ports("out", held))
+        writer.instance("stream_fifo", f"{name}_queue", fifo, _ports("in", entering) | _ports("out", held))
         for number, adapter in enumerate(channel.adapters):
             adapted = writer.stream(f"{name}_a{number}", adapter.width)
             writer.block(adapter, f"{name}_adapter{number}", name, [held], adapted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codesign.backends.rtl.timing import Rows
 from codesign.backends.rtl.unit import Block
 
 
@@ -33,12 +34,17 @@ class Window:
         """Return the most rows that a row of outputs needs, those that it releases unread included."""
         most = released = 0
         for y in range(self.rows_out):
-            top = y * self.stride[0] - self.pad_top
-            needed = min(max(top + self.kernel[0], 0), self.rows_in)
-            after = self.rows_in if y == self.rows_out - 1 else min(max(top + self.stride[0], 0), self.rows_in)
+            needed, after = self.rows_for(y)
             most = max(most, max(needed, after) - released)
             released = after
         return most
+
+    def rows_for(self, y: int) -> tuple[int, int]:
+        """Return how many rows of the frame the row `y` of outputs needs, and how many are released with it."""
+        top = y * self.stride[0] - self.pad_top
+        needed = min(max(top + self.kernel[0], 0), self.rows_in)
+        last = y == self.rows_out - 1
+        return needed, self.rows_in if last else min(max(top + self.stride[0], 0), self.rows_in)
 
     def block(self, width: int, fold: int, groups: int, repeat: int, style: str) -> Block:
         """Return the block.
@@ -73,7 +79,7 @@ class Window:
             "ROWS": rows,
             "STYLE": style,
         }
-        return Block("window_serial", parameters, width)
+        return Block("window_serial", parameters, width, Rows(self, fold, repeat, rows))
 
     def words(self, fold: int, repeat: int) -> int:
         """Return the words that the window sends for a frame, or takes if these are more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codesign.backends.rtl import elementwise
 from codesign.backends.rtl.elementwise import folds as folds
+from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.ir import Graph, Node
 
@@ -19,5 +20,6 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
         "B_SIGNED": b.type.signed,
         "Y": y.type.bits,
     }
-    block = Block("add", parameters, fold.pe * y.type.bits, ("a", "b"))
-    return Unit([block], (fold.pe, fold.pe), fold.pe, elementwise.words(node, graph, fold))
+    words = elementwise.words(node, graph, fold)
+    block = Block("add", parameters, fold.pe * y.type.bits, Every(1, 1), ("a", "b"))
+    return Unit([block], (fold.pe, fold.pe), fold.pe, words)

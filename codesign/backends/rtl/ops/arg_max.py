@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.ir import Graph, Node
 
@@ -22,4 +23,4 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
         "FEATURES": x.size,
         "Y": y.type.bits,
     }
-    return Unit([Block("arg_max", parameters, y.type.bits)], (1,), 1, x.size)
+    return Unit([Block("arg_max", parameters, y.type.bits, every(x.size, x.size, 1))], (1,), 1, x.size)

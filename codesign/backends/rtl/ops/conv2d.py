@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+
+import numpy as np
 
 from codesign.backends.rtl import mac, memory
 from codesign.backends.rtl.divisors import divisors
+from codesign.backends.rtl.timing import Every, Gather
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.backends.rtl.windows import Window
 from codesign.ir import Graph, Node, Tensor
@@ -50,24 +54,26 @@ def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
     """A pixel is a frame of its own: none is kept for the next, and those between strides are dropped."""
     pixels = y.shape[0] * y.shape[1]
     inner = mac.unit(op.values(), op.bias, x, y, op.groups, Window(1, 1, 1, 1), fold)
-    blocks, cycles = list(inner.blocks), inner.cycles * pixels
-    if op.stride != (1, 1):
-        stride = op.stride
-        assert isinstance(stride, tuple)
-        words = x.shape[2] // fold.simd
-        parameters = {
-            "WIDTH": fold.simd * x.type.bits,
-            "ROWS_IN": x.shape[0],
-            "COLUMNS_IN": x.shape[1],
-            "FOLD": words,
-            "STRIDE_H": stride[0],
-            "STRIDE_W": stride[1],
-            "ROWS_OUT": y.shape[0],
-            "COLUMNS_OUT": y.shape[1],
-        }
-        blocks.insert(0, Block("subsample", parameters, fold.simd * x.type.bits))
-        cycles = max(cycles, x.shape[0] * x.shape[1] * words)
-    return Unit(blocks, inner.lanes_in, inner.lanes_out, cycles)
+    sieve = None if op.stride == (1, 1) else functools.partial(_subsample, op, x, y)
+    return Unit(inner.blocks, inner.lanes_in, inner.lanes_out, inner.cycles * pixels, sieve)
+
+
+def _subsample(op: Conv2d, x: Tensor, y: Tensor, lanes: int) -> Block:
+    """Return what drops the pixels between strides."""
+    (height, width), words = op.stride, x.shape[2] // lanes  # type: ignore[misc]
+    parameters = {
+        "WIDTH": lanes * x.type.bits,
+        "ROWS_IN": x.shape[0],
+        "COLUMNS_IN": x.shape[1],
+        "FOLD": words,
+        "STRIDE_H": height,
+        "STRIDE_W": width,
+        "ROWS_OUT": y.shape[0],
+        "COLUMNS_OUT": y.shape[1],
+    }
+    kept = np.zeros((*x.shape[:2], words), dtype=bool)
+    kept[: (y.shape[0] - 1) * height + 1 : height, : (y.shape[1] - 1) * width + 1 : width] = True
+    return Block("subsample", parameters, lanes * x.type.bits, Gather(np.flatnonzero(kept), kept.size, 0))
 
 
 def _depthwise(op: Conv2d, x: Tensor, y: Tensor, window: Window, lanes: int) -> Unit:
@@ -92,6 +98,6 @@ def _depthwise(op: Conv2d, x: Tensor, y: Tensor, window: Window, lanes: int) -> 
     }
     blocks = [
         window.block(lanes * x.type.bits, fold, fold, 1, "distributed"),
-        Block("depthwise", parameters, lanes * y.type.bits, files=files),
+        Block("depthwise", parameters, lanes * y.type.bits, Every(taps, 3), files=files),
     ]
     return Unit(blocks, (lanes,), lanes, window.words(fold, 1))

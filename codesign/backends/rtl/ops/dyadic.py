@@ -6,6 +6,7 @@ import numpy as np
 
 from codesign.backends.rtl import elementwise, mac, memory
 from codesign.backends.rtl.elementwise import folds as folds
+from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.ir import Graph, IntType, Node
 from codesign.ir.ops import Dyadic
@@ -41,8 +42,9 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
         "STYLE": mac.rom_style(len(rows), fold.pe * entry.shape[1]),
     }
     files = {"constants": memory.words(rows.reshape(len(rows), -1), 1)}
-    block = Block("dyadic", parameters, fold.pe * y.type.bits, files=files)
-    return Unit([block], (fold.pe,), fold.pe, elementwise.words(node, graph, fold))
+    words = elementwise.words(node, graph, fold)
+    block = Block("dyadic", parameters, fold.pe * y.type.bits, Every(1, 4), files=files)
+    return Unit([block], (fold.pe,), fold.pe, words)
 
 
 def _bits(values: np.ndarray, bits: int) -> np.ndarray:

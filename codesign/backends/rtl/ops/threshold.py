@@ -6,6 +6,7 @@ import numpy as np
 
 from codesign.backends.rtl import elementwise, mac, memory
 from codesign.backends.rtl.elementwise import folds as folds
+from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.ir import Graph, IntType, Node
 from codesign.ir.ops import Threshold
@@ -32,5 +33,6 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
         "STYLE": mac.rom_style(len(rows), fold.pe * table.shape[1] * bits),
     }
     files = {"thresholds": memory.words(rows.reshape(len(rows), -1), bits)}
-    block = Block("threshold", parameters, fold.pe * y.type.bits, files=files)
-    return Unit([block], (fold.pe,), fold.pe, elementwise.words(node, graph, fold))
+    words = elementwise.words(node, graph, fold)
+    block = Block("threshold", parameters, fold.pe * y.type.bits, Every(1, 3), files=files)
+    return Unit([block], (fold.pe,), fold.pe, words)
