@@ -18,11 +18,14 @@ STEP = 2
 """Levels of adders between registers."""
 
 
-def folds(group_in: int, group_out: int) -> Iterator[Fold]:
-    """Yield every fold of a matrix of `group_in` inputs and `group_out` outputs per group."""
+def folds(group_in: int, group_out: int, groups: int, taps: int) -> Iterator[Fold]:
+    """Yield every fold of a kernel of `taps` places, `group_in` inputs and `group_out` outputs per group."""
     for pe in divisors(group_out):
         for simd in divisors(group_in):
             yield Fold(pe, simd)
+            # All taps at once: a window is repeated, or comes in parts, but not both.
+            if taps > 1 and groups == 1 and (pe == group_out or simd == group_in):
+                yield Fold(pe, simd, window=True)
 
 
 def unit(
@@ -42,19 +45,28 @@ def unit(
         Its PE divides the outputs of a group, its SIMD the inputs.
     """
     height, width, group_in, outputs = weight.shape
-    group_out = outputs // groups
-    taps, pe, simd = height * width, fold.pe, fold.simd
-    repeat, fold_in = group_out // pe, taps * group_in // simd
-    pixel_fold = group_in * groups // simd
+    taps, pe = height * width, fold.pe
+    repeat, parts = outputs // groups // pe, group_in // fold.simd
     bits = weight_bits(weight)
+    # (tap, part, channel of the part, group, repeat, PE)
+    table = weight.reshape(taps, parts, fold.simd, groups, repeat, pe)
     blocks = []
-    direct = window.kernel == (1, 1) and window.stride == (1, 1) and repeat == 1
-    if not direct:
-        bits_held = (window.rows_held() + 1) * window.columns_in * pixel_fold * simd * x.type.bits
-        style = "block" if window.columns_in * pixel_fold > 256 and bits_held > 8192 else "distributed"
-        blocks.append(window.block(simd * x.type.bits, pixel_fold, groups, repeat, style))
-    # (group, fold of outputs, PE, tap, fold of inputs, SIMD), words in the order of the window.
-    table = weight.reshape(taps, group_in // simd, simd, groups, repeat, pe).transpose(3, 4, 0, 1, 5, 2)
+    if fold.window:
+        block = window.parallel(fold.simd * x.type.bits, parts, repeat)
+        blocks.append(block)
+        simd, fold_in, cycles = taps * fold.simd, parts, block.timing.busy()
+        # Words (repeat, part) of (PE, tap, channel).
+        table = table.transpose(3, 4, 1, 5, 0, 2)
+    else:
+        simd, fold_in = fold.simd, taps * parts
+        # Words (group, repeat, tap, part) of (PE, channel).
+        table = table.transpose(3, 4, 0, 1, 5, 2)
+        direct = window.kernel == (1, 1) and window.stride == (1, 1) and repeat == 1
+        cycles = window.rows_in * window.columns_in * parts * groups
+        if not direct:
+            block = window.serial(simd * x.type.bits, parts * groups, groups, repeat)
+            blocks.append(block)
+            cycles = block.timing.busy()
     files = {"weights": memory.words(table.reshape(-1, pe * simd), bits)}
     if bias is not None:
         files["biases"] = memory.words(bias.reshape(-1, pe), y.type.bits)
@@ -75,7 +87,7 @@ def unit(
     }
     latency = 3 + (simd - 1).bit_length() // STEP
     blocks.append(Block("mvau", parameters, pe * y.type.bits, Every(fold_in, latency), files=files))
-    return Unit(blocks, (simd,), pe, window.words(pixel_fold, repeat))
+    return Unit(blocks, (fold.simd,), pe, cycles)
 
 
 def rom_style(words: int, width: int) -> str:

@@ -38,8 +38,6 @@ def unit(node: Node, graph: Graph, fold: Fold, greatest: bool) -> Unit:
         return Unit([block], (lanes,), lanes, x.size // lanes)
     window = Window(*x.shape[:2], *y.shape[:2], op.kernel, op.stride)
     taps = op.kernel[0] * op.kernel[1]
-    blocks = [
-        window.block(lanes * x.type.bits, words, words, 1, "distributed"),
-        Block("reduce", about | {"COUNT": taps}, lanes * y.type.bits, Every(taps, 1)),
-    ]
-    return Unit(blocks, (lanes,), lanes, window.words(words, 1))
+    taps_of = window.serial(lanes * x.type.bits, words, words, 1)
+    blocks = [taps_of, Block("reduce", about | {"COUNT": taps}, lanes * y.type.bits, Every(taps, 1))]
+    return Unit(blocks, (lanes,), lanes, taps_of.timing.busy())

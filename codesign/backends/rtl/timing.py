@@ -34,6 +34,10 @@ class Timing(Protocol):
         """Return when the input words are taken if the output words leave later than they can, in `departs`."""
         ...
 
+    def busy(self) -> int:
+        """Return the clocks for a frame, for blocks that need not take a word in each."""
+        ...
+
 
 def one_per_clock(arrive: np.ndarray, pace: int = 1) -> np.ndarray:
     """Return the earliest clocks, `pace` or more apart, in which words can be taken in their order."""
@@ -158,6 +162,81 @@ class Rows:
     def held(self, taken: np.ndarray, departs: np.ndarray, frames: int) -> np.ndarray:
         """See `Timing`. What follows a window takes a word in every clock."""
         return taken
+
+
+    def busy(self) -> int:
+        """Return the clocks for a frame when nothing holds up the window."""
+        taps = self.window.kernel[0] * self.window.kernel[1]
+        sent = self.window.rows_out * self.window.columns_out * taps * self.fold * self.repeat
+        return max(self.window.rows_in * self.window.columns_in * self.fold, sent)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """`window_parallel`: as `Rows`, but a row of outputs is a walk over columns, and a window is one word.
+
+    Parameters
+    ----------
+    window : Window
+    fold, repeat, rows : int
+        As for `Rows`.
+    """
+
+    window: Window
+    fold: int
+    repeat: int
+    rows: int
+
+    def run(self, arrive: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Timing`."""
+        window = self.window
+        arrive = arrive.reshape(-1, window.columns_in * self.fold)
+        taken = np.empty_like(arrive)
+        leaves: list[np.ndarray] = []
+        released_at: list[int] = []
+        moves, windows, row = self._row()
+        written, free, clock = 0, -1, -1
+        for frame in range(frames):
+            for y in range(window.rows_out):
+                needed, after = window.rows_for(y)
+                until = frame * window.rows_in + max(needed, after)
+                while written < until:
+                    room = released_at[written - self.rows] + 1 if written >= self.rows else 0
+                    taken[written] = one_per_clock(np.maximum(arrive[written], max(room, free + 1)))
+                    free = int(taken[written, -1])
+                    written += 1
+                start = max(clock, free_at(taken, until) + 1)
+                leaves.append(start + windows)
+                clock = start + row
+                released_at += [start + moves] * (frame * window.rows_in + after - len(released_at))
+        return taken.reshape(-1), np.concatenate(leaves)
+
+    def _row(self) -> tuple[int, np.ndarray, int]:
+        """Return for a row of outputs, from its first read on: the clock of the last read, those in which windows
+        can leave, and the first in which the next row can be read."""
+        window = self.window
+        span = (window.columns_out - 1) * window.stride[1] + window.kernel[1]
+        read, sent, leaves = 0, 0, []
+        for column in range(span):
+            full = column >= window.kernel[1] - 1 and (column - window.kernel[1] + 1) % window.stride[1] == 0
+            for _ in range(self.fold):
+                last = read
+                moved = max(read + 1, sent) if full else read + 1
+                if full:
+                    leaves += [moved + 1 + turn for turn in range(self.repeat)]
+                    sent = moved + self.repeat
+                read = moved
+        # The windows of the next row wait for those of this one.
+        ahead = window.kernel[1] * self.fold
+        return last, np.array(leaves), max(read, sent - ahead)
+
+    def held(self, taken: np.ndarray, departs: np.ndarray, frames: int) -> np.ndarray:
+        """See `Timing`. What follows a window takes a word in every clock."""
+        return taken
+
+    def busy(self) -> int:
+        """Return the clocks for a frame when nothing holds up the window."""
+        return max(self.window.rows_in * self.window.columns_in * self.fold, self.window.rows_out * self._row()[2])
 
 
 def free_at(taken: np.ndarray, rows: int) -> int:

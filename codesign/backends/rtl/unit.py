@@ -17,11 +17,14 @@ class Fold:
     pe : int
         Outputs in parallel; elements, for an operator that treats each alone.
     simd : int
-        Inputs of one output in parallel.
+        Input channels of one output in parallel.
+    window : bool
+        All taps of a kernel in parallel, instead of one after the other.
     """
 
     pe: int = 1
     simd: int = 1
+    window: bool = False
 
 
 @dataclass(frozen=True)

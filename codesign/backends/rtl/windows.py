@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codesign.backends.rtl.timing import Rows
+from codesign.backends.rtl.timing import Columns, Rows
 from codesign.backends.rtl.unit import Block
 
 
@@ -46,8 +46,8 @@ class Window:
         last = y == self.rows_out - 1
         return needed, self.rows_in if last else min(max(top + self.stride[0], 0), self.rows_in)
 
-    def block(self, width: int, fold: int, groups: int, repeat: int, style: str) -> Block:
-        """Return the block.
+    def serial(self, width: int, fold: int, groups: int, repeat: int) -> Block:
+        """Return the window that sends one tap at a time.
 
         Parameters
         ----------
@@ -57,16 +57,30 @@ class Window:
             Words of a pixel, and groups of them.
         repeat : int
             How often the words of a group are sent.
-        style : {"distributed", "block"}
         """
+        rows = self._rows()
+        depth = rows * self.columns_in * fold
+        style = "block" if depth > 128 and depth * width > 8192 else "distributed"
+        parameters = self._parameters(width, fold, repeat, rows) | {"GROUPS": groups, "STYLE": style}
+        return Block("window_serial", parameters, width, Rows(self, fold, repeat, rows))
+
+    def parallel(self, width: int, fold: int, repeat: int) -> Block:
+        """Return the window that sends all taps at a time; `fold` or `repeat` is 1."""
+        rows = self._rows()
+        parameters = self._parameters(width, fold, repeat, rows)
+        taps = self.kernel[0] * self.kernel[1]
+        return Block("window_parallel", parameters, taps * width, Columns(self, fold, repeat, rows))
+
+    def _rows(self) -> int:
         # Rows for the writer to fill while a row of outputs is read.
-        rows = self.rows_held() + min(self.stride[0], self.rows_in)
-        parameters = {
+        return self.rows_held() + min(self.stride[0], self.rows_in)
+
+    def _parameters(self, width: int, fold: int, repeat: int, rows: int) -> dict[str, int | bool | str]:
+        return {
             "WIDTH": width,
             "ROWS_IN": self.rows_in,
             "COLUMNS_IN": self.columns_in,
             "FOLD": fold,
-            "GROUPS": groups,
             "KERNEL_H": self.kernel[0],
             "KERNEL_W": self.kernel[1],
             "STRIDE_H": self.stride[0],
@@ -77,11 +91,4 @@ class Window:
             "COLUMNS_OUT": self.columns_out,
             "REPEAT": repeat,
             "ROWS": rows,
-            "STYLE": style,
         }
-        return Block("window_serial", parameters, width, Rows(self, fold, repeat, rows))
-
-    def words(self, fold: int, repeat: int) -> int:
-        """Return the words that the window sends for a frame, or takes if these are more."""
-        taps = self.kernel[0] * self.kernel[1]
-        return max(self.rows_in * self.columns_in * fold, self.rows_out * self.columns_out * taps * fold * repeat)

@@ -25,7 +25,8 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
         for lanes in divisors(op.groups):
             yield Fold(lanes)
         return
-    yield from mac.folds(op.weight.shape[2], op.weight.shape[3] // op.groups)
+    taps = op.kernel[0] * op.kernel[1]
+    yield from mac.folds(op.weight.shape[2], op.weight.shape[3] // op.groups, op.groups, taps)
 
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
@@ -96,8 +97,6 @@ def _depthwise(op: Conv2d, x: Tensor, y: Tensor, window: Window, lanes: int) -> 
         "BIASES": "biases" if op.bias is not None else "",
         "STYLE": mac.rom_style(fold * taps, lanes * bits),
     }
-    blocks = [
-        window.block(lanes * x.type.bits, fold, fold, 1, "distributed"),
-        Block("depthwise", parameters, lanes * y.type.bits, Every(taps, 3), files=files),
-    ]
-    return Unit(blocks, (lanes,), lanes, window.words(fold, 1))
+    taps_of = window.serial(lanes * x.type.bits, fold, fold, 1)
+    blocks = [taps_of, Block("depthwise", parameters, lanes * y.type.bits, Every(taps, 3), files=files)]
+    return Unit(blocks, (lanes,), lanes, taps_of.timing.busy())

@@ -15,7 +15,7 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
     """Yield every fold."""
     op = node.op
     assert isinstance(op, Dense)
-    yield from mac.folds(*op.weight.shape)
+    yield from mac.folds(*op.weight.shape, 1, 1)
 
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
