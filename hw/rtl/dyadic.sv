@@ -9,11 +9,12 @@
 //   Y            bits of an output
 //   LOW, HIGH    its least and greatest value
 //   FOLD         words until the constants begin anew: channels / LANES, or 1 where one entry serves all
-//   CONSTANTS    file of FOLD words; the entry of lane i, {shift, constant, multiplier}, in bits
+//   CONSTANTS    file of ENTRIES * FOLD words; the entry of lane i, {shift, constant, multiplier}, in bits
 //                [i*(M+C+S) +: M+C+S]
+//   ENTRIES      sets of constants, one of which `entry` chooses for each word; their words follow one another
 //   STYLE        memory of the constants, see rom
 //
-// PORTS    in, out: streams
+// PORTS    in, out: streams; entry: set of the word at the door, 0 where there is one set
 //
 // HANDSHAKE  in_ready depends on out_ready; out_valid and out_data come from registers
 // LATENCY    4 clocks
@@ -30,6 +31,8 @@ module dyadic #(
     parameter longint LOW = -128,
     parameter longint HIGH = 127,
     parameter int FOLD = 1,
+    parameter int ENTRIES = 1,
+    parameter int CHOICE = ENTRIES > 1 ? $clog2(ENTRIES) : 1,
     parameter CONSTANTS = "",
     parameter STYLE = "logic"
 ) (
@@ -37,28 +40,31 @@ module dyadic #(
     input  logic rst,
     input  logic in_valid,
     output logic in_ready,
+    input  logic [CHOICE-1:0] entry,
     input  logic [LANES*X-1:0] in_data,
     output logic out_valid,
     input  logic out_ready,
     output logic [LANES*Y-1:0] out_data
 );
-    localparam int ADDRESS = FOLD > 1 ? $clog2(FOLD) : 1;
+    localparam int ADDRESS = FOLD * ENTRIES > 1 ? $clog2(FOLD * ENTRIES) : 1;
+    localparam int WORD = FOLD > 1 ? $clog2(FOLD) : 1;
     localparam int ENTRY = M + C + S;
     wire advance = !out_valid || out_ready;
     assign in_ready = advance;
 
-    logic [ADDRESS-1:0] address;
+    logic [WORD-1:0] word;
+    wire [ADDRESS-1:0] address = ADDRESS'(word) + (ENTRIES > 1 ? ADDRESS'(entry) * ADDRESS'(FOLD) : '0);
     logic [2:0] valid;
     logic [LANES*X-1:0] x;
     logic [LANES*ENTRY-1:0] entries;
-    rom #(.WIDTH(LANES*ENTRY), .WORDS(FOLD), .FILE(CONSTANTS), .STYLE(STYLE)) table_rom
+    rom #(.WIDTH(LANES*ENTRY), .WORDS(FOLD*ENTRIES), .FILE(CONSTANTS), .STYLE(STYLE)) table_rom
         (.clk(clk), .enable(advance), .address(address), .data(entries));
     always_ff @(posedge clk) begin
         if (rst) begin
-            address <= '0;
+            word <= '0;
             {out_valid, valid} <= '0;
         end else if (advance) begin
-            if (in_valid) address <= address == ADDRESS'(FOLD - 1) ? '0 : address + 1'b1;
+            if (in_valid) word <= word == WORD'(FOLD - 1) ? '0 : word + 1'b1;
             {out_valid, valid} <= {valid, in_valid};
         end
         if (advance) x <= in_data;

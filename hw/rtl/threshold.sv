@@ -8,10 +8,11 @@
 //   OFFSET       output below the first
 //   Y            bits of an output
 //   FOLD         words until the thresholds begin anew: channels / LANES, or 1 where one row serves all
-//   THRESHOLDS   file of FOLD words; threshold k of lane i in bits [(i*COUNT + k)*T +: T]
+//   THRESHOLDS   file of ENTRIES * FOLD words; threshold k of lane i in bits [(i*COUNT + k)*T +: T]
+//   ENTRIES      sets of constants, one of which `entry` chooses for each word; their words follow one another
 //   STYLE        memory of the thresholds, see rom
 //
-// PORTS    in, out: streams
+// PORTS    in, out: streams; entry: set of the word at the door, 0 where there is one set
 //
 // HANDSHAKE  in_ready depends on out_ready; out_valid and out_data come from registers
 // LATENCY    3 clocks
@@ -25,6 +26,8 @@ module threshold #(
     parameter longint OFFSET = 0,
     parameter int Y = 3,
     parameter int FOLD = 1,
+    parameter int ENTRIES = 1,
+    parameter int ENTRY = ENTRIES > 1 ? $clog2(ENTRIES) : 1,
     parameter THRESHOLDS = "",
     parameter STYLE = "logic"
 ) (
@@ -32,27 +35,30 @@ module threshold #(
     input  logic rst,
     input  logic in_valid,
     output logic in_ready,
+    input  logic [ENTRY-1:0] entry,
     input  logic [LANES*X-1:0] in_data,
     output logic out_valid,
     input  logic out_ready,
     output logic [LANES*Y-1:0] out_data
 );
-    localparam int ADDRESS = FOLD > 1 ? $clog2(FOLD) : 1;
+    localparam int ADDRESS = FOLD * ENTRIES > 1 ? $clog2(FOLD * ENTRIES) : 1;
+    localparam int WORD = FOLD > 1 ? $clog2(FOLD) : 1;
     wire advance = !out_valid || out_ready;
     assign in_ready = advance;
 
-    logic [ADDRESS-1:0] address;
+    logic [WORD-1:0] word;
+    wire [ADDRESS-1:0] address = ADDRESS'(word) + (ENTRIES > 1 ? ADDRESS'(entry) * ADDRESS'(FOLD) : '0);
     logic [1:0] valid;
     logic [LANES*X-1:0] x;
     logic [LANES*COUNT*T-1:0] thresholds;
-    rom #(.WIDTH(LANES*COUNT*T), .WORDS(FOLD), .FILE(THRESHOLDS), .STYLE(STYLE)) table_rom
+    rom #(.WIDTH(LANES*COUNT*T), .WORDS(FOLD*ENTRIES), .FILE(THRESHOLDS), .STYLE(STYLE)) table_rom
         (.clk(clk), .enable(advance), .address(address), .data(thresholds));
     always_ff @(posedge clk) begin
         if (rst) begin
-            address <= '0;
+            word <= '0;
             {out_valid, valid} <= '0;
         end else if (advance) begin
-            if (in_valid) address <= address == ADDRESS'(FOLD - 1) ? '0 : address + 1'b1;
+            if (in_valid) word <= word == WORD'(FOLD - 1) ? '0 : word + 1'b1;
             {out_valid, valid} <= {valid, in_valid};
         end
         if (advance) x <= in_data;

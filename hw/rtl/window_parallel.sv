@@ -105,7 +105,7 @@ module window_parallel #(
     logic read_valid, read_full, moved;
     wire read = go && (!read_valid || moved);
     localparam int ROW_STEP = STRIDE_H % ROWS;
-    localparam int FRAME_STEP = (ROWS_IN - (ROWS_OUT - 1) * STRIDE_H) % ROWS;
+    localparam int FRAME_STEP = ((ROWS_IN - (ROWS_OUT - 1) * STRIDE_H) % ROWS + ROWS) % ROWS;
     localparam int FIRST_SLOT = (ROWS - PAD_TOP % ROWS) % ROWS;
     // Columns until the next complete window: KERNEL_W at the start of a row, then STRIDE_W.
     localparam int LEFT = $clog2(KERNEL_W + STRIDE_W + 1);

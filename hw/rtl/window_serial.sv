@@ -13,8 +13,8 @@
 //   PAD_TOP, PAD_LEFT       zeros before the first row and column; those behind follow from the output's size
 //   ROWS_OUT, COLUMNS_OUT   size of the output
 //   REPEAT           how often the taps of a group are sent
-//   ROWS             rows in the buffer, at least KERNEL_H + STRIDE_H - 1 and those left over at the end of a
-//                    frame; with KERNEL_H + STRIDE_H rows or more, reading and writing overlap without gaps
+//   ROWS             rows in the buffer: at least those that a row of outputs needs, and those for the writer to fill
+//                    meanwhile
 //   STYLE            memory of the buffer: "distributed" or "block"
 //
 // PORTS    in: stream of words, pixel by pixel, rows first; out: stream of words
@@ -127,7 +127,7 @@ module window_serial #(
     wire step = advance && go;
 
     localparam int ROW_STEP = STRIDE_H % ROWS * ROW;
-    localparam int FRAME_STEP = (ROWS_IN - (ROWS_OUT - 1) * STRIDE_H) % ROWS * ROW;
+    localparam int FRAME_STEP = ((ROWS_IN - (ROWS_OUT - 1) * STRIDE_H) % ROWS + ROWS) % ROWS * ROW;
     // The corner of the first window lies PAD_TOP rows before row 0 of the frame, and PAD_LEFT before column 0.
     localparam int FIRST_ROW = (ROWS - PAD_TOP % ROWS) % ROWS * ROW;
     localparam address_t FIRST_CORNER = -address_t'(PAD_LEFT * FOLD);

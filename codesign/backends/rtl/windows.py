@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+
+import numpy as np
 
 from codesign.backends.rtl.timing import Columns, Rows
 from codesign.backends.rtl.unit import Block
+
+_FRAMES = 4
 
 
 @dataclass(frozen=True)
@@ -58,22 +63,19 @@ class Window:
         repeat : int
             How often the words of a group are sent.
         """
-        rows = self._rows()
+        timing = fitting(Rows, self, fold, repeat)
+        rows = timing.rows
         depth = rows * self.columns_in * fold
         style = "block" if depth > 128 and depth * width > 8192 else "distributed"
         parameters = self._parameters(width, fold, repeat, rows) | {"GROUPS": groups, "STYLE": style}
-        return Block("window_serial", parameters, width, Rows(self, fold, repeat, rows))
+        return Block("window_serial", parameters, width, timing)
 
     def parallel(self, width: int, fold: int, repeat: int) -> Block:
         """Return the window that sends all taps at a time; `fold` or `repeat` is 1."""
-        rows = self._rows()
-        parameters = self._parameters(width, fold, repeat, rows)
+        timing = fitting(Columns, self, fold, repeat)
+        parameters = self._parameters(width, fold, repeat, timing.rows)
         taps = self.kernel[0] * self.kernel[1]
-        return Block("window_parallel", parameters, taps * width, Columns(self, fold, repeat, rows))
-
-    def _rows(self) -> int:
-        # Rows for the writer to fill while a row of outputs is read.
-        return self.rows_held() + min(self.stride[0], self.rows_in)
+        return Block("window_parallel", parameters, taps * width, timing)
 
     def _parameters(self, width: int, fold: int, repeat: int, rows: int) -> dict[str, int | bool | str]:
         return {
@@ -92,3 +94,20 @@ class Window:
             "REPEAT": repeat,
             "ROWS": rows,
         }
+
+
+@functools.cache
+def fitting(kind: type[Rows] | type[Columns], window: Window, fold: int, repeat: int) -> Rows | Columns:
+    """Return the window with the fewest rows that keep the reader busy when words come evenly."""
+    # The rows that come while a row of outputs is read, which in a network they need not do evenly.
+    held = window.rows_held() + min(window.stride[0], window.rows_in)
+    words = window.rows_in * window.columns_in * fold
+    for rows in range(held, held + 2 * window.rows_in):
+        timing = kind(window, fold, repeat, rows)
+        busy = timing.busy()
+        arrive = (np.arange(_FRAMES)[:, None] * busy + np.arange(words) * busy // words).reshape(-1)
+        leaves = timing.run(arrive, _FRAMES)[1].reshape(_FRAMES, -1)
+        if leaves[-1, -1] - leaves[-2, -1] <= busy:
+            return timing
+    # Two frames fit in, so that neither side waits for the other.
+    return kind(window, fold, repeat, held + 2 * window.rows_in)

@@ -23,4 +23,5 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
         "FEATURES": x.size,
         "Y": y.type.bits,
     }
-    return Unit([Block("arg_max", parameters, y.type.bits, every(x.size, x.size, 1))], (1,), 1, x.size)
+    block = Block("arg_max", parameters, y.type.bits, Every(x.size, 1))
+    return Unit([block], (1,), 1, x.size)
