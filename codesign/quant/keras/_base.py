@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from codesign.quant.lsq import SMALLEST_STEP
 from codesign.quant.qkeras_runtime import runtime
+from codesign.quant.steps import SMALLEST_STEP
 
 tf, keras, qkeras = runtime()
 
