@@ -1,4 +1,4 @@
-"""LUT per multiply-accumulate of uniform, POT, POST, APoT and binary weights, by synthesis.
+"""LUT per multiply-accumulate of uniform, odd, POT, POST, APoT and binary weights, by synthesis.
 
     python benchmarks/lut_per_mac/bench.py [--jobs 2] [--family xc7] [--form 'post_*'] [--bits 3,4]
     python benchmarks/lut_per_mac/bench.py --check [PRODUCTS] [--form 'post_*'] [--bits 4]

@@ -15,6 +15,8 @@ from codesign.errors import UserError
 from codesign.frontends import qkeras_adaptive
 from codesign.frontends import qkeras_quantizers as quantizers
 from codesign.frontends import qkeras_steps as steps
+from codesign.frontends.qkeras_activations import read_activation
+from codesign.frontends.qkeras_weights import Weights, read_weights
 from codesign.quant.qkeras_runtime import runtime
 
 
@@ -155,21 +157,21 @@ class _Reader:
         if quantizers.is_method(function) and hasattr(function, "shift"):
             shift = _array(function.shift).astype(np.float64)
             source = self.same_shape(steps.ScaleShift, layer, source, np.ones_like(shift), shift)
-        activation = quantizers.read_activation(function, layer.name)
+        activation = read_activation(function, layer.name)
         return self.same_shape(steps.Quantize, layer, source, activation)
 
     # Layers -------------------------------------------------------------------------------------------------
 
     def conv(self, layer: Any, sources: list[int]) -> int:
-        weights = quantizers.read_weights(layer.kernel_quantizer_internal, _array(layer.kernel), layer.name)
+        weights = read_weights(layer.kernel_quantizer_internal, _array(layer.kernel), layer.name)
         return self._convolution(layer, sources[0], weights, int(layer.groups))
 
     def depthwise(self, layer: Any, sources: list[int]) -> int:
         kernel = _array(layer.depthwise_kernel)
-        weights = quantizers.read_weights(layer.depthwise_quantizer_internal, kernel, layer.name, depthwise=True)
+        weights = read_weights(layer.depthwise_quantizer_internal, kernel, layer.name, depthwise=True)
         return self._convolution(layer, sources[0], weights, kernel.shape[2])
 
-    def _convolution(self, layer: Any, source: int, weights: quantizers.Weights, groups: int) -> int:
+    def _convolution(self, layer: Any, source: int, weights: Weights, groups: int) -> int:
         source, before = self.padded.get(source, (source, steps.NO_PADDING))
         height, width, _ = self._image(source, layer.name)
         kernel, stride = weights.values.shape[:2], _pair(layer.strides)
@@ -182,11 +184,11 @@ class _Reader:
         return self.activation(layer, layer.activation, value)
 
     def dense(self, layer: Any, sources: list[int]) -> int:
-        weights = quantizers.read_weights(layer.kernel_quantizer_internal, _array(layer.kernel), layer.name)
+        weights = read_weights(layer.kernel_quantizer_internal, _array(layer.kernel), layer.name)
         shape = (*self.shapes[sources[0]][:-1], weights.values.shape[1])
         if len(shape) == 3:
             # A dense layer on a frame acts on every pixel: a 1x1 convolution.
-            pixel = quantizers.Weights(weights.values[None, None], weights.scale, weights.bits, weights.codebook)
+            pixel = Weights(weights.values[None, None], weights.scale, weights.bits, weights.codebook)
             value = self.add(steps.Conv, layer, sources, shape, pixel, _bias(layer), (1, 1), steps.NO_PADDING, 1)
         else:
             value = self.add(steps.FullyConnected, layer, sources, shape, weights, _bias(layer))

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from codesign.frontends import qkeras_quantizers, qkeras_steps, witness
+from codesign.frontends import qkeras_steps, witness
 from codesign.frontends.adaptive import AdaptiveStep, DenseLayer
 from codesign.frontends.qkeras import Imported
+from codesign.frontends.qkeras_activations import levels
 from codesign.frontends.requantize import Grid
 from codesign.frontends.values import Requantization
 from codesign.ir import golden
@@ -168,7 +169,7 @@ def _on_grid(x: np.ndarray, grid: Grid) -> np.ndarray:
     position = x / float(grid.scale)
     nearest = np.rint(2 * position) / 2
     position = np.where(np.abs(position - nearest) < 1e-9, nearest, position)
-    return qkeras_quantizers.levels(replace(grid, scale=Fraction(1)), position)
+    return levels(replace(grid, scale=Fraction(1)), position)
 
 
 def _dense(x: np.ndarray, layer: DenseLayer) -> np.ndarray:

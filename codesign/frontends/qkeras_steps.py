@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.frontends.adaptive import AdaptiveStep
-from codesign.frontends.qkeras_quantizers import Activation, Weights
+from codesign.frontends.qkeras_activations import Activation
+from codesign.frontends.qkeras_weights import Weights
 
 NO_PADDING = (0, 0, 0, 0)
 

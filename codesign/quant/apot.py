@@ -30,7 +30,7 @@ from brevitas.inject import ExtendedInjector, value
 from torch import Tensor
 
 from codesign.quant.codebook import CodebookFunction, CodebookQuant, CodebookWeight, require_width
-from codesign.quant.lsq import SMALLEST_STEP
+from codesign.quant.steps import SMALLEST_STEP
 
 ALPHA = 3.0
 """Where α starts in the authors' code, in standard deviations."""

@@ -14,8 +14,8 @@ from brevitas.inject import ExtendedInjector, value
 from brevitas.inject.enum import QuantType
 from torch import Tensor, nn
 
-from codesign.quant.lsq import SMALLEST_STEP
 from codesign.quant.quantizer import Quantizer, WeightProxy, channel_shape
+from codesign.quant.steps import SMALLEST_STEP
 
 
 class CodebookFunction(torch.autograd.Function):

@@ -29,8 +29,9 @@ from brevitas.proxy import ActQuantProxyFromInjector
 from torch import Tensor
 
 from codesign.quant.clipped import clipped
-from codesign.quant.lsq import SMALLEST_STEP, code_range
+from codesign.quant.lsq import code_range
 from codesign.quant.quantizer import Quantizer, WeightProxy
+from codesign.quant.steps import SMALLEST_STEP
 
 
 class OddFunction(torch.autograd.Function):

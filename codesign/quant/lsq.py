@@ -23,8 +23,7 @@ from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInject
 from torch import Tensor, nn
 
 from codesign.quant.quantizer import Quantizer, channel_shape
-
-SMALLEST_STEP = 2.0**-24
+from codesign.quant.steps import SMALLEST_STEP
 
 
 class LsqFunction(torch.autograd.Function):

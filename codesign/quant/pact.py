@@ -25,8 +25,9 @@ from brevitas.proxy import ActQuantProxyFromInjector
 from torch import Tensor, nn
 
 from codesign.quant.clipped import clipped
-from codesign.quant.lsq import SMALLEST_STEP, code_range
+from codesign.quant.lsq import code_range
 from codesign.quant.quantizer import Quantizer
+from codesign.quant.steps import SMALLEST_STEP
 
 DECAY = 2e-4
 """Of the paper's CIFAR-10 networks, the same for α as for their weights."""

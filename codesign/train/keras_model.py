@@ -43,9 +43,12 @@ def trained(model: Model) -> Any:
 
 
 def variables(network: Any) -> dict[str, Any]:
-    """Return the variables of a network by layer and kind, such as "stem/kernel"."""
+    """Return the variables of a network by layer and kind, such as "stem/kernel".
+
+    Those of quantizers have the dots with which `codesign.quant.keras` names them, and for which Keras has "-".
+    """
     return {
-        f"{layer.name}/{variable.name.split('/')[-1].removesuffix(':0')}": variable
+        f"{layer.name}/{variable.name.split('/')[-1].removesuffix(':0').replace('-', '.')}": variable
         for layer in network.layers
         for variable in layer.weights
     }

@@ -12,9 +12,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from codesign.errors import UserError
-from codesign.quant import apot, post, pot
+from codesign.quant import apot, dorefa, post, pot
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks" / "lut_per_mac"
@@ -58,6 +59,8 @@ BROKEN = {
     "lane_uniform": ("{1'b0, x[i*A+:A]}", "{x[i*A+A-1], x[i*A+:A]}"),
     "lane_uniform_magnitude": ("{P{negative}}", "{P{1'b0}}"),
     "lane_uniform_planes": ("wide - (", "wide + ("),
+    "lane_odd_magnitude": ("{m, 1'b1}", "{m, 1'b0}"),
+    "lane_odd_planes": ("~^ {A", "^ {A"),
     "lane_pot": ("m == 0", "m == 1"),
     "times_181": ("times_5 << 3", "times_5 << 2"),
     "lane_post_pair": ("~m[0] & (m != 0)", "~m[0]"),
@@ -88,6 +91,15 @@ def test_a_broken_lane_is_noticed(
         assert set(found) == {lane.name for lane in lanes} - spared
 
 
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_odd_lanes_have_the_levels_of_dorefa(bench: ModuleType, bits: int) -> None:
+    weight, scale, _, _ = dorefa.DorefaWeightQuant(bits, rescale=True)(torch.linspace(-3, 3, 1000))
+    for form in ("odd_magnitude", "odd_planes"):
+        ((levels, _),) = bench.designs.Design(form, bits, 4, 1).terms
+        assert len(levels) == 2**bits
+        assert set(levels.tolist()) == {round(float(level)) for level in weight / scale}
+
+
 @pytest.mark.parametrize("bits", [2, 3, 4, 5])
 def test_lanes_have_the_levels_of_the_quantizers(bench: ModuleType, bits: int) -> None:
     def levels(form: str) -> set[int]:
@@ -114,14 +126,17 @@ def test_numbers_of_the_results_follow_from_their_details(bench: ModuleType) -> 
         entries = results["details"][family]
         assert results[family] == bench.study.summary(entries)
         assert results["activations_8_bits"][family] == bench.study.summary(entries, eight=True)
-        assert set(results[family]) == {"uniform", "pot", "post", "apot", "binary"}
+        assert set(results[family]) == {"uniform", "odd", "pot", "post", "apot", "binary"}
         assert set(results[family]["post"]) == {"2", "3", "4", "5"}
+        # -1, 0 and 1 in any case.
+        for kinds in (results[family], results["activations_8_bits"][family]):
+            assert {kinds[kind]["2"] for kind in ("uniform", "post", "apot")} == {kinds["pot"]["2"]}
         for item in entries:
             low, high = item["lanes"]["8"]["lut"], item["lanes"]["32"]["lut"]
             assert item["marginal"]["lut"] == pytest.approx((high - low) / 24, abs=0.0051)
             assert item["marginal"]["ff"] == 0  # accumulators are of one width whatever their number of inputs
     picture = bench.plot.svg(results)
-    assert len(ET.fromstring(picture).findall(".//{*}polyline")) == 4 * 4
+    assert len(ET.fromstring(picture).findall(".//{*}polyline")) == 4 * 5
     assert picture == (FOLDER / "lut_per_mac.svg").read_text()
 
 

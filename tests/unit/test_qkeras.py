@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from codesign.errors import UserError
-from codesign.frontends import qkeras_quantizers as quantizers
 from codesign.frontends import qkeras_reference
 from codesign.frontends.qkeras import Imported, from_qkeras, import_qkeras
+from codesign.frontends.qkeras_activations import levels, probes, read_activation
+from codesign.frontends.qkeras_weights import read_weights
 from codesign.frontends.requantize import Grid, reaches
 from codesign.ir import IntType, golden
 from codesign.quant.qkeras_runtime import runtime
@@ -90,14 +91,14 @@ def exact_levels(grid: Grid, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_grid_equals_quantizer_on_ties_ends_and_random_values(env: SimpleNamespace, name: str) -> None:
     quantizer = ACTIVATIONS[name](env.q)
-    activation = quantizers.read_activation(quantizer, "a")
+    activation = read_activation(quantizer, "a")
     grid = activation.grid
     rng = np.random.default_rng(1)
     span = float(grid.scale) * max(grid.high, -grid.low)
     ties = (np.arange(grid.low - 3, grid.high + 4) + 0.5) * float(grid.scale)
     x = np.concatenate(
         [
-            quantizers.probes(grid),
+            probes(grid),
             ties,
             np.nextafter(ties.astype(np.float32), np.float32(np.inf)),
             np.nextafter(ties.astype(np.float32), np.float32(-np.inf)),
@@ -112,7 +113,7 @@ def test_grid_equals_quantizer_on_ties_ends_and_random_values(env: SimpleNamespa
     assert len(x) >= 100_000
     found = np.asarray(quantizer(env.tf.constant(x)), dtype=np.float64)
     integers = exact_levels(grid, x)
-    assert np.array_equal(quantizers.levels(grid, x.astype(np.float64)), integers)
+    assert np.array_equal(levels(grid, x.astype(np.float64)), integers)
     step = float(grid.scale * activation.factor)
     # The straight-through sum x + (q - x) is exact where x is not far beyond the range.
     near = np.abs(x) <= 2 * span
@@ -157,7 +158,7 @@ def test_weights_are_integers_times_scale(env: SimpleNamespace, name: str, shape
     kernel[..., -1] = 0.0  # a dead channel
     kernel.flat[:3] = 0.0, 3.0, -3.0
     quantizer = make(env.q)
-    found = quantizers.read_weights(quantizer, kernel, "w")
+    found = read_weights(quantizer, kernel, "w")
     actual = np.asarray(quantizer(env.tf.constant(kernel)), dtype=np.float64)
     assert found.bits == bits
     assert found.values.dtype == np.int64
@@ -174,7 +175,7 @@ def test_weights_are_integers_times_scale(env: SimpleNamespace, name: str, shape
 def test_depthwise_weights_come_channel_by_channel(env: SimpleNamespace) -> None:
     kernel = np.random.default_rng(4).normal(0, 0.4, (3, 3, 4, 2)).astype(np.float32)
     quantizer = env.q.quantized_bits(4, 0, alpha="auto_po2", scale_axis=2)
-    found = quantizers.read_weights(quantizer, kernel, "w", depthwise=True)
+    found = read_weights(quantizer, kernel, "w", depthwise=True)
     assert found.values.shape == (3, 3, 1, 8)
     actual = np.asarray(quantizer(env.tf.constant(kernel)))
     assert np.array_equal(found.real().reshape(3, 3, 4, 2), actual)
@@ -183,30 +184,30 @@ def test_depthwise_weights_come_channel_by_channel(env: SimpleNamespace) -> None
 def test_weights_refuse_what_is_not_integers_times_scale(env: SimpleNamespace) -> None:
     kernel = np.random.default_rng(5).normal(0, 0.4, (3, 3, 4, 5)).astype(np.float32)
     with pytest.raises(UserError, match=r"'conv7'.*vary within an output channel"):
-        quantizers.read_weights(env.q.quantized_bits(4, 0, alpha="auto", scale_axis=2), kernel, "conv7")
+        read_weights(env.q.quantized_bits(4, 0, alpha="auto", scale_axis=2), kernel, "conv7")
     with pytest.raises(UserError, match=r"'conv7'.*float weights.*kernel_quantizer"):
-        quantizers.read_weights(None, kernel, "conv7")
+        read_weights(None, kernel, "conv7")
     with pytest.raises(UserError, match=r"'conv7'.*quantized_tanh"):
-        quantizers.read_weights(env.q.quantized_tanh(4), kernel, "conv7")
+        read_weights(env.q.quantized_tanh(4), kernel, "conv7")
     with pytest.raises(UserError, match=r"'conv7'.*random"):
-        quantizers.read_weights(env.q.quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True), kernel, "conv7")
+        read_weights(env.q.quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True), kernel, "conv7")
     with pytest.raises(UserError, match=r"'conv7'.*qnoise_factor"):
-        quantizers.read_weights(env.q.quantized_bits(4, 0, alpha=1, qnoise_factor=0.5), kernel, "conv7")
+        read_weights(env.q.quantized_bits(4, 0, alpha=1, qnoise_factor=0.5), kernel, "conv7")
     with pytest.raises(UserError, match=r"'conv7'.*span"):
-        quantizers.read_weights(env.q.quantized_po2(8), kernel**31, "conv7")
+        read_weights(env.q.quantized_po2(8), kernel**31, "conv7")
     with pytest.raises(UserError, match=r"'conv7'.*not finite"):
-        quantizers.read_weights(env.q.quantized_bits(4, 0, alpha=1), kernel * np.inf, "conv7")
+        read_weights(env.q.quantized_bits(4, 0, alpha=1), kernel * np.inf, "conv7")
 
     class Leaky(env.q.quantized_bits):  # type: ignore[misc, name-defined]
         def __call__(self, x: Any) -> Any:
             return super().__call__(x) + 0.01
 
     with pytest.raises(UserError, match=r"'conv7'.*Leaky"):
-        quantizers.read_weights(Leaky(4, 0, alpha=1), kernel, "conv7")
+        read_weights(Leaky(4, 0, alpha=1), kernel, "conv7")
     # Posing as QKeras' own does not help: the parts do not make the weights again.
     Leaky.__module__, Leaky.__name__ = "qkeras.quantizers", "quantized_bits"
     with pytest.raises(UserError, match=r"'conv7'.*not integers times a scale"):
-        quantizers.read_weights(Leaky(4, 0, alpha=1), kernel, "conv7")
+        read_weights(Leaky(4, 0, alpha=1), kernel, "conv7")
 
 
 # Networks ---------------------------------------------------------------------------------------------------

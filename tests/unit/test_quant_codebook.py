@@ -17,8 +17,9 @@ from codesign.errors import UserError
 from codesign.frontends.brevitas_quantizers import read_weights
 from codesign.quant import apot, post, pot
 from codesign.quant.codebook import CodebookFunction, codebook_of
-from codesign.quant.lsq import SMALLEST_STEP, lsq
+from codesign.quant.lsq import lsq
 from codesign.quant.post import PostWeight2b, PostWeight3b, PostWeight4b, PostWeight5b, PostWeightPerTensor
+from codesign.quant.steps import SMALLEST_STEP
 
 METHODS = {"post": post, "pot": pot, "apot": apot}
 torch.set_num_threads(1)  # too little work to share

@@ -11,6 +11,7 @@ from typing import Any
 PANEL, HEIGHT, LEFT, TOP, GAP, LEGEND = 460, 520, 60, 56, 76, 190
 BOTTOM = 60
 NOTE, NOTE_CHARACTERS = 18, 160
+NEIGHBOURS = 12
 
 # Eight colours that stay apart for most colour-blind readers (Okabe and Ito), black for the reference.
 STYLE = {
@@ -49,7 +50,7 @@ def svg(summary: Mapping[str, Any], lanes: Mapping[str, Any]) -> str:
     rows = [row for row in every if row["estimate"]]
     width = LEFT + 2 * PANEL + GAP + LEGEND
     notes = _notes(every, lanes.get("xc7", {}))
-    height = TOP + HEIGHT + BOTTOM + NOTE * len(notes)
+    height = TOP + HEIGHT + BOTTOM + (NOTE * len(notes) + 8 if notes else 0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'font-family="sans-serif" font-size="13" role="img" '
@@ -57,7 +58,7 @@ def svg(summary: Mapping[str, Any], lanes: Mapping[str, Any]) -> str:
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
     ]
     for index, line in enumerate(notes):
-        parts.append(_text(LEFT, TOP + HEIGHT + BOTTOM + 4 + NOTE * index, line, size=12))
+        parts.append(_text(LEFT, TOP + HEIGHT + BOTTOM + 12 + NOTE * index, line, size=12))
     if not rows:
         return "\n".join([*parts, '<text x="60" y="60">There is no result yet.</text>', "</svg>"]) + "\n"
     y, ticks = _vertical([row["estimate"] for row in rows])
@@ -143,8 +144,12 @@ def _against_lut(
     for row, lut in found:
         if lut not in best or best[lut]["estimate"]["mean"] < row["estimate"]["mean"]:
             best[lut] = row
-    for lut, row in best.items():
-        parts.append(_text(x(lut), y(row["estimate"]["mean"]) - 10, str(row["bits"]), anchor="middle", size=11))
+    told: list[tuple[float, int]] = []
+    for lut, row in sorted(best.items(), key=lambda item: -item[1]["estimate"]["mean"]):
+        # One number serves neighbours of the same width, which would hide each other's.
+        if all(bits != row["bits"] or abs(x(lut) - place) > NEIGHBOURS for place, bits in told):
+            told.append((x(lut), row["bits"]))
+            parts.append(_text(x(lut), y(row["estimate"]["mean"]) - 10, str(row["bits"]), anchor="middle", size=11))
     return parts
 
 

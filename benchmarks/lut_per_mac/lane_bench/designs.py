@@ -35,6 +35,15 @@ def _magnitude(a: int, b: int) -> list[Term]:
     return [_folded(range(2 ** (b - 1)), a + b - 1)]
 
 
+def _odd_magnitude(a: int, b: int) -> list[Term]:
+    return [_folded(range(1, 2**b, 2), a + b)]
+
+
+def _odd_planes(a: int, b: int) -> list[Term]:
+    code, greatest = np.arange(2**b), 2**b - 1
+    return [(2 * code - greatest, (2**a - 1) * (greatest - code))]
+
+
 def _pot(a: int, b: int) -> list[Term]:
     return [_folded([0, *(1 << i for i in range(2 ** (b - 1) - 1))], a + 2 ** (b - 1) - 2)]
 
@@ -71,7 +80,7 @@ class Form:
     Attributes
     ----------
     kind : str
-        Of weights: uniform, pot, post, apot, binary.
+        Of weights: uniform (-n to n), odd (odd integers alone, as DoReFa's), pot, post, apot, binary.
     module : str
         In hw/rtl/lanes.
     bits : tuple of int
@@ -93,6 +102,8 @@ FORMS = {
     "uniform_multiply": Form("uniform", "lane_uniform", (2, 3, 4, 5), _twos_complement),
     "uniform_magnitude": Form("uniform", "lane_uniform_magnitude", (2, 3, 4, 5), _magnitude),
     "uniform_planes": Form("uniform", "lane_uniform_planes", (2, 3, 4, 5), _twos_complement),
+    "odd_magnitude": Form("odd", "lane_odd_magnitude", (2, 3, 4), _odd_magnitude),
+    "odd_planes": Form("odd", "lane_odd_planes", (2, 3, 4), _odd_planes),
     "pot": Form("pot", "lane_pot", (2, 3, 4, 5), _pot),
     "post_table": Form("post", "lane_post_table", (3, 4, 5), _post),
     "post_shared": Form("post", "lane_post_shared", (3, 4, 5), _post, alone=False),

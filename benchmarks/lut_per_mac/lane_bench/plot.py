@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, TOP, GAP_X, GAP_Y, LEGEND = 380, 280, 64, 60, 70, 96, 130
+WIDTH, HEIGHT, LEFT, TOP, GAP_X, GAP_Y, LEGEND = 380, 280, 64, 60, 70, 96, 160
 
 # Colours that stay apart for most colour-blind readers (Okabe and Ito), black for the reference.
 STYLE = {
     "uniform": ("#000000", ""),
+    "odd": ("#56b4e9", "6 3"),
     "pot": ("#e69f00", "6 3"),
     "post": ("#d55e00", ""),
     "apot": ("#0072b2", "6 3"),
     "binary": ("#009e73", ""),
 }
-TITLES = {"uniform": "uniform", "pot": "POT", "post": "POST", "apot": "APoT", "binary": "binary"}
+TITLES = {"uniform": "uniform", "odd": "odd (DoReFa)", "pot": "POT", "post": "POST", "apot": "APoT", "binary": "binary"}
 FAMILIES = {"xc7": "Xilinx 7", "ecp5": "Lattice ECP5"}
 
 
@@ -36,7 +37,9 @@ def svg(results: Mapping[str, Any]) -> str:
             parts += _panel(LEFT + column * (WIDTH + GAP_X), top, f"{title}, {activations}", numbers[family])
     for index, (kind, (colour, dash)) in enumerate(STYLE.items()):
         x, y = LEFT + len(columns) * WIDTH + GAP_X + 20, TOP + 20 + 24 * index
-        parts.append(f'<line x1="{x}" x2="{x + 28}" y1="{y}" y2="{y}" {_stroke(colour, dash)}/>')
+        if any(len(numbers[family].get(kind, {})) > 1 for _, numbers in columns for family in FAMILIES):
+            parts.append(f'<line x1="{x}" x2="{x + 28}" y1="{y}" y2="{y}" {_stroke(colour, dash)}/>')
+        parts.append(f'<circle cx="{x + 14}" cy="{y}" r="4" fill="{colour}"/>')
         parts.append(_text(x + 36, y + 4.5, TITLES[kind]))
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -10,8 +10,8 @@ from lane_bench.designs import FORMS, Design
 NARROW, WIDE = 8, 32
 """The marginal cost of a product is the slope between lanes of this many products per clock."""
 
-TERNARY = ("post", "apot")
-"""At 2 bits their levels are -1, 0, 1, those of powers of two: one lane for all."""
+TERNARY = ("uniform", "post", "apot")
+"""At 2 bits their levels are -1, 0, 1, those of powers of two: the lane of these takes them too."""
 
 
 def entry(design: Design, counted: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
@@ -39,12 +39,12 @@ def entry(design: Design, counted: Mapping[str, Mapping[str, int]]) -> dict[str,
 
 def cheapest(entries: list[dict[str, Any]], kind: str, bits: int, activation_bits: int) -> dict[str, Any] | None:
     """The entry of a kind with the fewest LUTs per product among its whole lanes, or None."""
-    if bits == 2 and kind in TERNARY:
-        kind = "pot"
+    fitting = {kind, "pot"} if bits == 2 and kind in TERNARY else {kind}
     found = [
         item
         for item in entries
-        if (item["kind"], item["bits"], item["activation_bits"]) == (kind, bits, activation_bits)
+        if item["kind"] in fitting
+        and (item["bits"], item["activation_bits"]) == (bits, activation_bits)
         and FORMS[item["form"]].alone
     ]
     return min(found, key=lambda item: (item["marginal"]["lut"], item["form"]), default=None)

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from codesign.quant.lsq import SMALLEST_STEP
 from codesign.quant.qkeras_runtime import runtime
+from codesign.quant.steps import SMALLEST_STEP
 
 tf, keras, qkeras = runtime()
 
@@ -78,6 +78,8 @@ class Quantizer(_Layer):
         it, and it learns at the rate of steps, unless it is a weight or bias of a network within the quantizer
         (".adapter.") or a shift (".shift_quant.").
         """
+        # A dot would cut the paths of TensorFlow's SavedModel; `keras_model.variables` puts it back.
+        name = name.replace(".", "-")
         return self.add_weight(name=name, shape=shape, initializer=start, trainable=True, dtype="float32")
 
     def settled(self, variable: Any, x: Any, first: Callable[[Any], Any]) -> Any:

@@ -6,15 +6,8 @@ import math
 from typing import Any, ClassVar
 
 from codesign.quant.codebook import codebook_of, first_quantile
-from codesign.quant.keras._base import (
-    SMALLEST_STEP,
-    Quantizer,
-    channel_axes,
-    positive,
-    scale_shape,
-    sum_to,
-    tf,
-)
+from codesign.quant.keras._base import Quantizer, channel_axes, positive, scale_shape, sum_to, tf
+from codesign.quant.steps import SMALLEST_STEP
 
 
 def nearest_level(w: Any, scale: Any, levels: tuple[int, ...], gradient_scale: float, clipped: bool) -> Any:

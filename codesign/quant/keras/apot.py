@@ -7,8 +7,9 @@ from typing import Any
 
 from codesign.quant.apot import START, levels_of
 from codesign.quant.codebook import require_width
-from codesign.quant.keras._base import SMALLEST_STEP, Quantizer, positive, public, tf
+from codesign.quant.keras._base import Quantizer, positive, public, tf
 from codesign.quant.keras._codebook import CodebookWeight, nearest_level
+from codesign.quant.steps import SMALLEST_STEP
 
 
 @public

@@ -141,6 +141,9 @@ class AsqActivation(Quantizer):
         When a parameter is out of range.
     """
 
+    # Of the adapter's weights and hidden values, when there is a codebook.
+    adapter_bits = BITS
+
     def __init__(
         self,
         bits: int = 8,

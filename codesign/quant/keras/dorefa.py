@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from codesign.quant.keras._base import SMALLEST_STEP, Quantizer, public, tf
+from codesign.quant.keras._base import Quantizer, public, tf
 from codesign.quant.keras._clipped import clipped
 from codesign.quant.lsq import code_range
+from codesign.quant.steps import SMALLEST_STEP
 
 
 def odd(u: Any, scale: Any, n: int) -> Any:

@@ -5,17 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from codesign.quant.keras._base import (
-    SMALLEST_STEP,
-    Quantizer,
-    channel_axes,
-    positive,
-    public,
-    scale_shape,
-    sum_to,
-    tf,
-)
+from codesign.quant.keras._base import Quantizer, channel_axes, positive, public, scale_shape, sum_to, tf
 from codesign.quant.lsq import code_range
+from codesign.quant.steps import SMALLEST_STEP
 
 
 def lsq(v: Any, step: Any, low: int, high: int, gradient_scale: Any) -> Any:

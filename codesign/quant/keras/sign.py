@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from codesign.quant.keras._base import SMALLEST_STEP, Quantizer, channel_axes, public, tf
+from codesign.quant.keras._base import Quantizer, channel_axes, public, tf
 from codesign.quant.sign import require_one_bit
+from codesign.quant.steps import SMALLEST_STEP
 
 
 def binarize(w: Any, scale: Any) -> Any:
