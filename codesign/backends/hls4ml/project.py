@@ -14,7 +14,7 @@ import numpy as np
 
 from codesign import ir
 from codesign.backends.base import SynthResult
-from codesign.backends.hls4ml import manifest
+from codesign.backends import manifest
 from codesign.errors import UserError
 from codesign.ir import Graph, golden
 from codesign.toolchain import gpp, synth_report, vitis_hls

@@ -162,6 +162,9 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) 
                 Channel(edge, node.name, operand, tensor.size, 2, lanes * bits, adapting, sieve and sieve(lanes))
             )
     layout = Layout(graph, chosen, units, tuple(channels))
-    return replace(layout, channels=tuple(
-        replace(channel, depth=depth) for channel, depth in zip(channels, schedule.depths(layout), strict=True)
-    ))
+    return replace(
+        layout,
+        channels=tuple(
+            replace(channel, depth=depth) for channel, depth in zip(channels, schedule.depths(layout), strict=True)
+        ),
+    )

@@ -95,9 +95,7 @@ def _apart(meet: np.ndarray, words: int) -> np.ndarray:
     return meet[:: len(meet) // words]
 
 
-def _forward(
-    words: np.ndarray, timings: Sequence[Timing], frames: int
-) -> tuple[np.ndarray, list[np.ndarray]]:
+def _forward(words: np.ndarray, timings: Sequence[Timing], frames: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return when words leave the last of some blocks, and when each of them takes its inputs."""
     taken = []
     for timing in timings:
@@ -106,9 +104,7 @@ def _forward(
     return words, taken
 
 
-def _backward(
-    departs: np.ndarray, taken: Sequence[np.ndarray], timings: Sequence[Timing], frames: int
-) -> np.ndarray:
+def _backward(departs: np.ndarray, taken: Sequence[np.ndarray], timings: Sequence[Timing], frames: int) -> np.ndarray:
     """Return when the first of some blocks takes its inputs, given when words depart from the last."""
     for took, timing in zip(reversed(taken), reversed(timings), strict=True):
         departs = timing.held(took, departs, frames)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from codesign.backends.rtl import memory
-from codesign.backends.rtl.layout import Layout
 from codesign.errors import UserError
-from codesign.ir import Tensor
+from codesign.ir import Graph, Tensor
 from codesign.toolchain import run as toolchain
 from codesign.toolchain import verilator
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -57,7 +58,8 @@ def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool
 
 
 def simulate(
-    layout: Layout,
+    graph: Graph,
+    lanes: Mapping[str, int],
     folder: Path,
     x: np.ndarray,
     trace: bool = False,
@@ -70,7 +72,9 @@ def simulate(
 
     Parameters
     ----------
-    layout : Layout
+    graph : Graph
+    lanes : mapping of str to int
+        Elements in a word, by edge.
     folder : Path
         Holds the sources.
     x : ndarray of int, shape (frames, *input shape)
@@ -90,10 +94,9 @@ def simulate(
     UserError
         When the simulation ends before all words have come.
     """
-    graph = layout.graph
     (source,), (result,) = graph.inputs, graph.outputs
     entering, leaving = graph.edges[source], graph.edges[result]
-    lanes_in, lanes_out = layout.lanes(source), layout.lanes(result)
+    lanes_in, lanes_out = lanes[source], lanes[result]
     bits = (lanes_in * entering.type.bits, lanes_out * leaving.type.bits)
     program = compile_bench(folder, bits, trace, wave, fast)
     words = len(x) * leaving.size // lanes_out
@@ -118,7 +121,7 @@ def simulate(
         if trace:
             for edge, tensor in graph.edges.items():
                 text = (scratch / f"trace_{edge}.hex").read_text().split()[1::2]
-                edges[edge] = _integers(text, layout.lanes(edge), tensor, len(x))
+                edges[edge] = _integers(text, lanes[edge], tensor, len(x))
                 clocks[edge] = np.array((scratch / f"trace_{edge}.hex").read_text().split()[::2], dtype=np.int64)
         if wave:
             shutil.move(scratch / "wave.fst", folder / "wave.fst")

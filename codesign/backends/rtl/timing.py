@@ -163,7 +163,6 @@ class Rows:
         """See `Timing`. What follows a window takes a word in every clock."""
         return taken
 
-
     def busy(self) -> int:
         """Return the clocks for a frame when nothing holds up the window."""
         taps = self.window.kernel[0] * self.window.kernel[1]

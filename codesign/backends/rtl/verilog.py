@@ -101,6 +101,10 @@ def write(layout: Layout) -> dict[str, str]:
             writer.lines += _wire(node.name, inputs[0])
     readers[result].append("out")
     for edge, names in readers.items():
+        if not names:
+            # Nobody reads what a dead operator makes.
+            writer.lines.append(f"    assign {edge}_ready = 1'b1;")
+            continue
         if len(names) == 1:
             writer.lines += _wire(names[0], edge)
             continue

@@ -1,0 +1,42 @@
+"""What a user may choose when emitting an RTL project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codesign.errors import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `codesign.backends.rtl.emit`.
+
+    Parameters
+    ----------
+    cycles : int
+        Clocks that a frame may take. Every operator gets the fewest multipliers with which it keeps to that, or
+        as many as it can have.
+    """
+
+    cycles: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cycles, int) or self.cycles < 1:
+            raise UserError(f"the clocks of a frame are a whole number from 1 on, not {self.cycles!r}.")
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:
+        """Return options after checking their names.
+
+        Raises
+        ------
+        UserError
+            For an unknown option or a value out of range.
+        """
+        known = cls.__dataclass_fields__
+        for name in keywords:
+            if name not in known:
+                raise UserError(f"the rtl backend has no option {name!r}; it has {', '.join(known)}.")
+        return cls(**keywords)
