@@ -4,7 +4,7 @@
 //   WIDTH    bits of a word
 //   WORDS    words in the file
 //   FILE     one word per line in hexadecimal digits
-//   STYLE    "block": block memory; "distributed": distributed memory; "logic": a function of the address that
+//   STYLE    "block": block memory; "distributed": lookup tables behind a register; "logic": a function of the address that
 //            synthesis melts into what follows
 //
 // PORTS    enable: take a new address; data: the word, 1 clock later
@@ -26,12 +26,12 @@ module rom #(
             initial $readmemh(FILE, words);
             always_ff @(posedge clk) if (enable) data <= words[address];
         end else if (STYLE == "distributed") begin : distributed
-            (* rom_style = "distributed" *) logic [WIDTH-1:0] words [0:WORDS-1];
+            (* rom_style = "logic" *) logic [WIDTH-1:0] words [0:WORDS-1];
             initial $readmemh(FILE, words);
             always_ff @(posedge clk) if (enable) data <= words[address];
         end else begin : constants
             // The address waits in the register instead of the word: fewer bits, and the constants can be folded.
-            (* rom_style = "logic", ram_style = "logic" *) logic [WIDTH-1:0] words [0:WORDS-1];
+            (* rom_style = "logic" *) logic [WIDTH-1:0] words [0:WORDS-1];
             logic [ADDRESS-1:0] taken;
             initial $readmemh(FILE, words);
             always_ff @(posedge clk) if (enable) taken <= address;

@@ -17,8 +17,8 @@ import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
 from codesign.backends import manifest
-from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml import model as model_
+from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml.options import Options
 from codesign.backends.hls4ml.project import Hls4mlProject
 from codesign.boards import Board

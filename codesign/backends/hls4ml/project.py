@@ -13,8 +13,8 @@ from typing import Literal, overload
 import numpy as np
 
 from codesign import ir
-from codesign.backends.base import SynthResult
 from codesign.backends import manifest
+from codesign.backends.base import SynthResult
 from codesign.errors import UserError
 from codesign.ir import Graph, golden
 from codesign.toolchain import gpp, synth_report, vitis_hls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def adapters(bits: int, lanes: int, wanted: int) -> tuple[Block, ...]:
     steps = [lanes, wanted] if between in (lanes, wanted) else [lanes, between, wanted]
     return tuple(
         Block("lane_adapter", {"BITS": bits, "IN": a, "OUT": b}, b * bits, _adapting(a, b))
-        for a, b in zip(steps, steps[1:], strict=False)
+        for a, b in itertools.pairwise(steps)
     )
 
 
@@ -120,21 +121,12 @@ def choose(node: Node, graph: Graph, cycles: int) -> Fold:
     if node.op.name not in ops.names():
         raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
     module = ops.module(node.op.name)
-    best: tuple[tuple[int, ...], Fold] | None = None
-    for fold in module.folds(node, graph):
-        busy = busy_cycles(node, graph, fold)
-        size = fold.pe * fold.simd
-        rank = (0, size, busy, -fold.simd) if busy <= cycles else (1, busy, size, -fold.simd)
-        if best is None or rank < best[0]:
-            best = rank, fold
-    assert best is not None
-    return best[1]
 
+    def rank(fold: Fold) -> tuple[int, ...]:
+        busy, size = module.unit(node, graph, fold).cycles, fold.pe * fold.simd
+        return (0, size, busy, -fold.simd) if busy <= cycles else (1, busy, size, -fold.simd)
 
-def busy_cycles(node: Node, graph: Graph, fold: Fold) -> int:
-    """Return the clocks that a node is busy with a frame."""
-    unit: Unit = ops.module(node.op.name).unit(node, graph, fold)
-    return unit.cycles
+    return min(module.folds(node, graph), key=rank)
 
 
 def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) -> Layout:

@@ -52,9 +52,9 @@ def unit(
     table = weight.reshape(taps, parts, fold.simd, groups, repeat, pe)
     blocks = []
     if fold.window:
-        block = window.parallel(fold.simd * x.type.bits, parts, repeat)
-        blocks.append(block)
-        simd, fold_in, cycles = taps * fold.simd, parts, block.timing.busy()
+        walk, cycles = window.parallel(fold.simd * x.type.bits, parts, repeat)
+        blocks.append(walk)
+        simd, fold_in = taps * fold.simd, parts
         # Words (repeat, part) of (PE, tap, channel).
         table = table.transpose(3, 4, 1, 5, 0, 2)
     else:
@@ -64,9 +64,8 @@ def unit(
         direct = window.kernel == (1, 1) and window.stride == (1, 1) and repeat == 1
         cycles = window.rows_in * window.columns_in * parts * groups
         if not direct:
-            block = window.serial(simd * x.type.bits, parts * groups, groups, repeat)
-            blocks.append(block)
-            cycles = block.timing.busy()
+            walk, cycles = window.serial(simd * x.type.bits, parts * groups, groups, repeat)
+            blocks.append(walk)
     files = {"weights": memory.words(table.reshape(-1, pe * simd), bits)}
     if bias is not None:
         files["biases"] = memory.words(bias.reshape(-1, pe), y.type.bits)

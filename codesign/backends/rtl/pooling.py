@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from codesign.backends.rtl.timing import Every, Gather
@@ -13,8 +15,9 @@ from codesign.ir.pooling import Pool
 
 def unit(node: Node, graph: Graph, fold: Fold, greatest: bool) -> Unit:
     """Return the hardware of a maximum (`greatest`) or of a sum over windows."""
-    op, (x,), y = node.op, graph.input_edges(node), graph.edges[node.name]
-    assert isinstance(op, Pool) and isinstance(op.kernel, tuple) and isinstance(op.stride, tuple)
+    op, (x,), y = cast(Pool, node.op), graph.input_edges(node), graph.edges[node.name]
+    kernel, stride = cast(tuple[int, int], op.kernel), cast(tuple[int, int], op.stride)
+    (rows, columns, _), (rows_out, columns_out, _) = x.shape, y.shape
     lanes = fold.pe
     words = x.channels // lanes
     about: dict[str, int | bool | str] = {
@@ -24,20 +27,20 @@ def unit(node: Node, graph: Graph, fold: Fold, greatest: bool) -> Unit:
         "MAX": greatest,
         "Y": y.type.bits,
     }
-    if op.kernel == op.stride:
-        place = {
-            "ROWS_IN": x.shape[0],
-            "COLUMNS_IN": x.shape[1],
+    if kernel == stride:
+        place: dict[str, int | bool | str] = {
+            "ROWS_IN": rows,
+            "COLUMNS_IN": columns,
             "FOLD": words,
-            "KERNEL_H": op.kernel[0],
-            "KERNEL_W": op.kernel[1],
+            "KERNEL_H": kernel[0],
+            "KERNEL_W": kernel[1],
         }
-        order = np.arange(x.size // lanes).reshape(*x.shape[:2], words)
-        last = order[op.kernel[0] - 1 :: op.kernel[0], op.kernel[1] - 1 :: op.kernel[1]].reshape(-1)
+        order = np.arange(x.size // lanes).reshape(rows, columns, words)
+        last = order[kernel[0] - 1 :: kernel[0], kernel[1] - 1 :: kernel[1]].reshape(-1)
         block = Block("pool_rows", about | place, lanes * y.type.bits, Gather(last, order.size, 1))
         return Unit([block], (lanes,), lanes, x.size // lanes)
-    window = Window(*x.shape[:2], *y.shape[:2], op.kernel, op.stride)
-    taps = op.kernel[0] * op.kernel[1]
-    taps_of = window.serial(lanes * x.type.bits, words, words, 1)
-    blocks = [taps_of, Block("reduce", about | {"COUNT": taps}, lanes * y.type.bits, Every(taps, 1))]
-    return Unit(blocks, (lanes,), lanes, taps_of.timing.busy())
+    window = Window(rows, columns, rows_out, columns_out, kernel, stride)
+    taps = kernel[0] * kernel[1]
+    walk, cycles = window.serial(lanes * x.type.bits, words, words, 1)
+    blocks = [walk, Block("reduce", about | {"COUNT": taps}, lanes * y.type.bits, Every(taps, 1))]
+    return Unit(blocks, (lanes,), lanes, cycles)

@@ -52,10 +52,11 @@ def _depths(
         leaves[edge] = (np.arange(frames)[:, None] * pace + even).reshape(-1)
     channels = {(c.node, c.operand): c for c in layout.channels}
     depth: dict[tuple[str, int], int] = {}
+    words: np.ndarray
     for node in graph:
         unit = layout.units[node.name]
         blocks = [block.timing for block in unit.blocks]
-        delays = unit.delays or [0] * len(node.inputs)
+        delays = list(unit.delays) or [0] * len(node.inputs)
         # Blocks before the operands meet, which they do in the first block of the unit.
         before = [[a.timing for a in channels[node.name, i].adapters] for i in range(len(node.inputs))]
         enters = []
@@ -63,7 +64,7 @@ def _depths(
             sieve = channels[node.name, operand].sieve
             words = leaves[edge] if sieve is None else sieve.timing.run(leaves[edge], frames)[1]
             enters.append(words)
-        ready = [words + latency[node.name, operand] for operand, words in enumerate(enters)]
+        ready = [enter + latency[node.name, operand] for operand, enter in enumerate(enters)]
         while True:
             forward = [_forward(words, timings, frames) for words, timings in zip(ready, before, strict=True)]
             made, taken = _forward(_together([words for words, _ in forward], delays), blocks, frames)

@@ -1,4 +1,4 @@
-"""When words pass: every block as a rule from the clocks in which its inputs can come to those in which its outputs can leave.
+"""When words pass: every block as a rule, from the clocks in which its inputs come to those of its outputs.
 
 Nothing is held up from behind here: streams have all the places that they need. Clocks only ever come later when
 an input comes later (the rules are made of sums and maxima), so that FIFOs which hold what waits in such a
@@ -34,10 +34,6 @@ class Timing(Protocol):
         """Return when the input words are taken if the output words leave later than they can, in `departs`."""
         ...
 
-    def busy(self) -> int:
-        """Return the clocks for a frame, for blocks that need not take a word in each."""
-        ...
-
 
 def one_per_clock(arrive: np.ndarray, pace: int = 1) -> np.ndarray:
     """Return the earliest clocks, `pace` or more apart, in which words can be taken in their order."""
@@ -69,7 +65,7 @@ class Gather:
         return taken, taken[last] + self.latency
 
     def held(self, taken: np.ndarray, departs: np.ndarray, frames: int) -> np.ndarray:
-        """See `Timing`. All stages stand still while an output waits: what was taken after its last input comes later."""
+        """See `Timing`. All stages stand still while an output waits, and what was taken behind it comes later."""
         last = (np.arange(frames)[:, None] * self.words + self.needed).reshape(-1)
         least = np.zeros_like(taken)
         least[last] = departs - self.latency
@@ -212,7 +208,8 @@ class Columns:
 
     def _row(self) -> tuple[int, np.ndarray, int]:
         """Return for a row of outputs, from its first read on: the clock of the last read, those in which windows
-        can leave, and the first in which the next row can be read."""
+        can leave, and the first in which the next row can be read.
+        """
         window = self.window
         span = (window.columns_out - 1) * window.stride[1] + window.kernel[1]
         read, sent, leaves = 0, 0, []

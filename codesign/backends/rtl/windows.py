@@ -51,8 +51,8 @@ class Window:
         last = y == self.rows_out - 1
         return needed, self.rows_in if last else min(max(top + self.stride[0], 0), self.rows_in)
 
-    def serial(self, width: int, fold: int, groups: int, repeat: int) -> Block:
-        """Return the window that sends one tap at a time.
+    def serial(self, width: int, fold: int, groups: int, repeat: int) -> tuple[Block, int]:
+        """Return the window that sends one tap at a time, and its clocks for a frame.
 
         Parameters
         ----------
@@ -68,14 +68,14 @@ class Window:
         depth = rows * self.columns_in * fold
         style = "block" if depth > 128 and depth * width > 8192 else "distributed"
         parameters = self._parameters(width, fold, repeat, rows) | {"GROUPS": groups, "STYLE": style}
-        return Block("window_serial", parameters, width, timing)
+        return Block("window_serial", parameters, width, timing), timing.busy()
 
-    def parallel(self, width: int, fold: int, repeat: int) -> Block:
-        """Return the window that sends all taps at a time; `fold` or `repeat` is 1."""
+    def parallel(self, width: int, fold: int, repeat: int) -> tuple[Block, int]:
+        """Return the window that sends all taps at a time, and its clocks for a frame; `fold` or `repeat` is 1."""
         timing = fitting(Columns, self, fold, repeat)
         parameters = self._parameters(width, fold, repeat, timing.rows)
         taps = self.kernel[0] * self.kernel[1]
-        return Block("window_parallel", parameters, taps * width, timing)
+        return Block("window_parallel", parameters, taps * width, timing), timing.busy()
 
     def _parameters(self, width: int, fold: int, repeat: int, rows: int) -> dict[str, int | bool | str]:
         return {

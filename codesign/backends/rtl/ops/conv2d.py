@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 
@@ -19,8 +20,7 @@ from codesign.ir.types import weight_bits
 
 def folds(node: Node, graph: Graph) -> Iterator[Fold]:
     """Yield every fold."""
-    op = node.op
-    assert isinstance(op, Conv2d)
+    op = cast(Conv2d, node.op)
     if _is_depthwise(op):
         for lanes in divisors(op.groups):
             yield Fold(lanes)
@@ -31,8 +31,7 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
     """Return the hardware of a convolution."""
-    op, (x,), y = node.op, graph.input_edges(node), graph.edges[node.name]
-    assert isinstance(op, Conv2d)
+    op, (x,), y = cast(Conv2d, node.op), graph.input_edges(node), graph.edges[node.name]
     window = _window(op, x, y)
     if _is_depthwise(op):
         return _depthwise(op, x, y, window, fold.pe)
@@ -46,9 +45,10 @@ def _is_depthwise(op: Conv2d) -> bool:
 
 
 def _window(op: Conv2d, x: Tensor, y: Tensor) -> Window:
-    padding, stride = op.padding, op.stride
-    assert isinstance(padding, tuple) and isinstance(stride, tuple)
-    return Window(*x.shape[:2], *y.shape[:2], op.kernel, stride, padding[0], padding[2])
+    top, _, left, _ = cast(tuple[int, int, int, int], op.padding)
+    (rows, columns, _), (rows_out, columns_out, _) = x.shape, y.shape
+    stride = cast(tuple[int, int], op.stride)
+    return Window(rows, columns, rows_out, columns_out, op.kernel, stride, top, left)
 
 
 def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
@@ -61,8 +61,8 @@ def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
 
 def _subsample(op: Conv2d, x: Tensor, y: Tensor, lanes: int) -> Block:
     """Return what drops the pixels between strides."""
-    (height, width), words = op.stride, x.shape[2] // lanes  # type: ignore[misc]
-    parameters = {
+    (height, width), words = cast(tuple[int, int], op.stride), x.shape[2] // lanes
+    parameters: dict[str, int | bool | str] = {
         "WIDTH": lanes * x.type.bits,
         "ROWS_IN": x.shape[0],
         "COLUMNS_IN": x.shape[1],
@@ -97,6 +97,6 @@ def _depthwise(op: Conv2d, x: Tensor, y: Tensor, window: Window, lanes: int) -> 
         "BIASES": "biases" if op.bias is not None else "",
         "STYLE": mac.rom_style(fold * taps, lanes * bits),
     }
-    taps_of = window.serial(lanes * x.type.bits, fold, fold, 1)
-    blocks = [taps_of, Block("depthwise", parameters, lanes * y.type.bits, Every(taps, 3), files=files)]
-    return Unit(blocks, (lanes,), lanes, taps_of.timing.busy())
+    walk, cycles = window.serial(lanes * x.type.bits, fold, fold, 1)
+    blocks = [walk, Block("depthwise", parameters, lanes * y.type.bits, Every(taps, 3), files=files)]
+    return Unit(blocks, (lanes,), lanes, cycles)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from codesign.backends.rtl import elementwise, tables
 from codesign.backends.rtl.elementwise import folds as folds
 from codesign.backends.rtl.timing import Every
@@ -12,8 +14,7 @@ from codesign.ir.ops import SelectDyadic
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
     """Return the hardware of a dyadic re-quantisation that an index chooses."""
-    op, (x, index), y = node.op, graph.input_edges(node), graph.edges[node.name]
-    assert isinstance(op, SelectDyadic)
+    op, (x, index), y = cast(SelectDyadic, node.op), graph.input_edges(node), graph.edges[node.name]
     words = elementwise.words(node, graph, fold)
     parameters, files = tables.dyadics(op.choices, op.intermediate_type(x), x, y, fold.pe)
     parameters |= {"INDEX": index.type.bits, "WORDS": words}

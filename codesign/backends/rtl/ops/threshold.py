@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from codesign.backends.rtl import elementwise, tables
 from codesign.backends.rtl.elementwise import folds as folds
 from codesign.backends.rtl.timing import Every
@@ -12,8 +14,7 @@ from codesign.ir.ops import Threshold
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
     """Return the hardware of thresholds."""
-    op, (x,), y = node.op, graph.input_edges(node), graph.edges[node.name]
-    assert isinstance(op, Threshold)
+    op, (x,), y = cast(Threshold, node.op), graph.input_edges(node), graph.edges[node.name]
     parameters, files = tables.thresholds(op.thresholds[None], op.offset, x, y, fold.pe)
     width = fold.pe * y.type.bits
     block = Block("threshold", parameters, width, Every(1, 3), files=files, ties={"entry": "1'b0"})
