@@ -63,7 +63,16 @@ def build(folder: Path, output: str, sources: Sequence[str], options: Sequence[s
     tool, part = require(), f"{output}.part"
     shutil.rmtree(folder / part, ignore_errors=True)
     flags = "-O2" if fast else "-O0"
-    command: list[str | os.PathLike[str]] = [tool.path, "--cc", "--exe", "--assert", "-O3", "--x-assign", "unique", "-Wall"]
+    command: list[str | os.PathLike[str]] = [
+        tool.path,
+        "--cc",
+        "--exe",
+        "--assert",
+        "-O3",
+        "--x-assign",
+        "unique",
+        "-Wall",
+    ]
     command += [*(f"-Wno-{name}" for name in _QUIET), "--prefix", "Vbench", "--Mdir", part, *options, *sources]
     make = [
         "make",

@@ -11,6 +11,7 @@ from codesign.backends.rtl.timing import Timing
 
 if TYPE_CHECKING:
     from codesign.backends.rtl.layout import Layout
+    from codesign.backends.rtl.unit import Unit
 
 FRAMES = 4
 """Frames beside those that are in the pipeline at once: the last ones meet what the others have left behind."""
@@ -44,44 +45,51 @@ def _depths(
     layout: Layout, latency: Mapping[tuple[str, int], int], frames: int
 ) -> tuple[dict[tuple[str, int], int], int]:
     """Return the depths, and the clock in which the first frame has left."""
-    graph, pace = layout.graph, layout.cycles_per_frame
-    leaves: dict[str, np.ndarray] = {}
-    for edge in graph.inputs:
-        words = graph.edges[edge].size // layout.lanes(edge)
-        even = np.arange(words) * pace // words
-        leaves[edge] = (np.arange(frames)[:, None] * pace + even).reshape(-1)
+    graph = layout.graph
     channels = {(c.node, c.operand): c for c in layout.channels}
+    leaves = {edge: _offered(layout, edge, frames) for edge in graph.inputs}
     depth: dict[tuple[str, int], int] = {}
-    words: np.ndarray
     for node in graph:
         unit = layout.units[node.name]
-        blocks = [block.timing for block in unit.blocks]
-        delays = list(unit.delays) or [0] * len(node.inputs)
+        places = [(node.name, operand) for operand in range(len(node.inputs))]
         # Blocks before the operands meet, which they do in the first block of the unit.
-        before = [[a.timing for a in channels[node.name, i].adapters] for i in range(len(node.inputs))]
-        enters = []
-        for operand, edge in enumerate(node.inputs):
-            sieve = channels[node.name, operand].sieve
-            words = leaves[edge] if sieve is None else sieve.timing.run(leaves[edge], frames)[1]
-            enters.append(words)
-        ready = [enter + latency[node.name, operand] for operand, enter in enumerate(enters)]
-        while True:
-            forward = [_forward(words, timings, frames) for words, timings in zip(ready, before, strict=True)]
-            made, taken = _forward(_together([words for words, _ in forward], delays), blocks, frames)
-            meet = _backward(made, taken, blocks, frames)
-            leave = [
-                _backward(_apart(meet, len(words)) - delay, took, timings, frames)
-                for (words, took), timings, delay in zip(forward, before, delays, strict=True)
-            ]
-            # Between blocks without a FIFO what holds up one also delays what the other does next.
-            if all(np.array_equal(old, new) for old, new in zip(ready, leave, strict=True)):
-                break
-            ready = leave
-        leaves[node.name] = made
-        for operand in range(len(node.inputs)):
-            depth[node.name, operand] = max(LEAST, most_waiting(enters[operand], leave[operand]))
+        before = [[adapter.timing for adapter in channels[place].adapters] for place in places]
+        enter = []
+        for place, edge in zip(places, node.inputs, strict=True):
+            sieve = channels[place].sieve
+            enter.append(leaves[edge] if sieve is None else sieve.timing.run(leaves[edge], frames)[1])
+        arrive = [clocks + latency[place] for clocks, place in zip(enter, places, strict=True)]
+        leave, leaves[node.name] = _settled(arrive, before, unit, frames)
+        for place, came, left in zip(places, enter, leave, strict=True):
+            depth[place] = max(LEAST, most_waiting(came, left))
     (output,) = graph.outputs
     return depth, int(leaves[output].reshape(frames, -1)[0, -1])
+
+
+def _offered(layout: Layout, edge: str, frames: int) -> np.ndarray:
+    """Return when the source offers the words of a graph input: evenly over the clocks of a frame."""
+    pace, words = layout.cycles_per_frame, layout.graph.edges[edge].size // layout.lanes(edge)
+    return (np.arange(frames)[:, None] * pace + np.arange(words) * pace // words).reshape(-1)
+
+
+def _settled(
+    arrive: list[np.ndarray], before: Sequence[Sequence[Timing]], unit: Unit, frames: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return when the words of each operand leave their FIFO, and when those of the output leave the unit."""
+    blocks = [block.timing for block in unit.blocks]
+    delays = list(unit.delays) or [0] * len(arrive)
+    while True:
+        forward = [_forward(clocks, timings, frames) for clocks, timings in zip(arrive, before, strict=True)]
+        made, taken = _forward(_together([clocks for clocks, _ in forward], delays), blocks, frames)
+        meet = _backward(made, taken, blocks, frames)
+        leave = [
+            _backward(_apart(meet, len(clocks)) - delay, took, timings, frames)
+            for (clocks, took), timings, delay in zip(forward, before, delays, strict=True)
+        ]
+        # Between blocks without a FIFO what holds up one also delays what the other does next.
+        if all(np.array_equal(old, new) for old, new in zip(arrive, leave, strict=True)):
+            return leave, made
+        arrive = leave
 
 
 def _together(operands: Sequence[np.ndarray], delays: Sequence[int]) -> np.ndarray:

@@ -105,7 +105,13 @@ def simulate(
         for file in folder.glob("*.mem"):
             os.symlink(file.absolute(), scratch / file.name)
         (scratch / "in.hex").write_text(memory.words(x.reshape(-1, lanes_in), entering.type.bits))
-        command: list[str | os.PathLike[str]] = [program.absolute(), "+in=in.hex", "+out=out.txt", f"+words={words}", f"+seed={seed}"]
+        command: list[str | os.PathLike[str]] = [
+            program.absolute(),
+            "+in=in.hex",
+            "+out=out.txt",
+            f"+words={words}",
+            f"+seed={seed}",
+        ]
         command += [f"+pause_in={pauses[0]}", f"+pause_out={pauses[1]}"]
         done = toolchain.run(command, folder=scratch, log=scratch / "run.log")
         lines = (scratch / "out.txt").read_text().split("\n") if (scratch / "out.txt").is_file() else []
