@@ -59,7 +59,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     folder = Path(folder)
     try:
         with atomic_folder(folder) as new:
-            _write(layout, new)
+            _write(layout, board, new)
             manifest.write(new)
             if manifest.holds_same(folder, new):
                 raise _UnchangedError
@@ -72,9 +72,9 @@ class _UnchangedError(Exception):
     """The folder holds the emission already: the new one is thrown away."""
 
 
-def _write(layout: Layout, folder: Path) -> None:
+def _write(layout: Layout, board: Board, folder: Path) -> None:
     files = verilog.write(layout)
-    files[MAP_FILE] = json.dumps(_map(layout), indent=1) + "\n"
+    files[MAP_FILE] = json.dumps(_map(layout, board), indent=1) + "\n"
     for name, text in files.items():
         (folder / name).write_text(text)
     library = resources.folder("hw") / "rtl"
@@ -97,10 +97,11 @@ def _needed(text: str, library: Path) -> list[str]:
     return sorted(found)
 
 
-def _map(layout: Layout) -> dict[str, Any]:
+def _map(layout: Layout, board: Board) -> dict[str, Any]:
     """Return what people and scripts want to know of a design."""
     graph = layout.graph
     return {
+        "family": board.family,
         "graph_sha256": ir.digest(graph),
         "cycles_per_frame": layout.cycles_per_frame,
         "lanes": {edge: layout.lanes(edge) for edge in graph.edges},

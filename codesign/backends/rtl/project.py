@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from codesign import ir
 from codesign.backends.base import SynthResult
-from codesign.backends.rtl import simulate
+from codesign.backends.rtl import simulate, synthesis
 from codesign.backends.rtl.simulate import Simulated
-from codesign.errors import UserError
 from codesign.ir import Graph, golden
+from codesign.toolchain import yosys
 
 GRAPH_FILE = "graph.cdg"
 MAP_FILE = "map.json"
@@ -77,8 +78,23 @@ class RtlProject:
         return simulate.simulate(self.graph, self.about["lanes"], self.folder, x, **options)
 
     def synth(self) -> SynthResult:
-        """Not there yet."""
-        raise UserError("the rtl backend does not synthesise yet; read its sources into Vivado or Yosys.")
+        """Map the design to the cells of the board's family with Yosys, or say what to run where it is missing.
+
+        Raises
+        ------
+        UserError
+            When Yosys fails, or the family of the board is none that is counted.
+        """
+        family = synthesis.family(self.about["family"])
+        script = synthesis.script(self.folder, family)
+        command = f"cd {shlex.quote(str(self.folder))} && yosys -p {shlex.quote(script.strip())}"
+        found = yosys.locate()
+        if found is None:
+            return SynthResult(status="tool-missing", tool="Yosys", command=command)
+        report = synthesis.synthesise(found, family, self.folder, self.cycles_per_frame)
+        return SynthResult(
+            status="done", tool=report.tool, command=command, report=report, log=self.folder / "build" / "yosys.log"
+        )
 
     def _widths(self) -> tuple[int, int]:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
