@@ -1,21 +1,15 @@
-"""The torch functions of ASQ: one step per sample, and the gradients of all that decides it.
-
-A sample is handled as a row of memory: its values in the order they lie in, channels first or last.
-Rows are worked through a few at a time, so that what lies between two passes stays in the cache.
-"""
+"""The torch functions of ASQ: one step per sample, and the gradients of all that decides it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-# Values handled at a time.
-BLOCK = 1 << 17
+from codesign.quant.fused import fused, wide
 
 FLOOR = 2.0**-3
 """Least factor of a step."""
@@ -47,37 +41,24 @@ class Layout:
         return math.prod(self.shape[2:])
 
     def rows(self, x: Tensor) -> Tensor:
-        """Return `x`, a tensor of this shape, as (N, values); a copy when it lies in another order."""
-        return (x.movedim(1, -1) if self.last else x).reshape(len(x), -1)
+        """Return `x`, of this shape, as (N, places, C) or (N, C, places); a copy when it lies in another order."""
+        n, c = self.shape[:2]
+        return x.movedim(1, -1).reshape(n, self.places, c) if self.last else x.reshape(n, c, self.places)
 
     def tensor(self, rows: Tensor) -> Tensor:
-        """Return rows (N, values) as a tensor of this shape."""
+        """Return what `rows` gave as a tensor of this shape."""
         if not self.last:
             return rows.view(self.shape)
         return rows.view(self.shape[0], *self.shape[2:], self.shape[1]).movedim(-1, 1)
 
-    def sums(self, rows: Tensor) -> Tensor:
-        """Return the sums (n, C) of rows (n, values) over all places."""
-        if self.last:
-            return rows.view(len(rows), self.places, -1).sum(1)
-        return rows.view(len(rows), self.shape[1], -1).sum(2)
-
-    def spread(self, rows: Tensor, values: Tensor) -> None:
-        """Add values (n, C) to every place of rows (n, values)."""
-        if self.last:
-            rows.view(len(rows), self.places, -1).add_(values.unsqueeze(1))
-        else:
-            rows.view(len(rows), self.shape[1], -1).add_(values.unsqueeze(2))
-
-    def parts(self, *tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
-        """Cut tensors of N rows into blocks."""
-        size = max(1, BLOCK // max(1, math.prod(self.shape[1:])))
-        return zip(*(t.split(size) for t in tensors), strict=True)
+    @property
+    def place_axis(self) -> int:
+        """The axis of `rows` along which the places lie."""
+        return 1 if self.last else 2
 
 
-def _wide(x: Tensor) -> Tensor:
-    """Return `x` in float32 or wider."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+def _codes(rows: Tensor, input_step: Tensor, input_high: Tensor) -> Tensor:
+    return (wide(rows) / input_step).clamp(torch.zeros_like(input_high), input_high).round()
 
 
 def average(x: Tensor, input_step: Tensor | None, input_high: int) -> Tensor:
@@ -94,15 +75,13 @@ def average(x: Tensor, input_step: Tensor | None, input_high: int) -> Tensor:
         Greatest code.
     """
     layout = Layout.of(x)
-    sums = []
-    with torch.no_grad():
-        for (part,) in layout.parts(layout.rows(x)):
-            values = _wide(part)
-            if input_step is not None:
-                values = (values / input_step).clamp_(0, input_high).round_()
-            sums.append(layout.sums(values))
-        total = torch.cat(sums)
-        return total / layout.places if input_step is None else total * (input_step / layout.places)
+    sums = _sums(layout.rows(x), input_step, float(input_high), layout.place_axis)
+    return sums / layout.places if input_step is None else sums * (input_step.detach() / layout.places)
+
+
+@fused
+def _sums(rows: Tensor, input_step: Tensor | None, input_high: Tensor, axis: int) -> Tensor:
+    return (wide(rows) if input_step is None else _codes(rows, input_step, input_high)).sum(axis)
 
 
 def factor(t: Tensor, codebook: Tensor | None, thresholds: Tensor | None) -> Tensor:
@@ -154,15 +133,8 @@ class AsqFunction(torch.autograd.Function):
         ctx.save_for_backward(x, t, slope, step, input_step, codebook, thresholds)
         ctx.limits = high, input_high
         layout = Layout.of(x)
-        rows = layout.rows(x)
-        steps = (step * factor(t, codebook, thresholds)).unsqueeze(1)
-        out = torch.empty_like(rows)
-        for x_part, steps_part, out_part in layout.parts(rows, steps, out):
-            values = _wide(x_part)
-            if input_step is not None:
-                values = (values / input_step).clamp_(0, input_high).round_().mul_(input_step)
-            out_part.copy_((values / steps_part).clamp_(0, high).round_().mul_(steps_part))
-        return layout.tensor(out)
+        steps = (step * factor(t, codebook, thresholds)).view(-1, 1, 1)
+        return layout.tensor(_quantised(layout.rows(x), steps, input_step, float(high), float(input_high)))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -176,42 +148,68 @@ class AsqFunction(torch.autograd.Function):
         """
         x, t, slope, step, input_step, codebook, thresholds = ctx.saved_tensors
         high, input_high = ctx.limits
-        # hardtanh_backward(a, b, low, high) is a where low < b < high, else 0.
-        inside = torch.ops.aten.hardtanh_backward
         layout = Layout.of(x)
         rows, gradient = layout.rows(x), layout.rows(gradients[0])
         factors = factor(t, codebook, thresholds)
         lowest = FLOOR if codebook is None else codebook[0]
         highest = math.inf if codebook is None else codebook[-1]
-        steps = (step * factors).unsqueeze(1)
-        out = torch.empty_like(rows)
-        slopes = torch.zeros_like(t).unsqueeze(1) if slope is None else slope / layout.places
-        sums, t_gradients = [], []
-        input_total = torch.zeros_like(step)
-        for g_part, x_part, steps_part, t_part, slope_part, out_part in layout.parts(
-            gradient, rows, steps, t, slopes, out
-        ):
-            wide, position = _wide(g_part), _wide(x_part)
-            codes = None
-            if input_step is not None:
-                position = position / input_step
-                codes = position.clamp(0, input_high).round_()
-            scaled = (position if codes is None or input_step is None else codes * input_step) / steps_part
-            passed = inside(wide, scaled, 0, high)
-            total = scaled.clamp(0, high).round_().sub_(inside(scaled, scaled, 0, high)).mul_(wide).sum(1)
-            sums.append(total)
-            beta_gradient = total * step
-            back = ((t_part >= lowest) | (beta_gradient < 0)) & ((t_part <= highest) | (beta_gradient > 0))
-            t_gradients.append(beta_gradient * back)
-            if slope is not None:
-                layout.spread(passed, t_gradients[-1].unsqueeze(1) * slope_part)
-            if codes is not None:
-                codes.sub_(inside(position, position, 0, input_high))
-                input_total += codes.mul_(passed).sum()
-                passed = inside(passed, position, 0, input_high)
-            out_part.copy_(passed)
-        values = math.prod(layout.shape[1:])
-        step_gradient = (torch.cat(sums) * factors).sum() / math.sqrt(high * values)
-        input_gradient = None if input_step is None else input_total / math.sqrt(input_high * values)
+        steps = (step * factors).view(-1, 1, 1)
+        values = rows, gradient, steps, input_step, float(high), float(input_high)
+        totals = _totals(*values)
+        beta_gradient = totals * step
+        back = ((t >= lowest) | (beta_gradient < 0)) & ((t <= highest) | (beta_gradient > 0))
+        t_gradient = beta_gradient * back
+        spread = None
+        if slope is not None:
+            spread = (t_gradient.unsqueeze(1) * slope / layout.places).unsqueeze(layout.place_axis)
+        passed, input_total = _passed(*values, spread)
+        shared = math.prod(layout.shape[1:])
+        step_gradient = (totals * factors).sum() / math.sqrt(high * shared)
+        input_gradient = None if input_total is None else input_total / math.sqrt(input_high * shared)
         none = (None,) * 4
-        return layout.tensor(out), torch.cat(t_gradients), None, step_gradient, input_gradient, *none
+        return layout.tensor(passed), t_gradient, None, step_gradient, input_gradient, *none
+
+
+def _scaled(rows: Tensor, steps: Tensor, input_step: Tensor | None, input_high: Tensor) -> Tensor:
+    """Return the values by steps, (N, 1, 1), of their samples, after the input's own quantizer."""
+    return (wide(rows) if input_step is None else _codes(rows, input_step, input_high) * input_step) / steps
+
+
+@fused
+def _quantised(rows: Tensor, steps: Tensor, input_step: Tensor | None, high: Tensor, input_high: Tensor) -> Tensor:
+    scaled = _scaled(rows, steps, input_step, input_high)
+    return (scaled.clamp(torch.zeros_like(high), high).round() * steps).to(rows.dtype)
+
+
+@fused
+def _totals(
+    rows: Tensor, gradient: Tensor, steps: Tensor, input_step: Tensor | None, high: Tensor, input_high: Tensor
+) -> Tensor:
+    """Return G_k, shape (N,)."""
+    scaled = _scaled(rows, steps, input_step, input_high)
+    inside = (scaled > 0) & (scaled < high)
+    errors = scaled.clamp(torch.zeros_like(high), high).round() - torch.where(inside, scaled, 0.0)
+    return (errors * wide(gradient)).sum((1, 2))
+
+
+@fused
+def _passed(
+    rows: Tensor,
+    gradient: Tensor,
+    steps: Tensor,
+    input_step: Tensor | None,
+    high: Tensor,
+    input_high: Tensor,
+    spread: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the gradient of the rows, and that of the input's step before its scale."""
+    scaled = _scaled(rows, steps, input_step, input_high)
+    passed = torch.where((scaled > 0) & (scaled < high), wide(gradient), 0.0)
+    if spread is not None:
+        passed = passed + spread
+    if input_step is None:
+        return passed.to(rows.dtype), None
+    position = wide(rows) / input_step
+    inside = (position > 0) & (position < input_high)
+    errors = _codes(rows, input_step, input_high) - torch.where(inside, position, 0.0)
+    return torch.where(inside, passed, 0.0).to(rows.dtype), (errors * passed).sum()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from codesign.quant.fused import flat, fused, unflat, wide
 from codesign.quant.lsq import LsqFunction
 
 
@@ -24,14 +25,17 @@ class ClippedFunction(LsqFunction):
         v, step = ctx.saved_tensors
         low, high, _ = ctx.limits
         bottom, top = low * step, high * step
-        # One pass: hardtanh_backward(a, b, low, high) is a where low < b < high, else 0.
-        out = torch.ops.aten.hardtanh_backward(gradient, v, float(bottom), float(top))
-        if not ctx.needs_input_grad[1]:
-            return out, None, None, None, None
-        total = high * (gradient * (v >= top)).sum(dtype=step.dtype)
-        if low:
-            total = total + low * (gradient * (v <= bottom)).sum(dtype=step.dtype)
-        return out, total, None, None, None
+        passed, above, below = _gradients(flat(v), flat(gradient, v), bottom, top)
+        return unflat(passed, v), high * above + low * below, None, None, None
+
+
+@fused
+def _gradients(v: Tensor, gradient: Tensor, bottom: Tensor, top: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    # In bfloat16 the limits would be rounded too.
+    values, arriving = wide(v), wide(gradient)
+    above, below = values >= top, values <= bottom
+    passed = torch.where(above | below, 0.0, arriving)
+    return passed.to(v.dtype), torch.where(above, arriving, 0.0).sum(), torch.where(below, arriving, 0.0).sum()
 
 
 def clipped(v: Tensor, step: Tensor, low: int, high: int) -> Tensor:

@@ -13,7 +13,6 @@ arXiv 1902.08153.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
+from codesign.quant.fused import flat, fused, unflat, wide
 from codesign.quant.quantizer import Quantizer, channel_shape
 from codesign.quant.steps import SMALLEST_STEP
 
@@ -46,10 +46,9 @@ class LsqFunction(torch.autograd.Function):
         """
         ctx.save_for_backward(v, step)
         ctx.limits = low, high, gradient_scale
-        out = torch.empty_like(v)
-        for v_part, out_part in _parts(step, v, out):
-            out_part.copy_(_scaled(v_part, step).clamp_(low, high).round_().mul_(step))
-        return out
+        if step.ndim:
+            return _quantised(v, step, low, high)
+        return unflat(_quantised(flat(v), step, low, high), v)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
@@ -61,35 +60,25 @@ class LsqFunction(torch.autograd.Function):
         (gradient,) = gradients
         v, step = ctx.saved_tensors
         low, high, gradient_scale = ctx.limits
-        # One pass: hardtanh_backward(a, b, low, high) is a where low < b < high, else 0.
-        inside = torch.ops.aten.hardtanh_backward
-        out = torch.empty_like(v)
-        total = torch.zeros_like(step)
-        for gradient_part, v_part, out_part in _parts(step, gradient, v, out):
-            scaled = _scaled(v_part, step)
-            wide = gradient_part.to(scaled.dtype)
-            out_part.copy_(inside(wide, scaled, low, high))
-            codes = scaled.clamp(low, high).round_()
-            total += codes.sub_(inside(scaled, scaled, low, high)).mul_(wide).sum_to_size(step.shape)
-        return out, total * gradient_scale, None, None, None
+        if step.ndim:
+            passed, totals = _gradients(v, gradient, step, low, high)
+        else:
+            passed, totals = _gradients(flat(v), flat(gradient, v), step, low, high)
+            passed = unflat(passed, v)
+        return passed, totals * gradient_scale, None, None, None
 
 
-# Values handled at a time, so that what lies between two passes stays in the cache.
-BLOCK = 1 << 18
+@fused
+def _quantised(v: Tensor, step: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    return ((wide(v) / step).clamp(low, high).round() * step).to(v.dtype)
 
 
-def _scaled(v: Tensor, step: Tensor) -> Tensor:
-    """Return v / step as a new tensor, in float32 or wider."""
-    return v.to(torch.promote_types(v.dtype, torch.float32)) / step
-
-
-def _parts(step: Tensor, *tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
-    """Cut tensors of one shape along their first dimension; whole when each channel has a step."""
-    first = tensors[0]
-    if step.ndim or first.ndim < 2 or first.numel() <= BLOCK:
-        return [tensors]
-    rows = max(1, BLOCK * len(first) // first.numel())
-    return zip(*(t.split(rows) for t in tensors), strict=True)
+@fused
+def _gradients(v: Tensor, gradient: Tensor, step: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    scaled, arriving = wide(v) / step, wide(gradient)
+    inside = (scaled > low) & (scaled < high)
+    errors = scaled.clamp(low, high).round() - torch.where(inside, scaled, 0.0)
+    return torch.where(inside, arriving, 0.0).to(v.dtype), (errors * arriving).sum_to_size(step.shape)
 
 
 def lsq(v: Tensor, step: Tensor, low: int, high: int, gradient_scale: float = 1.0) -> Tensor:

@@ -30,11 +30,10 @@ from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInject
 from torch import Tensor, nn
 
 from codesign.errors import UserError
+from codesign.quant.fused import flat, fused, unflat, wide
 from codesign.quant.quantizer import Quantizer
 
 SMALLEST_SCALE = 2.0**-24
-BLOCK = 1 << 18
-"""Values handled at a time, so that what lies between two passes stays in the cache."""
 
 
 def magnitude(w: Tensor, per_channel: bool = True) -> Tensor:
@@ -97,15 +96,12 @@ class StepFunction(torch.autograd.Function):
         (gradient,), (x,) = gradients, ctx.saved_tensors
         if not ctx.smooth:
             return torch.ops.aten.hardtanh_backward(gradient, x, -1.0, 1.0).mul_(0.5), None
-        out = torch.empty_like(x)
-        rows = max(1, BLOCK * len(x) // max(x.numel(), 1)) if x.ndim else 1
-        parts = [(gradient, x, out)]
-        if x.numel() > BLOCK:
-            parts = list(zip(gradient.split(rows), x.split(rows), out.split(rows), strict=True))
-        for gradient_part, x_part, out_part in parts:
-            # -min(|x| - 1, 0) is the triangle.
-            torch.abs(x_part, out=out_part).sub_(1).clamp_(max=0).neg_().mul_(gradient_part)
-        return out, None
+        return unflat(_triangle(flat(x), flat(gradient, x)), x), None
+
+
+@fused
+def _triangle(x: Tensor, gradient: Tensor) -> Tensor:
+    return ((1 - wide(x).abs()).clamp_min(0) * wide(gradient)).to(x.dtype)
 
 
 def step(x: Tensor, smooth: bool = False) -> Tensor:

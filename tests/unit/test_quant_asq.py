@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from codesign.quant import asq_function
 from codesign.quant.asq import AsqQuant
 from codesign.quant.asq_adapter import codebook
 from codesign.quant.asq_function import FLOOR
@@ -248,31 +247,6 @@ def test_hardware_mode_is_arithmetic_of_integers(channels: int) -> None:
         expected = [min(round(c * input_step / (step * entries[index])), 7) for c in frame.flatten().tolist()]
         assert (y[k] / scale[k]).round().int().flatten().tolist() == expected
     assert len(chosen) > 2
-
-
-@pytest.mark.parametrize("entries", [0, 16])
-@pytest.mark.parametrize("last", [False, True])
-def test_blocks_give_the_same_as_the_whole(entries: int, last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = values((33, 8, 6, 6), torch.float32)
-    if last:
-        x = x.contiguous(memory_format=torch.channels_last)
-    gradient = torch.randn(x.shape)
-    quantizer = AsqQuant(3, 8, entries)
-    quantizer(x)
-    spread(quantizer)
-    found = []
-    for block in (1 << 30, 1000, 1):
-        monkeypatch.setattr(asq_function, "BLOCK", block)
-        own = x.clone().requires_grad_()
-        quantizer.zero_grad()
-        y = quantizer(own)[0]
-        y.backward(gradient)
-        found.append((y.detach(), own.grad, [p.grad.clone() for p in quantizer.parameters()]))
-    for other in found[1:]:
-        assert torch.equal(found[0][0], other[0])
-        assert torch.equal(found[0][1], other[1])
-        for one, two in zip(found[0][2], other[2], strict=True):
-            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("entries", [0, 16])

@@ -64,20 +64,6 @@ def test_zero_is_a_one() -> None:
     assert step(torch.tensor([-0.0, 0.0, -1e-30])).tolist() == [1.0, 1.0, 0.0]
 
 
-def test_the_derivative_does_not_depend_on_how_a_batch_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, gradient = randn(7, 3, 4, dtype=torch.float32), randn(7, 3, 4, seed=1, dtype=torch.float32)
-
-    def slopes() -> torch.Tensor:
-        v = x.clone().requires_grad_()
-        step(v, True).backward(gradient)
-        assert v.grad is not None
-        return v.grad
-
-    whole = slopes()
-    monkeypatch.setattr(sign, "BLOCK", 24)
-    assert torch.equal(slopes(), whole)
-
-
 class PublishedSign(torch.autograd.Function):
     """sign(x), -1 or +1, with the derivative of the papers: 1 inside (-1, 1), or 2 - 2|x| when smooth."""
 

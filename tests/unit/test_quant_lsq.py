@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from codesign.quant import lsq as module
 from codesign.quant.lsq import (
     LsqActSigned,
     LsqActUnsigned,
@@ -45,25 +44,6 @@ def test_gradients_are_those_of_the_paper(low: int, high: int, shape: tuple[int,
     assert torch.equal(v.grad, expected_v)
     torch.testing.assert_close(step.grad, 0.25 * expected_step, rtol=1e-12, atol=1e-12)
     assert torch.equal(y, step * (v / step).clamp(low, high).round())
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_blocks_give_the_same_as_the_whole(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    v = torch.randn(33, 8, 6, 6).to(dtype).to(memory_format=torch.channels_last)
-    gradient = torch.randn(v.shape).to(dtype)
-    found = []
-    for block in (1 << 30, 1000):
-        monkeypatch.setattr(module, "BLOCK", block)
-        x, step = v.clone().requires_grad_(), torch.tensor(0.3, requires_grad=True)
-        y = lsq(x, step, 0, 7, 0.1)
-        y.backward(gradient)
-        assert y.dtype == dtype
-        assert x.grad is not None
-        assert x.grad.dtype == dtype
-        found.append((y.detach(), x.grad, step.grad))
-    assert torch.equal(found[0][0], found[1][0])
-    assert torch.equal(found[0][1], found[1][1])
-    torch.testing.assert_close(found[0][2], found[1][2], rtol=1e-4, atol=1e-4)
 
 
 def test_ties_round_to_even() -> None:
