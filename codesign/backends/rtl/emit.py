@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from codesign import ir, resources
-from codesign.backends import manifest
+from codesign.backends import emission
 from codesign.backends.rtl import verilog
 from codesign.backends.rtl.layout import Layout, lay_out
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.project import GRAPH_FILE, MAP_FILE, RtlProject
 from codesign.boards import Board
 from codesign.errors import UserError
-from codesign.files import atomic_folder
 from codesign.ir import Graph
 
 _INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\()", re.MULTILINE)
@@ -35,8 +34,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
         With one input and one output.
     board : Board
     folder : path
-        Replaced as a whole; left as it is when it holds these very files. It keeps what it held when anything
-        fails.
+        See `codesign.backends.emission.replace`.
     **options
         See `codesign.backends.rtl.options.Options`.
 
@@ -57,19 +55,8 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
     layout = lay_out(graph, chosen.cycles)
     folder = Path(folder)
-    try:
-        with atomic_folder(folder) as new:
-            _write(layout, board, new)
-            manifest.write(new)
-            if manifest.holds_same(folder, new):
-                raise _UnchangedError
-    except _UnchangedError:
-        pass
-    return RtlProject(folder, graph)
-
-
-class _UnchangedError(Exception):
-    """The folder holds the emission already: the new one is thrown away."""
+    retired = emission.replace(folder, lambda new: _write(layout, board, new))
+    return RtlProject(folder, graph, retired=retired)
 
 
 def _write(layout: Layout, board: Board, folder: Path) -> None:
@@ -104,6 +91,7 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
         "family": board.family,
         "graph_sha256": ir.digest(graph),
         "cycles_per_frame": layout.cycles_per_frame,
+        "latency_cycles": layout.latency,
         "lanes": {edge: layout.lanes(edge) for edge in graph.edges},
         "nodes": {
             node.name: {

@@ -62,12 +62,16 @@ class Layout:
         By node.
     channels : tuple of Channel
         One per operand, in the order of the nodes.
+    latency : int
+        Clocks from the first word of a frame into the network to the last one out of it, when the source offers
+        its words evenly; 0 while it is not known.
     """
 
     graph: Graph
     folds: Mapping[str, Fold]
     units: Mapping[str, Unit]
     channels: tuple[Channel, ...]
+    latency: int = 0
 
     def lanes(self, edge: str) -> int:
         """Return the elements in a word of an edge."""
@@ -154,9 +158,6 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) 
                 Channel(edge, node.name, operand, tensor.size, 2, lanes * bits, adapting, sieve and sieve(lanes))
             )
     layout = Layout(graph, chosen, units, tuple(channels))
-    return replace(
-        layout,
-        channels=tuple(
-            replace(channel, depth=depth) for channel, depth in zip(channels, schedule.depths(layout), strict=True)
-        ),
-    )
+    depths, latency = schedule.depths(layout)
+    deep = tuple(replace(channel, depth=depth) for channel, depth in zip(channels, depths, strict=True))
+    return replace(layout, channels=deep, latency=latency)

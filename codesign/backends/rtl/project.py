@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from codesign import ir
-from codesign.backends.base import SynthResult
+from codesign.backends.base import Simulation, SynthResult
 from codesign.backends.rtl import simulate, synthesis
 from codesign.backends.rtl.simulate import Simulated
 from codesign.ir import Graph, golden
@@ -19,6 +20,58 @@ from codesign.toolchain import yosys
 
 GRAPH_FILE = "graph.cdg"
 MAP_FILE = "map.json"
+
+
+STEADY = 4
+"""Frames whose distances are measured."""
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Clock cycles from frame to frame in steady state; true as a condition when all are as promised.
+
+    Parameters
+    ----------
+    promised : int
+        By the schedule that chose the folds.
+    simulated : tuple of int
+        Between the last frames of a simulation.
+    """
+
+    promised: int
+    simulated: tuple[int, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.simulated) and set(self.simulated) == {self.promised}
+
+    @property
+    def sentence(self) -> str:
+        """The outcome, for people."""
+        if self:
+            return f"{self.promised:,} cycles per frame in steady state, as promised."
+        return f"{self.promised:,} cycles per frame promised, {', '.join(f'{c:,}' for c in self.simulated)} simulated."
+
+
+class Pausing:
+    """A project as `codesign.verify.compare.verify` takes it, run with random pauses at both ends."""
+
+    def __init__(self, project: RtlProject, seed: int) -> None:
+        self.project, self.seed = project, seed
+
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[True]) -> dict[str, np.ndarray]: ...
+    def run(self, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+        """Simulate frames."""
+        # Other pauses for other frames.
+        self.seed += 1
+        found = self.project.simulate(x, trace=trace, pauses=PAUSES, seed=self.seed)
+        return found.edges if trace else found.output
+
+
+PAUSES = 60, 60
+"""Of 256 clocks, those in which the source has nothing, and in which the sink takes nothing."""
 
 
 class RtlProject:
@@ -29,11 +82,19 @@ class RtlProject:
     folder : Path
     graph : Graph
         What it was emitted from.
+    retired : Path, optional
+        Where the emission put the folder that was there before, because it held more than emitted files.
     """
 
-    def __init__(self, folder: str | Path, graph: Graph) -> None:
+    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
         self.folder = Path(folder)
         self.graph = graph
+        self.retired = retired
+
+    @property
+    def simulation(self) -> Simulation:
+        """The simulation by Verilator, and the cycles of a frame."""
+        return Simulation(kind="RTL simulation", of=f"Verilator, {self.cycles_per_frame:,} cycles per frame")
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
@@ -76,6 +137,29 @@ class RtlProject:
         """
         x = golden.checked_input(self.graph, x)
         return simulate.simulate(self.graph, self.about["lanes"], self.folder, x, **options)
+
+    def pausing(self, seed: int) -> Pausing:
+        """Return this project with a source and a sink that pause at random."""
+        return Pausing(self, seed)
+
+    def count_cycles(self, x: np.ndarray) -> Cycles:
+        """Send frames without a pause and count the cycles from one to the next, once the pipeline is full.
+
+        Parameters
+        ----------
+        x : ndarray of int, shape (frames, *input shape)
+            Taken over and over.
+        """
+        frames = -(-self.about["latency_cycles"] // self.cycles_per_frame) + 1 + STEADY
+        x = golden.checked_input(self.graph, x)
+        x = x[np.arange(frames) % len(x)]
+        found = self.simulate(x, trace=True)
+        return Cycles(self.cycles_per_frame, tuple(int(c) for c in np.diff(found.ends)[-STEADY:]))
+
+    def write_wave(self, x: np.ndarray) -> Path:
+        """Simulate frames and return the waveform, ``build/wave.vcd``, which GTKWave and Surfer read."""
+        self.simulate(x, wave=True)
+        return self.folder / "build" / "wave.vcd"
 
     def synth(self) -> SynthResult:
         """Map the design to the cells of the board's family with Yosys, or say what to run where it is missing.

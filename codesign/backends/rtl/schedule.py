@@ -20,8 +20,10 @@ SHALLOW = 64
 """Words of a `stream_fifo` that are read without a clock."""
 
 
-def depths(layout: Layout) -> list[int]:
-    """Return the words that each channel's FIFO must hold, in the order of the channels.
+def depths(layout: Layout) -> tuple[list[int], int]:
+    """Return the words that each channel's FIFO must hold, in the order of the channels, and the latency.
+
+    The latency is the clocks from the first word of a frame into the network to the last one out of it.
 
     The source offers its words evenly over the clocks of a frame. Where every FIFO has these places, the
     schedule is possible as it stands, and a faster source can only make words earlier, never later.
@@ -36,7 +38,7 @@ def depths(layout: Layout) -> list[int]:
         # Deep ones read a block memory with a clock.
         new = {place: 1 if depth <= SHALLOW else 2 for place, depth in found.items()}
         if all(new[place] <= latency[place] for place in new):
-            return [found[c.node, c.operand] for c in layout.channels]
+            return [found[c.node, c.operand] for c in layout.channels], end + 1
         # Never back, so that it ends.
         latency = {place: max(clocks, latency[place]) for place, clocks in new.items()}
 

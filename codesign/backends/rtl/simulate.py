@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -47,13 +48,16 @@ def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool
     UserError
         When Verilator or a C++ compiler is missing, or refuses the sources.
     """
-    output = f"build/sim{'_trace' if trace else ''}{'_wave' if wave else ''}"
+    options = ["--top-module", "bench", f"-GIN={widths[0]}", f"-GOUT={widths[1]}"]
+    options += ["-DCODESIGN_TRACE"] * trace + ["--trace-vcd"] * wave
+    sources = [*sorted(path.name for path in folder.glob("*.sv")), "main.cpp"]
+    digest = hashlib.sha256(repr((options, fast)).encode())
+    for name in sources:
+        digest.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
+    output = f"build/sim-{digest.hexdigest()[:20]}"
     program = folder / output / "Vbench"
     if program.is_file():
         return program
-    options = ["--top-module", "bench", f"-GIN={widths[0]}", f"-GOUT={widths[1]}"]
-    options += ["-DCODESIGN_TRACE"] * trace + ["--trace-fst"] * wave
-    sources = [*sorted(path.name for path in folder.glob("*.sv")), "main.cpp"]
     return verilator.build(folder, output, sources, options, folder / "build" / "verilator.log", fast)
 
 
@@ -81,7 +85,7 @@ def simulate(
     trace : bool
         Return every edge.
     wave : bool
-        Write ``wave.fst`` into the folder.
+        Write ``build/wave.vcd`` into the folder.
     pauses : (int, int)
         Clocks of 256, at random, in which the source has nothing and the sink takes nothing.
     seed : int
@@ -130,7 +134,7 @@ def simulate(
                 edges[edge] = _integers(text, lanes[edge], tensor, len(x))
                 clocks[edge] = np.array((scratch / f"trace_{edge}.hex").read_text().split()[::2], dtype=np.int64)
         if wave:
-            shutil.move(scratch / "wave.fst", folder / "wave.fst")
+            shutil.move(scratch / "wave.vcd", folder / "wave.fst")
     ends = np.array(cycles, dtype=np.int64)[leaving.size // lanes_out - 1 :: leaving.size // lanes_out]
     return Simulated(output, ends, edges, clocks)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from codesign.toolchain.synth_report import SynthReport
 
 
-@make(name="synth", short_help="Emit, C-simulate, compare and synthesise a model for a board.")
+@make(name="synth", short_help="Emit, simulate, compare and synthesise a model for a board.")
 @options.model
 @options.board
 @options.backend
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 @options.strategy
 @options.reuse_factor
 @options.clock
+@options.cycles
 def command(console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any) -> int:
-    """Write the hardware project of a model, prove its C simulation exact, and synthesise it.
+    """Write the hardware project of a model, prove its simulation exact, and synthesise it.
 
-    Where Vitis HLS is missing, everything up to that point is done and the exact command for it is told. The
-    exit code is 1 when an integer differs or the design does not fit the board.
+    Where the synthesis tool is missing, everything up to that point is done and the exact command for it is told.
+    The exit code is 1 when an integer differs or the design does not fit the board.
     """
     from codesign import ir, report
 
+    chosen = options.given(backend, chosen)
     work = Work.on(model, board, console)
     project = work.compiled(backend, **chosen)
     frames, words = work.frames(vectors, seed)
@@ -41,8 +43,8 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         work.folder,
         ir.digest(work.graph),
         report.Check(
-            name=f"C simulation ({backend}, {chosen['io_type']}) against the golden executor",
-            kind="csim",
+            name=f"{project.simulation} against the golden executor",
+            kind="csim" if backend == "hls4ml" else "rtl",
             done=True,
             vectors=result.vectors,
             tensors=result.tensors,
@@ -76,14 +78,14 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     }
     if outcome is None:
         sentence = (
-            f"{work.model.name}: the C simulation differs from the golden executor in {result.differences:,} integers, "
-            f"first {result.first_difference}; nothing was synthesised."
+            f"{work.model.name}: the {project.simulation.kind} differs from the golden executor in "
+            f"{result.differences:,} integers, first {result.first_difference}; nothing was synthesised."
         )
         console.result(data, sentence)
         return 1
     report.note_synthesis(work.folder, ir.digest(work.graph), outcome.report, outcome.command)
     equal = (
-        f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the C simulation "
+        f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the {project.simulation.kind} "
         f"equal the golden executor ({result.vectors} vectors)."
     )
     console.result(data, equal, *_shown(outcome, work.board, project.folder, exceeded))

@@ -2,7 +2,7 @@
 #include "Vbench.h"
 #include "verilated.h"
 #if VM_TRACE
-#include "verilated_fst_c.h"
+#include "verilated_vcd_c.h"
 #endif
 
 int main(int argc, char **argv) {
@@ -11,9 +11,9 @@ int main(int argc, char **argv) {
     Vbench bench{&context};
 #if VM_TRACE
     context.traceEverOn(true);
-    VerilatedFstC wave;
+    VerilatedVcdC wave;
     bench.trace(&wave, 99);
-    wave.open("wave.fst");
+    wave.open("wave.vcd");
 #endif
     bench.clk = 0;
     bench.eval();
