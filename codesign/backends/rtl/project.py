@@ -142,18 +142,20 @@ class RtlProject:
         """Return this project with a source and a sink that pause at random."""
         return Pausing(self, seed)
 
-    def count_cycles(self, x: np.ndarray) -> Cycles:
+    def count_cycles(self, x: np.ndarray, fast: bool = True) -> Cycles:
         """Send frames without a pause and count the cycles from one to the next, once the pipeline is full.
 
         Parameters
         ----------
         x : ndarray of int, shape (frames, *input shape)
             Taken over and over.
+        fast : bool
+            Compile a fast program, else compile fast.
         """
         frames = -(-self.about["latency_cycles"] // self.cycles_per_frame) + 1 + STEADY
         x = golden.checked_input(self.graph, x)
         x = x[np.arange(frames) % len(x)]
-        found = self.simulate(x, trace=True)
+        found = self.simulate(x, trace=True, fast=fast)
         return Cycles(self.cycles_per_frame, tuple(int(c) for c in np.diff(found.ends)[-STEADY:]))
 
     def write_wave(self, x: np.ndarray) -> Path:
