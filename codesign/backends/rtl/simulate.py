@@ -134,7 +134,7 @@ def simulate(
                 edges[edge] = _integers(text, lanes[edge], tensor, len(x))
                 clocks[edge] = np.array((scratch / f"trace_{edge}.hex").read_text().split()[::2], dtype=np.int64)
         if wave:
-            shutil.move(scratch / "wave.vcd", folder / "wave.fst")
+            shutil.move(scratch / "wave.vcd", folder / "build" / "wave.vcd")
     ends = np.array(cycles, dtype=np.int64)[leaving.size // lanes_out - 1 :: leaving.size // lanes_out]
     return Simulated(output, ends, edges, clocks)
 
