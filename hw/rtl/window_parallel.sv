@@ -16,9 +16,10 @@
 // PORTS    in: stream of words, pixel by pixel, rows first; out: stream of windows
 //
 // HANDSHAKE  in_ready does not depend on out_ready; out_valid and out_data come from registers
-// LATENCY    KERNEL_W * FOLD + 2 clocks from the last word of the last row that a window needs to its first word
-// THROUGHPUT one window per clock within a row; between rows KERNEL_W - STRIDE_W columns are read anew, which
-//            goes on behind the last window of the row while that is repeated
+// LATENCY    (KERNEL_W - 1) * FOLD + 3 clocks from the last word of the last row that a window needs to its first word;
+//            rows that the windows behind it skip must have come too
+// THROUGHPUT the first words of windows follow one another after STRIDE_W * FOLD clocks, or REPEAT if that is more;
+//            between rows after KERNEL_W * FOLD, or REPEAT
 module window_parallel #(
     parameter int WIDTH = 8,
     parameter int ROWS_IN = 4,
@@ -50,8 +51,10 @@ module window_parallel #(
     localparam int FILLED = $clog2(ROWS + 1);
     // Columns that a row of windows spans, with its padding.
     localparam int SPAN = (COLUMNS_OUT - 1) * STRIDE_W + KERNEL_W;
-    localparam int Y = $clog2(ROWS_IN + KERNEL_H + STRIDE_H + PAD_TOP + 1) + 1;
-    localparam int X = $clog2(SPAN + PAD_LEFT + 1) + 1;
+    // Row and column numbers of the frame with its padding, signed; windows may span less than the frame, or more.
+    localparam int SPAN_H = (ROWS_OUT - 1) * STRIDE_H + KERNEL_H;
+    localparam int Y = $clog2((SPAN_H > ROWS_IN ? SPAN_H : ROWS_IN) + STRIDE_H + PAD_TOP + 1) + 1;
+    localparam int X = $clog2((SPAN > COLUMNS_IN ? SPAN : COLUMNS_IN) + PAD_LEFT + 1) + 1;
     localparam int OUT_Y = $clog2(ROWS_OUT + 1);
     localparam int WORD = $clog2(FOLD + 1);
     localparam int TURN = $clog2(REPEAT + 1);

@@ -21,7 +21,8 @@
 //
 // HANDSHAKE  in_ready does not depend on out_ready; out_valid and out_data come from registers (a tap in the
 //            padding is masked behind its register).
-// LATENCY    1 clock from the last word of the last row that a window needs to its first tap
+// LATENCY    2 clocks from the last word of the last row that a window needs to its first tap; rows that the windows
+//            behind it skip must have come too
 // THROUGHPUT one word per clock on each side, as long as there are rows for the reader and room for the writer
 module window_serial #(
     parameter int WIDTH = 8,
@@ -55,9 +56,11 @@ module window_serial #(
     localparam int ADDRESS = $clog2(TOTAL + 1);
     localparam int GROUP = FOLD / GROUPS;
     localparam int FILLED = $clog2(ROWS + 1);
-    // Row and column numbers of the frame with its padding, signed.
-    localparam int Y = $clog2(ROWS_IN + KERNEL_H + STRIDE_H + PAD_TOP + 1) + 1;
-    localparam int X = $clog2(COLUMNS_IN + KERNEL_W + STRIDE_W + PAD_LEFT + 1) + 1;
+    // Row and column numbers of the frame with its padding, signed; windows may span less than the frame, or more.
+    localparam int SPAN_H = (ROWS_OUT - 1) * STRIDE_H + KERNEL_H;
+    localparam int SPAN_W = (COLUMNS_OUT - 1) * STRIDE_W + KERNEL_W;
+    localparam int Y = $clog2((SPAN_H > ROWS_IN ? SPAN_H : ROWS_IN) + STRIDE_H + PAD_TOP + 1) + 1;
+    localparam int X = $clog2((SPAN_W > COLUMNS_IN ? SPAN_W : COLUMNS_IN) + STRIDE_W + PAD_LEFT + 1) + 1;
     typedef logic [ADDRESS-1:0] address_t;
     typedef logic signed [Y-1:0] y_t;
     typedef logic signed [X-1:0] x_t;
