@@ -10,7 +10,8 @@
 //
 // HANDSHAKE  in_ready depends on out_ready, out_valid on in_valid; index_ready depends on neither
 // LATENCY    none for words, 2 clocks from an index to the first word of its frame
-// THROUGHPUT one word per clock, and an index is taken early: none is lost between frames
+// THROUGHPUT one word per clock, and an index is taken early: no clock is lost between frames; an index every other
+//            clock, which frames of one word feel
 module frame_index #(
     parameter int WIDTH = 8,
     parameter int INDEX = 4,

@@ -7,7 +7,7 @@
 // PORTS    in, out: streams (valid, ready, data)
 //
 // HANDSHAKE  in_ready depends on the words inside alone, out_valid and out_data too: no path leads through.
-// LATENCY    1 clock from in to out
+// LATENCY    1 clock from in to out, 2 for a DEPTH above 64
 // THROUGHPUT one word per clock with DEPTH 2 or more
 //
 // Up to 64 words are read without a clock, which is distributed memory. Deeper ones read a block memory with a
