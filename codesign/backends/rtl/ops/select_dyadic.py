@@ -20,5 +20,5 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
     parameters |= {"INDEX": index.type.bits, "WORDS": words}
     width = fold.pe * y.type.bits
     block = Block("select_dyadic", parameters, width, Every(1, 4), ("in", "index"), files)
-    # An index passes two registers.
-    return Unit([block], (fold.pe, 1), fold.pe, words, delays=(0, 2))
+    # An index passes two registers, and takes two clocks even where its frame is one word.
+    return Unit([block], (fold.pe, 1), fold.pe, max(words, 2), delays=(0, 2))
