@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import shutil
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -284,4 +283,4 @@ def latencies(case: Case, seen: Mapping[str, Seen]) -> list[int]:
 
 def gaps(clocks: Sequence[int]) -> set[int]:
     """Return the distances between clocks that follow one another."""
-    return {after - before for before, after in zip(clocks, clocks[1:], strict=False)}
+    return {after - before for before, after in itertools.pairwise(clocks)}

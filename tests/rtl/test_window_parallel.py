@@ -7,10 +7,9 @@ from windows import FRAMES, Window
 
 
 def parallel(window: Window) -> Case:
-    frames, rows, columns, height, width, fold = window.taps().shape
+    taps = window.kernel[0] * window.kernel[1]
     # (frame, row, column, word or repeat, tap)
     sent = window.taps().transpose(0, 1, 2, 5, 3, 4).repeat(window.repeat, axis=3)
-    taps = height * width
     return Case(
         "window_parallel",
         window.parameters(),
