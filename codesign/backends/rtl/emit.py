@@ -53,7 +53,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     chosen = Options.from_keywords(options)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
-    layout = lay_out(graph, chosen.cycles)
+    layout = lay_out(graph, chosen.cycles, lookup=board.lut_inputs)
     folder = Path(folder)
     retired = emission.replace(folder, lambda new: _write(layout, board, new))
     return RtlProject(folder, graph, retired=retired)
@@ -88,6 +88,7 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
     """Return what people and scripts want to know of a design."""
     graph = layout.graph
     return {
+        "board": board.name,
         "family": board.family,
         "graph_sha256": ir.digest(graph),
         "cycles_per_frame": layout.cycles_per_frame,
@@ -100,6 +101,7 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
                 "pe": layout.folds[node.name].pe,
                 "simd": layout.folds[node.name].simd,
                 "window": layout.folds[node.name].window,
+                "planes": layout.folds[node.name].planes,
                 "cycles": layout.units[node.name].cycles,
             }
             for node in graph

@@ -114,8 +114,16 @@ def _adapting(lanes: int, wanted: int) -> Timing:
     return Every(wanted // lanes, 1)
 
 
-def choose(node: Node, graph: Graph, cycles: int) -> Fold:
+def choose(node: Node, graph: Graph, cycles: int, lookup: int = 6) -> Fold:
     """Return the smallest fold of a node that is busy for at most `cycles` clocks with a frame; else the fastest.
+
+    Parameters
+    ----------
+    node : Node
+    graph : Graph
+    cycles : int
+    lookup : int
+        Inputs of a LUT of the family.
 
     Raises
     ------
@@ -126,14 +134,15 @@ def choose(node: Node, graph: Graph, cycles: int) -> Fold:
         raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
     module = ops.module(node.op.name)
 
-    def rank(fold: Fold) -> tuple[int, ...]:
-        busy, size = module.unit(node, graph, fold).cycles, fold.pe * fold.simd
+    def rank(fold: Fold) -> tuple[float, ...]:
+        unit = module.unit(node, graph, fold)
+        size, busy = unit.luts or fold.pe * fold.simd, unit.cycles
         return (0, size, busy, -fold.simd) if busy <= cycles else (1, busy, size, -fold.simd)
 
-    return min(module.folds(node, graph), key=rank)
+    return min((replace(fold, lookup=lookup) for fold in module.folds(node, graph)), key=rank)
 
 
-def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) -> Layout:
+def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None, lookup: int = 6) -> Layout:
     """Return the hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
 
     Parameters
@@ -143,8 +152,10 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None) 
         Wanted.
     folds : mapping of str to Fold, optional
         Chosen by node; the others are chosen here.
+    lookup : int
+        Inputs of a LUT of the family.
     """
-    chosen = {n.name: (folds or {}).get(n.name) or choose(n, graph, cycles) for n in graph}
+    chosen = {n.name: (folds or {}).get(n.name) or choose(n, graph, cycles, lookup) for n in graph}
     units = {n.name: ops.module(n.op.name).unit(n, graph, chosen[n.name]) for n in graph}
     channels = []
     for node in graph:

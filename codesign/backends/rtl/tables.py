@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from codesign.ir.types import weight_bits
 Parameters = dict[str, int | bool | str]
 
 
-def thresholds(table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int) -> tuple[Parameters, dict[str, str]]:
+def thresholds(
+    table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int
+) -> tuple[Parameters, dict[str, Callable[[], str]]]:
     """Return those of `threshold`.
 
     Parameters
@@ -36,12 +39,12 @@ def thresholds(table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int)
         "THRESHOLDS": "thresholds",
         "STYLE": mac.rom_style(len(words), lanes * table.shape[2] * bits),
     }
-    return parameters, {"thresholds": memory.words(words.reshape(len(words), -1), bits)}
+    return parameters, {"thresholds": functools.partial(memory.words, words.reshape(len(words), -1), bits)}
 
 
 def dyadics(
     choices: Sequence[Dyadic], wide: IntType, x: Tensor, y: Tensor, lanes: int
-) -> tuple[Parameters, dict[str, str]]:
+) -> tuple[Parameters, dict[str, Callable[[], str]]]:
     """Return those of `dyadic`.
 
     Parameters
@@ -73,7 +76,7 @@ def dyadics(
         "CONSTANTS": "constants",
         "STYLE": mac.rom_style(len(words), lanes * (m + c + s)),
     }
-    return parameters, {"constants": memory.words(words.reshape(len(words), -1), 1)}
+    return parameters, {"constants": functools.partial(memory.words, words.reshape(len(words), -1), 1)}
 
 
 def _common(x: Tensor, y: Tensor, lanes: int, entries: int, words: int) -> Parameters:

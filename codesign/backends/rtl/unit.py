@@ -20,11 +20,44 @@ class Fold:
         Input channels of one output in parallel.
     window : bool
         All taps of a kernel in parallel, instead of one after the other.
+    planes : int
+        Bits of an input taken at a time by lookup of sums; 0 for multipliers.
+    lookup : int
+        Address bits of a table, those that choose the weights included: the inputs of a LUT of the family.
     """
 
     pe: int = 1
     simd: int = 1
     window: bool = False
+    planes: int = 0
+    lookup: int = 6
+
+
+@dataclass(frozen=True)
+class Function:
+    """A module written for one node, beside an instance of the library that uses it.
+
+    Its ports are `clk`, `enable`, `address`, `bits` and `sums`; the block has all but the first as outputs or
+    inputs of its own, `bits` and `sums` once for every copy.
+
+    Parameters
+    ----------
+    ending : str
+        Of its name; the name of the node comes before it.
+    write : callable
+        Told the name, returns the SystemVerilog.
+    copies : int
+        Instances.
+    address, bits, sums : int
+        Bits of these ports.
+    """
+
+    ending: str
+    write: Callable[[str], str]
+    copies: int
+    address: int
+    bits: int
+    sums: int
 
 
 @dataclass(frozen=True)
@@ -43,10 +76,11 @@ class Block:
         When its words pass.
     inputs : sequence of str
         Prefixes of its input ports, in the order of the operands.
-    files : mapping of str to str
-        Memory files by the ending of their name; the name of the node comes before it.
+    files : mapping of str to callable
+        What returns memory files, by the ending of their name; the name of the node comes before it.
     ties : mapping of str to str
         Ports that are wired to a constant.
+    function : Function, optional
     """
 
     module: str
@@ -54,8 +88,9 @@ class Block:
     width: int
     timing: Timing
     inputs: Sequence[str] = ("in",)
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     ties: Mapping[str, str] = field(default_factory=dict)
+    function: Function | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +112,8 @@ class Unit:
         they take a place in the FIFO.
     delays : sequence of int
         For every operand, the clocks after it is taken from which it counts; empty for none.
+    luts : float
+        About how many LUTs it takes, to choose among folds of the same node.
     """
 
     blocks: Sequence[Block]
@@ -85,3 +122,4 @@ class Unit:
     cycles: int
     sieve: Callable[[int], Block] | None = None
     delays: Sequence[int] = ()
+    luts: float = 0.0

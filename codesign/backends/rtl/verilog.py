@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from codesign.backends.rtl.layout import Layout
-from codesign.backends.rtl.unit import Block
+from codesign.backends.rtl.unit import Block, Function
 
 TOP = "network"
 
@@ -36,14 +36,34 @@ class _Writer:
         """Write an instance of a block; its files are named after `prefix`."""
         parameters = dict(block.parameters)
         for ending, text in block.files.items():
-            self.files[f"{prefix}_{ending}.mem"] = text
+            self.files[f"{prefix}_{ending}.mem"] = text()
         for key, value in parameters.items():
             if isinstance(value, str) and value in block.files:
                 parameters[key] = f"{prefix}_{value}.mem"
-        ports: dict[str, str] = {}
+        ports: dict[str, str] = dict(block.ties)
+        if block.function is not None:
+            ports |= self.function(block.function, prefix)
         for port, stream in zip(block.inputs, inputs, strict=True):
             ports |= _ports(port, stream)
-        self.instance(block.module, name, parameters, ports | _ports("out", output) | dict(block.ties))
+        self.instance(block.module, name, parameters, ports | _ports("out", output))
+
+    def function(self, function: Function, prefix: str) -> dict[str, str]:
+        """Write the instances of a function, and return the wires to its block."""
+        name = f"{prefix}_{function.ending}"
+        self.files[f"{name}.sv"] = function.write(name)
+        widths = {"enable": 1, "address": function.address}
+        widths |= {"bits": function.copies * function.bits, "sums": function.copies * function.sums}
+        for port, width in widths.items():
+            self.lines.append(f"    logic [{width - 1}:0] {prefix}_{port};")
+        for copy in range(function.copies):
+            own = {
+                port: f"{prefix}_{port}[{copy * width}+:{width}]"
+                for port, width in (("bits", function.bits), ("sums", function.sums))
+            }
+            wires = {"clk": "clk", "enable": f"{prefix}_enable", "address": f"{prefix}_address"} | own
+            joined = ", ".join(f".{port}({wire})" for port, wire in wires.items())
+            self.lines.append(f"    {name} {name}{copy} ({joined});")
+        return {port: f"{prefix}_{port}" for port in widths}
 
 
 def _ports(port: str, stream: str) -> dict[str, str]:

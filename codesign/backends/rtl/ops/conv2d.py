@@ -26,7 +26,8 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
             yield Fold(lanes)
         return
     taps = op.kernel[0] * op.kernel[1]
-    yield from mac.folds(op.weight.shape[2], op.weight.shape[3] // op.groups, op.groups, taps)
+    (x,) = graph.input_edges(node)
+    yield from mac.folds(op.weight.shape[2], op.weight.shape[3] // op.groups, op.groups, taps, x.type.bits)
 
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
@@ -56,7 +57,7 @@ def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
     pixels = y.shape[0] * y.shape[1]
     inner = mac.unit(op.values(), op.bias, x, y, op.groups, Window(1, 1, 1, 1), fold)
     sieve = None if op.stride == (1, 1) else functools.partial(_subsample, op, x, y)
-    return Unit(inner.blocks, inner.lanes_in, inner.lanes_out, inner.cycles * pixels, sieve)
+    return Unit(inner.blocks, inner.lanes_in, inner.lanes_out, inner.cycles * pixels, sieve, luts=inner.luts)
 
 
 def _subsample(op: Conv2d, x: Tensor, y: Tensor, lanes: int) -> Block:
@@ -81,9 +82,9 @@ def _depthwise(op: Conv2d, x: Tensor, y: Tensor, window: Window, lanes: int) -> 
     values = op.values()
     taps, fold, bits = op.kernel[0] * op.kernel[1], x.shape[2] // lanes, weight_bits(values)
     table = values.reshape(taps, fold, lanes).transpose(1, 0, 2).reshape(-1, lanes)
-    files = {"weights": memory.words(table, bits)}
+    files = {"weights": functools.partial(memory.words, table, bits)}
     if op.bias is not None:
-        files["biases"] = memory.words(op.bias.reshape(-1, lanes), y.type.bits)
+        files["biases"] = functools.partial(memory.words, op.bias.reshape(-1, lanes), y.type.bits)
     parameters: dict[str, int | bool | str] = {
         "LANES": lanes,
         "X": x.type.bits,

@@ -16,7 +16,8 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
     """Yield every fold."""
     op = cast(Dense, node.op)
     inputs, outputs = op.weight.shape
-    yield from mac.folds(inputs, outputs, 1, 1)
+    (x,) = graph.input_edges(node)
+    yield from mac.folds(inputs, outputs, 1, 1, x.type.bits)
 
 
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
