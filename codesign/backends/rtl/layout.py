@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -114,6 +115,15 @@ def _adapting(lanes: int, wanted: int) -> Timing:
     return Every(wanted // lanes, 1)
 
 
+_FIELDS = {"pe", "simd", "window", "planes"}
+
+
+def require_operator(node: Node) -> None:
+    """Raise `UserError` when the backend does not have the operator of a node."""
+    if node.op.name not in ops.names():
+        raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
+
+
 def choose(node: Node, graph: Graph, cycles: int, lookup: int = 6) -> Fold:
     """Return the smallest fold of a node that is busy for at most `cycles` clocks with a frame; else the fastest.
 
@@ -130,8 +140,7 @@ def choose(node: Node, graph: Graph, cycles: int, lookup: int = 6) -> Fold:
     UserError
         When the backend does not have the operator.
     """
-    if node.op.name not in ops.names():
-        raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
+    require_operator(node)
     module = ops.module(node.op.name)
 
     def rank(fold: Fold) -> tuple[float, ...]:
@@ -142,7 +151,26 @@ def choose(node: Node, graph: Graph, cycles: int, lookup: int = 6) -> Fold:
     return min((replace(fold, lookup=lookup) for fold in module.folds(node, graph)), key=rank)
 
 
-def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None, lookup: int = 6) -> Layout:
+def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) -> Fold:
+    """Return the fold of a node that has these fields.
+
+    Raises
+    ------
+    UserError
+        When it cannot have them.
+    """
+    require_operator(node)
+    for fold in ops.module(node.op.name).folds(node, graph):
+        if fields.keys() <= _FIELDS and fold == replace(fold, **fields):
+            return replace(fold, lookup=lookup)
+    told = ", ".join(f"{name} = {value}" for name, value in fields.items())
+    raise UserError(
+        f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
+        "planes the bits of an input, and fields are pe, simd, window and planes."
+    )
+
+
+def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | None = None, lookup: int = 6) -> Layout:
     """Return the hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
 
     Parameters
@@ -150,12 +178,23 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Fold] | None = None, 
     graph : Graph
     cycles : int
         Wanted.
-    folds : mapping of str to Fold, optional
-        Chosen by node; the others are chosen here.
+    folds : mapping of str to mapping, optional
+        Fields of `Fold` by node, where the fold is not to be chosen here.
     lookup : int
         Inputs of a LUT of the family.
+
+    Raises
+    ------
+    UserError
+        For a node that does not exist, or a fold that it cannot have.
     """
-    chosen = {n.name: (folds or {}).get(n.name) or choose(n, graph, cycles, lookup) for n in graph}
+    given = folds or {}
+    if unknown := set(given) - {node.name for node in graph}:
+        raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
+    chosen = {
+        n.name: fixed(n, graph, given[n.name], lookup) if n.name in given else choose(n, graph, cycles, lookup)
+        for n in graph
+    }
     units = {n.name: ops.module(n.op.name).unit(n, graph, chosen[n.name]) for n in graph}
     channels = []
     for node in graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from codesign.errors import UserError
@@ -18,9 +18,13 @@ class Options:
     cycles : int
         Clocks that a frame may take. Every operator gets the fewest multipliers with which it keeps to that, or
         as many as it can have.
+    folds : mapping of str to mapping
+        Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
+        ``{"pe": 4, "simd": 16, "planes": 1}``.
     """
 
     cycles: int = 10_000
+    folds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.cycles, int) or self.cycles < 1:
