@@ -29,6 +29,8 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
         Output of the tool.
     found : bool
         The tool is missing; the report is of a run by hand on the same files.
+    bitstream : Path or None
+        What the board is configured with, when the tools made it.
     """
 
     status: Literal["done", "tool-missing"]
@@ -37,6 +39,7 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
     report: SynthReport | None = None
     log: Path | None = None
     found: bool = False
+    bitstream: Path | None = None
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):

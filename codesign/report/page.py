@@ -139,8 +139,10 @@ def _resources(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = [("LUT", used["lut"], board["lut"]), ("FF", used["ff"], board["ff"])]
     if board["bram36"] is not None:
         rows.append(("BRAM, 36 Kib", used["bram36"], board["bram36"]))
-    else:
+    elif board["bram18"] is not None:
         rows.append(("BRAM, 18 Kib", 2 * used["bram36"], board["bram18"]))
+    else:
+        rows.append(("BRAM, 4 Kib", round(9 * used["bram36"]), board["bram4"]))
     rows.append(("DSP", used["dsp"], board["dsp"]))
     if board["uram"]:
         rows.append(("URAM", used["uram"], board["uram"]))

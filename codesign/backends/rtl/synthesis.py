@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codesign.backends.rtl import stage
 from codesign.backends.rtl.verilog import TOP
 from codesign.errors import UserError
 from codesign.toolchain.synth_report import SynthReport
@@ -75,32 +76,50 @@ def family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def script(folder: Path, family: Family) -> str:
-    """Return what Yosys is to do with the sources of a project folder."""
-    sources = sorted(path.name for path in folder.glob("*.sv") if path.stem not in ("bench", "stream_monitor"))
+def sources(folder: Path) -> list[str]:
+    """Return the names of the files in a project folder that are synthesised, without the test bench."""
+    return sorted(path.name for path in folder.glob("*.sv") if path.stem not in ("bench", "stream_monitor"))
+
+
+def script(folder: Path, family: Family, place: str = "build/") -> str:
+    """Return what Yosys is to do with the sources of a project folder; its results go to `place` below it."""
     return (
-        f"read_slang --threads 1 --top {TOP} {' '.join(sources)}\n{family.command} -top {TOP}\n"
-        "tee -q -o build/cells.json stat -json\nwrite_verilog -noattr build/netlist.v\n"
+        f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n{family.command} -top {TOP}\n"
+        f"tee -q -o {place}cells.json stat -json\nwrite_verilog -noattr {place}netlist.v\n"
     )
 
 
-def synthesise(yosys: Yosys, family: Family, folder: Path, cycles: int) -> SynthReport:
-    """Map the sources of a project folder.
+def content(folder: Path) -> list[str]:
+    """Return the names of the files in a project folder on which a netlist depends."""
+    return [*sources(folder), *(path.name for path in folder.glob("*.mem"))]
+
+
+def synthesise(yosys: Yosys, family: Family, folder: Path, cycles: int) -> tuple[SynthReport, Path]:
+    """Map the sources of a project folder, unless that was done before.
+
+    Returns
+    -------
+    SynthReport
+    Path
+        What Yosys left: ``yosys.log``, ``cells.json``, ``netlist.v``.
 
     Raises
     ------
     UserError
         When Yosys fails, or makes cells that nobody counts.
     """
-    (folder / "build").mkdir(exist_ok=True)
-    yosys.script(folder, script(folder, family), place="build/", timeout_s=TIMEOUT_S)
-    modules = json.loads((folder / "build" / "cells.json").read_bytes())["modules"]
-    cells = {cell: number for cell, number in modules[f"\\{TOP}"]["num_cells_by_type"].items() if cell != "$scopeinfo"}
+    name = stage.digest(folder, content(folder), yosys.version, script(folder, family))
+    place = stage.kept(
+        folder,
+        f"build/netlist-{name}/",
+        lambda p: yosys.script(folder, script(folder, family, p), place=p, timeout_s=TIMEOUT_S),
+    )
+    cells = read_cells(folder / place / "cells.json", TOP)
     kinds = (family.lut, family.ff, family.bram36, family.dsp)
     if other := set(cells).difference(family.free, *kinds):
         raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
     lut, ff, bram36, dsp = (sum(weight * cells.get(cell, 0) for cell, weight in kind.items()) for kind in kinds)
-    return SynthReport(
+    report = SynthReport(
         tool=yosys.version,
         stage="logic synthesis",
         lut=int(lut),
@@ -109,3 +128,10 @@ def synthesise(yosys: Yosys, family: Family, folder: Path, cycles: int) -> Synth
         dsp=int(dsp),
         cycles_per_frame=cycles,
     )
+    return report, folder / place
+
+
+def read_cells(path: Path, top: str) -> dict[str, int]:
+    """Return the cells of a module by kind, from what ``stat -json`` wrote."""
+    cells = json.loads(path.read_bytes())["modules"][f"\\{top}"]["num_cells_by_type"]
+    return {cell: number for cell, number in cells.items() if cell != "$scopeinfo"}

@@ -57,7 +57,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     if result:
         with console.progress("Synthesising, where the tool is installed"):
             outcome = project.synth()
-        exceeded = outcome.report.exceeds(work.board.resources()) if outcome.report else []
+        exceeded = _exceeded(outcome.report, work.board) if outcome.report else []
     status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
         "model": work.model.name,
@@ -74,7 +74,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         **_numbers(outcome.report if outcome else None),
         "exceeds": exceeded,
         "report_found": outcome.found if outcome else False,
-        "bitstream": None,
+        "bitstream": outcome.bitstream if outcome and not exceeded else None,
     }
     if outcome is None:
         sentence = (
@@ -92,8 +92,14 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     return 1 if exceeded else 0
 
 
+def _exceeded(report: SynthReport, board: Board) -> list[str]:
+    """Name what the board has too little of; an oscillator that is too fast for the design is one such thing."""
+    slow = board.shell is not None and report.fmax_mhz is not None and report.fmax_mhz < board.clock_mhz
+    return [*report.exceeds(board.resources()), *["clock_mhz"] * slow]
+
+
 def _numbers(report: SynthReport | None) -> dict[str, Any]:
-    keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame")
+    keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame", "frames_per_second")
     return {key: getattr(report, key) if report else None for key in keys}
 
 
@@ -109,17 +115,28 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
     used, limits = outcome.report, board.resources()
     by_hand = f"; read from the reports found in {folder}, as the tool is not installed here" if outcome.found else ""
     rows = [
-        (name.upper(), getattr(used, name, None), limit, "too many" if name in exceeded else "")
+        (name.upper(), getattr(used, name), limit, "too many" if name in exceeded else "")
         for name, limit in limits.items()
-        if name != "bram18"
     ]
     speed = [
         ("cycles per frame", used.cycles_per_frame),
         ("latency, cycles", used.latency_cycles),
         ("reachable clock, MHz", used.fmax_mhz),
+        ("frames per second at that clock", used.frames_per_second),
     ]
+    if outcome.bitstream is not None and not exceeded:
+        made = [f"Bitstream for {board.title}, clocked at {board.clock_mhz:g} MHz: {outcome.bitstream}"]
+    elif "clock_mhz" in exceeded:
+        made = [
+            f"No bitstream: {board.title} is clocked at {board.clock_mhz:g} MHz, which is too fast for this design."
+        ]
+    elif exceeded and board.shell is not None:
+        made = ["No bitstream: the design does not fit. A larger --cycles makes it smaller."]
+    else:
+        made = []
     return [
         table(("resource", "used", f"on {board.part}", ""), rows),
         table(("speed", ""), speed),
         f"By {used.tool}, {used.stage}{by_hand}.",
+        *made,
     ]
