@@ -136,7 +136,8 @@ class RtlProject:
             Of `codesign.backends.rtl.simulate.simulate`.
         """
         x = golden.checked_input(self.graph, x)
-        return simulate.simulate(self.graph, self.about["lanes"], self.folder, x, **options)
+        drain = self.about["latency_cycles"]
+        return simulate.simulate(self.graph, self.about["lanes"], self.folder, x, drain=drain, **options)
 
     def pausing(self, seed: int) -> Pausing:
         """Return this project with a source and a sink that pause at random."""

@@ -71,6 +71,8 @@ def simulate(
     pauses: tuple[int, int] = (0, 0),
     seed: int = 1,
     fast: bool = True,
+    limit: int = 1_000_000,
+    drain: int = 0,
 ) -> Simulated:
     """Send frames through the network.
 
@@ -92,6 +94,10 @@ def simulate(
         Of the pauses.
     fast : bool
         Compile a fast program, else compile fast.
+    limit : int
+        Clocks without a word at either end after which the simulation gives up.
+    drain : int
+        Clocks that a traced simulation goes on after the last word went in or out.
 
     Raises
     ------
@@ -115,7 +121,10 @@ def simulate(
             "+out=out.txt",
             f"+words={words}",
             f"+seed={seed}",
+            f"+limit={limit}",
         ]
+        if trace:
+            command.append(f"+drain={drain}")
         command += [f"+pause_in={pauses[0]}", f"+pause_out={pauses[1]}"]
         done = toolchain.run(command, folder=scratch, log=scratch / "run.log")
         lines = (scratch / "out.txt").read_text().split("\n") if (scratch / "out.txt").is_file() else []

@@ -6,6 +6,7 @@
 //   +pause_in=P, +pause_out=P   clocks of 256 in which the source has no word, and the sink takes none
 //   +seed=N               of the pauses
 //   +limit=N              clocks without any word on either side after which the simulation gives up
+//   +drain=N              clocks to go on after the last word on either side: what no output needs is still on its way
 //
 // `cycle` counts clocks. Every word of output is written with the clock in which it leaves, so that the time
 // between frames can be read off the file: "CYCLE DATA". A final line "end" says that all words came.
@@ -17,7 +18,7 @@ module bench #(
     output logic done
 );
     string in_name, out_name;
-    int in_file, out_file, words, pause_in, pause_out, limit;
+    int in_file, out_file, words, pause_in, pause_out, limit, drain;
     int unsigned seed, random;
     longint cycle;
     int left, idle, reset;
@@ -35,6 +36,7 @@ module bench #(
         if (!$value$plusargs("pause_out=%d", pause_out)) pause_out = 0;
         if (!$value$plusargs("seed=%d", seed)) seed = 1;
         if (!$value$plusargs("limit=%d", limit)) limit = 1000000;
+        if (!$value$plusargs("drain=%d", drain)) drain = 0;
         in_file = $fopen(in_name, "r");
         out_file = $fopen(out_name, "w");
         if (in_file == 0) $fatal(1, "cannot read the input");
@@ -80,7 +82,7 @@ module bench #(
                     end
                 end
             end
-            if (left == 0 && !done) begin
+            if (left == 0 && !done && idle >= drain) begin
                 $fwrite(out_file, "end\n");
                 $fclose(out_file);
                 done <= 1;
