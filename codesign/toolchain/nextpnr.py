@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import re
@@ -62,7 +63,8 @@ class Nextpnr:
     def version(self) -> str:
         """Name and version, for people and for caches."""
         version = f"nextpnr {self.place.version}"
-        if self.place.name.startswith("yowasp-"):
+        # One that is on PATH may belong to another environment, which does not tell.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             version += f", {self.place.name} {importlib.metadata.version(self.place.name)}"
         return version
 
