@@ -361,3 +361,25 @@ def alone(project: rtl.RtlProject) -> int:
     """Flip-flops of the network without its shell, as Yosys maps it for another family."""
     report, _ = synthesis.synthesise(yosys.locate(), synthesis.family("artix-7"), project.folder, 1)
     return report.ff
+
+
+def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, monkeypatch, fakes):
+    from codesign.cli.commands import synth
+
+    board = boards.load("ulx3s-12f")
+
+    def told(place: str) -> tuple[list[str], str]:
+        use_tools(monkeypatch, tmp_path, place)
+        outcome = emitted(tmp_path / f"p{len(list(tmp_path.iterdir()))}", "ulx3s-12f").synth()
+        exceeded = synth._exceeded(outcome.report, board)
+        return exceeded, synth._shown(outcome, board, tmp_path, exceeded)[-1]
+
+    exceeded, sentence = told(ROUTED)
+    assert exceeded == []
+    assert sentence.startswith("Bitstream for Radiona ULX3S 12F, clocked at 25 MHz: ")
+    exceeded, sentence = told(ROUTED.replace("53.36463928222656", "24.9"))
+    assert exceeded == ["clock_mhz"]
+    assert sentence == "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design."
+    exceeded, sentence = told(ROUTED.replace('"used": 4790', '"used": 12345'))
+    assert exceeded == ["lut"]
+    assert sentence == "No bitstream: the design does not fit. A larger --cycles makes it smaller."
