@@ -27,8 +27,10 @@ class Options:
     folds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.cycles, int) or self.cycles < 1:
+        if not isinstance(self.cycles, int) or isinstance(self.cycles, bool) or self.cycles < 1:
             raise UserError(f"the clocks of a frame are a whole number from 1 on, not {self.cycles!r}.")
+        if not isinstance(self.folds, Mapping) or not all(isinstance(f, Mapping) for f in self.folds.values()):
+            raise UserError(f'folds are fields by node, such as {{"n0": {{"pe": 2}}}}, not {self.folds!r}.')
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:
