@@ -73,6 +73,8 @@ def build(folder: Path, output: str, sources: Sequence[str], options: Sequence[s
         "unique",
         "-Wall",
     ]
+    # A compiler takes minutes for a function of ten thousand lines, and seconds for its pieces.
+    command += ["--output-split-cfuncs", "300"]
     if not fast:
         # One C++ file: the headers are then read once.
         command += ["--output-split", "0"]

@@ -23,6 +23,8 @@ DSP_BITS = 9
 """Bits of a product from which Yosys takes a DSP block."""
 DSP_LUTS = 60.0
 """What such a block is worth."""
+BLOCK_LUTS = 0.5
+"""What a bit of the width of a block memory is worth."""
 
 
 def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> Iterator[Fold]:
@@ -131,7 +133,9 @@ def _multiplied(
     latency = 3 + (simd - 1).bit_length() // STEP
     product = x.type.bits + bits
     each = DSP_LUTS if product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
-    luts = pe * simd * (each + product + 1 + bits * max(1, words / 64)) + 2 * pe * y.type.bits
+    # A LUT holds 64 words of one bit.
+    memory_luts = BLOCK_LUTS if parameters["STYLE"] == "block" else max(1, words / 64)
+    luts = pe * simd * (each + product + 1 + bits * memory_luts) + 2 * pe * y.type.bits
     return Block("mvau", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
