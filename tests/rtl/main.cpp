@@ -2,12 +2,14 @@
 //
 // +reset=N   resets once more in clock N
 // +idle=N    clocks without a word after which it ends
+// +most=N    clocks after which it fails, when words still pass
 // +look=1    in every clock, at rest between the edges, turns the signals over that the bench drives into each
 //            stream, one stream (`flip`) after the other, and lets every stream look whether what comes out of the
 //            module follows: where it does there is a path without a register
 #include "Vbench.h"
 #include "verilated.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -19,7 +21,8 @@ static long argument(VerilatedContext &context, const char *name, long otherwise
 int main(int argc, char **argv) {
     VerilatedContext context;
     context.commandArgs(argc, argv);
-    const long reset = argument(context, "reset", -1), limit = argument(context, "idle", 400);
+    const long reset = argument(context, "reset", -1), limit = argument(context, "idle", 400),
+               most = argument(context, "most", 200000);
     const bool look = argument(context, "look", 0) != 0;
     Vbench bench{&context};
     auto show = [&](int flip) {
@@ -35,7 +38,8 @@ int main(int argc, char **argv) {
     bench.flip = -1;
     bench.rst = 1;
     bench.eval();
-    for (long cycle = 0, idle = 0; idle < limit; cycle++) {
+    long cycle = 0;
+    for (long idle = 0; idle < limit && cycle < most; cycle++) {
         bench.clk = 1;
         bench.eval();
         bench.rst = cycle < 3 || cycle == reset;
@@ -48,5 +52,6 @@ int main(int argc, char **argv) {
         context.timeInc(1);
     }
     bench.final();
-    return 0;
+    if (cycle == most) std::fprintf(stderr, "words still pass after %ld clocks\n", most);
+    return cycle == most;
 }

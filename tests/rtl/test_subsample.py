@@ -50,3 +50,9 @@ def test_words_latency_and_paths(bench):
 def test_a_word_in_every_clock(bench):
     for seen in bench.run():
         assert gaps(seen["in"].clocks) == {1}
+
+
+def test_words_that_are_dropped_wait_for_nobody(bench):
+    for case, seen in zip(bench.cases, bench.run(pauses=(0, 200)), strict=True):
+        clocks, kept = seen["in"].clocks, set(case.needs)
+        assert all(clocks[word] == clocks[word - 1] + 1 for word in range(1, len(clocks)) if word not in kept)

@@ -30,7 +30,7 @@ WINDOWS = [
     Window((5, 3, 2), (1, 2), (2, 1), rows=4),
     Window((2, 3, 1), (3, 2), (1, 1), (2, 3, 2, 2), rows=2, repeat=2),
     Window((3, 2, 1), (5, 4), (2, 1), (2, 2, 2, 1)),
-    Window((2, 3, 1), (2, 1), padding=(1, 9, 0, 11)),
+    Window((2, 2, 1), (2, 1), padding=(1, 15, 0, 15)),
     Window((8, 6, 1), (3, 3), (2, 2), (0, 1, 0, 1), rows=4),
 ]
 CASES = [parallel(window) for window in WINDOWS]
