@@ -5,7 +5,8 @@
 //   +words=N              words of output after which the simulation ends
 //   +pause_in=P, +pause_out=P   clocks of 256 in which the source has no word, and the sink takes none
 //   +seed=N               of the pauses
-//   +limit=N              clocks without any word on either side after which the simulation gives up
+//   +limit=N              clocks without any word on either side after which the simulation gives up, as it does
+//                         when words still come so many clocks after the last that was wanted
 //   +drain=N              clocks to go on after the last word on either side: what no output needs is still on its way
 //
 // `cycle` counts clocks. Every word of output is written with the clock in which it leaves, so that the time
@@ -21,7 +22,7 @@ module bench #(
     int in_file, out_file, words, pause_in, pause_out, limit, drain;
     int unsigned seed, random;
     longint cycle;
-    int left, idle, reset;
+    int left, idle, past, reset;
     logic in_valid, in_ready, out_valid, out_ready, rst;
     logic [IN-1:0] in_data, next;
     logic [OUT-1:0] out_data;
@@ -44,6 +45,7 @@ module bench #(
         cycle = 0;
         left = words;
         idle = 0;
+        past = 0;
         reset = 4;
         rst = 1;
         in_valid = 0;
@@ -71,6 +73,8 @@ module bench #(
             end
             if ((out_valid && out_ready) || (in_valid && in_ready)) idle <= 0;
             else idle <= idle + 1;
+            // A window may run ahead into the padding before a frame that never comes.
+            if (left <= 0) past <= past + 1;
             out_ready <= !pause(pause_out);
             // A word that is offered stays until it is taken.
             if (!in_valid || in_ready) begin
@@ -82,11 +86,11 @@ module bench #(
                     end
                 end
             end
-            if (left == 0 && !done && idle >= drain) begin
+            if (left <= 0 && !done && idle >= drain) begin
                 $fwrite(out_file, "end\n");
                 $fclose(out_file);
                 done <= 1;
-            end else if (idle > limit) begin
+            end else if (idle > limit || past > drain + limit) begin
                 $fclose(out_file);
                 done <= 1;
             end
