@@ -20,6 +20,8 @@ FIFO = {depth: Proof("stream_fifo", {"DEPTH": depth}) for depth in (1, 2, 3, 4)}
 # The first that reads a block memory; it takes 68 clocks to fill and empty it.
 BLOCK_FIFO = Proof("stream_fifo", {"DEPTH": 65, "WIDTH": 1}, steps=80)
 SMALL_MVAU = Proof("mvau", {"PE": 1}, MVAU)
+PLANES = Proof("mvau_planes", {"FOLD_OUT": 1}, ANY, steps=16)
+BOTH_PLANES = Proof("mvau_planes", {"PLANES": 2, "SIMD": 1, "X_SIGNED": 1}, ANY, steps=16)
 SMALL_THRESHOLD = Proof("threshold", {"FOLD": 2}, ANY)
 SUBSAMPLE = Proof("subsample")
 SMALL_SUBSAMPLE = Proof("subsample", {"ROWS_IN": 2, "COLUMNS_IN": 2, "FOLD": 1, "ROWS_OUT": 1, "COLUMNS_OUT": 1})
@@ -32,6 +34,8 @@ PROOFS = [
     *FIFO.values(),
     SMALL_MVAU,
     Proof("mvau", {"PE": 1, "SIMD": 2, "W": 1, "STEP": 1, "FOLD_IN": 1, "FOLD_OUT": 3, "X_SIGNED": 1}, MVAU),
+    PLANES,
+    BOTH_PLANES,
     SMALL_THRESHOLD,
     Proof("threshold", {"X_SIGNED": 0, "LANES": 2, "COUNT": 1, "ENTRIES": 2, "OFFSET": -1}, ANY),
     ADD,
@@ -50,6 +54,10 @@ LARGER = [
     Proof("mvau", {"PE": 1, "SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0}, MVAU),
     Proof("mvau", {"PE": 1, "SIMD": 1, "X": 3, "W": 3, "ACC": 8, "FOLD_IN": 3, "FOLD_OUT": 3}, MVAU),
     Proof("mvau", {"PE": 1, "SIMD": 4, "W": 2, "X": 1, "FOLD_IN": 3, "FOLD_OUT": 1}, MVAU),
+    Proof("mvau_planes", {}, ANY),
+    Proof("mvau_planes", {"X": 3, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_IN": 1}, ANY),
+    Proof("mvau_planes", {"X": 4, "PLANES": 2, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_OUT": 1, "ACC": 8}, ANY),
+    Proof("mvau_planes", {"PE": 2, "X": 3, "FOLD_IN": 3, "X_SIGNED": 1, "DELAY": 2}, ANY),
     Proof("threshold", {"LANES": 2, "FOLD": 3, "ENTRIES": 2, "X_SIGNED": 0, "OFFSET": -2, "Y": 3}, ANY),
     Proof("add", {"LANES": 1, "A": 8, "B": 8, "Y": 9, "A_SIGNED": 0, "B_SIGNED": 0}),
     Proof("subsample", {"ROWS_IN": 5, "COLUMNS_IN": 3, "FOLD": 1, "STRIDE_H": 3, "STRIDE_W": 1, "COLUMNS_OUT": 3}),
@@ -68,6 +76,12 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("weights begin anew early", SMALL_MVAU, ("turn == TURN'(FOLD_OUT - 1);", "1'b1;")),
     ("biases begin anew early", SMALL_MVAU, ("bias_turn == TURN'(FOLD_OUT - 1) ? '0", "1'b1 ? '0")),
     ("adds to the output before", SMALL_MVAU, ("open ? start : accumulator", "accumulator")),
+    ("forgets to shift", PLANES, ("? accumulator << PLANES : accumulator", "? accumulator : accumulator")),
+    ("lowest bits first", PLANES, ("(TURNS-1-t)*PLANES+k", "t*PLANES+k")),
+    ("moves over a waiting output", PLANES, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),
+    ("stays at an address", PLANES, ("next <= last ? base : next + 1'b1", "next <= base")),
+    ("takes a signed input for a magnitude", BOTH_PLANES, ("X_SIGNED ? X'", "!X_SIGNED ? X'")),
+    ("planes of the same weight", BOTH_PLANES, ("(k*PE+p)*SUM+:SUM]) << k)", "(k*PE+p)*SUM+:SUM]))")),
     ("greater, not equal", SMALL_THRESHOLD, ("value >= $signed", "value > $signed")),
     ("takes a threshold for unsigned", SMALL_THRESHOLD, ("value >= $signed(", "value >= T'(")),
     ("turns without a word", SMALL_THRESHOLD, ("if (in_valid) word", "word")),
