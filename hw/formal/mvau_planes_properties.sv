@@ -191,6 +191,9 @@ module mvau_planes_properties #(
             // Numbers of the words: each follows the one before, whatever gaps there are.
             index_t [LATENCY:0] following;
             assign following[0] = next;
+            // Group of the last word that has reached the output.
+            group_t latest;
+            assign latest = following[LATENCY-1] == 0 ? group_t'(GROUPS - 1) : group(following[LATENCY-1] - 1);
             sums_t [LATENCY-1:0] given;
             always_comb begin
                 for (int s = 0; s < LATENCY; s++) begin
@@ -226,8 +229,7 @@ module mvau_planes_properties #(
                 // The accumulator is the sum without the weight that the turns to come will give it.
                 for (int p = 0; p < PE; p++) begin
                     for (int t = 0; t < TURNS; t++) begin
-                        assert (!known[LATENCY-1]
-                                || turn_of(following[LATENCY-1] == 0 ? GROUPS - 1 : group(following[LATENCY-1] - 1)) != t
+                        assert (!known[LATENCY-1] || turn_of(latest) != t
                                 || sum[LATENCY-1][p*ACC+:ACC] == out_data[p*ACC+:ACC] << ((TURNS - 1 - t) * PLANES));
                     end
                 end

@@ -180,7 +180,8 @@ module mvau_properties #(
                 for (int s = 0; s < LATENCY - 1; s++) begin
                     assert (!valid[s] || (dut.opens[s] == opens(index[s]) && dut.closes[s] == closes(index[s])));
                     if (valid[s]) begin
-                        assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1], entered[s], weights[s]));
+                        assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1],
+                                                entered[s], weights[s]));
                     end else if (known[s]) begin
                         assert (sum[s] == sum[s+1]);
                     end
