@@ -14,7 +14,7 @@ EPOCHS = 10
 # Weight decay as in LSQ: halved at 3 bits, a quarter at 2. Binary weights have none: batch norm takes their
 # magnitude out of the function.
 WEIGHT_DECAY = {4: 1e-4, 3: 5e-5, 2: 2.5e-5, 1: 0.0}
-LEARNING_RATE = {4: 0.05, 3: 0.05, 2: 0.05, 1: 0.05}
+LEARNING_RATE = {4: 0.05, 3: 0.05, 2: 0.05, 1: 0.1}
 
 
 @dataclass(frozen=True, eq=False)
