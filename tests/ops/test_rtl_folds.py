@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_mutations import adaptive_graph
 
 from codesign.backends.rtl import layout
 from codesign.backends.rtl.ops import conv2d
@@ -60,6 +61,12 @@ def test_tables_of_another_family(board, verify_rtl):
     first = builder.add(Dense(rng.integers(0, 9, (24, 12)), codebook=book), x)
     graph = builder.build(first)
     verify_rtl(graph, 1, board=board, folds={"n0": {"pe": 3, "simd": 4, "planes": 1}})
+
+
+@pytest.mark.parametrize("cycles", [100, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_window_behind_an_adapter_keeps_its_pace(cycles, verify_rtl):
+    """Words come every other clock there, and in bursts: the window holds one row more."""
+    verify_rtl(adaptive_graph(), cycles)
 
 
 def test_a_fold_that_cannot_be_is_refused():

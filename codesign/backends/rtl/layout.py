@@ -16,6 +16,9 @@ from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.errors import UserError
 from codesign.ir import Graph, Node
 
+MOST_SPARE = 3
+"""Rows more than needed that the windows may get."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -66,6 +69,8 @@ class Layout:
     latency : int
         Clocks from the first word of a frame into the network to the last one out of it, when the source offers
         its words evenly; 0 while it is not known.
+    pace : int
+        Clocks from frame to frame by the schedule; 0 while it is not known.
     """
 
     graph: Graph
@@ -73,6 +78,7 @@ class Layout:
     units: Mapping[str, Unit]
     channels: tuple[Channel, ...]
     latency: int = 0
+    pace: int = 0
 
     def lanes(self, edge: str) -> int:
         """Return the elements in a word of an edge."""
@@ -82,7 +88,7 @@ class Layout:
     def cycles_per_frame(self) -> int:
         """Clocks from frame to frame, once all operators have work."""
         sizes = {edge: tensor.size for edge, tensor in self.graph.edges.items()}
-        slowest = [unit.cycles for unit in self.units.values()]
+        slowest = [self.pace, *(unit.cycles for unit in self.units.values())]
         slowest += [sizes[edge] // self.lanes(edge) for edge in sizes]
         for channel in self.channels:
             kept = channel.words(self.lanes(channel.edge)) * self.lanes(channel.edge)
@@ -195,7 +201,20 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | 
         n.name: fixed(n, graph, given[n.name], lookup) if n.name in given else choose(n, graph, cycles, lookup)
         for n in graph
     }
-    units = {n.name: ops.module(n.op.name).unit(n, graph, chosen[n.name]) for n in graph}
+    for spare in range(MOST_SPARE + 1):
+        layout = _joined(graph, {name: replace(fold, spare=spare) for name, fold in chosen.items()})
+        wanted = layout.cycles_per_frame
+        depths, latency, pace = schedule.depths(layout)
+        if pace == wanted:
+            break
+        # Words come unevenly from an operator before: with room for more rows, a window evens that out.
+    deep = tuple(replace(channel, depth=depth) for channel, depth in zip(layout.channels, depths, strict=True))
+    return replace(layout, channels=deep, latency=latency, pace=pace)
+
+
+def _joined(graph: Graph, folds: Mapping[str, Fold]) -> Layout:
+    """Return units and channels for folds, the FIFOs not yet deep."""
+    units = {n.name: ops.module(n.op.name).unit(n, graph, folds[n.name]) for n in graph}
     channels = []
     for node in graph:
         for operand, (edge, wanted) in enumerate(zip(node.inputs, units[node.name].lanes_in, strict=True)):
@@ -207,7 +226,4 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | 
             channels.append(
                 Channel(edge, node.name, operand, tensor.size, 2, lanes * bits, adapting, sieve and sieve(lanes))
             )
-    layout = Layout(graph, chosen, units, tuple(channels))
-    depths, latency = schedule.depths(layout)
-    deep = tuple(replace(channel, depth=depth) for channel, depth in zip(channels, depths, strict=True))
-    return replace(layout, channels=deep, latency=latency)
+    return Layout(graph, folds, units, tuple(channels))

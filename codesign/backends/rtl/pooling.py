@@ -39,7 +39,7 @@ def unit(node: Node, graph: Graph, fold: Fold, greatest: bool) -> Unit:
         last = order[kernel[0] - 1 :: kernel[0], kernel[1] - 1 :: kernel[1]].reshape(-1)
         block = Block("pool_rows", about | place, lanes * y.type.bits, Gather(last, order.size, 1))
         return Unit([block], (lanes,), lanes, x.size // lanes)
-    window = Window(rows, columns, rows_out, columns_out, kernel, stride)
+    window = Window(rows, columns, rows_out, columns_out, kernel, stride, spare=fold.spare)
     taps = kernel[0] * kernel[1]
     walk, cycles = window.serial(lanes * x.type.bits, words, words, 1)
     blocks = [walk, Block("reduce", about | {"COUNT": taps}, lanes * y.type.bits, Every(taps, 1))]

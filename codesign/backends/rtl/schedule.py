@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +21,11 @@ SHALLOW = 64
 """Words of a `stream_fifo` that are read without a clock."""
 
 
-def depths(layout: Layout) -> tuple[list[int], int]:
-    """Return the words that each channel's FIFO must hold, in the order of the channels, and the latency.
+def depths(layout: Layout) -> tuple[list[int], int, int]:
+    """Return the words that each channel's FIFO must hold, in the order of the channels, the latency and the pace.
 
-    The latency is the clocks from the first word of a frame into the network to the last one out of it.
+    The latency is the clocks from the first word of a frame into the network to the last one out of it, the pace
+    those from frame to frame: more than the layout's where an operator cannot catch up with what came unevenly.
 
     The source offers its words evenly over the clocks of a frame. Where every FIFO has these places, the
     schedule is possible as it stands, and a faster source can only make words earlier, never later.
@@ -31,22 +33,25 @@ def depths(layout: Layout) -> tuple[list[int], int]:
     frames = FRAMES
     latency = {(c.node, c.operand): 1 for c in layout.channels}
     while True:
-        found, end = _depths(layout, latency, frames)
+        found, end, interval = _depths(layout, latency, frames)
         if frames < FRAMES + end // layout.cycles_per_frame:
             frames = FRAMES + end // layout.cycles_per_frame
+            continue
+        if interval > layout.cycles_per_frame:
+            layout = replace(layout, pace=interval)
             continue
         # Deep ones read a block memory with a clock.
         new = {place: 1 if depth <= SHALLOW else 2 for place, depth in found.items()}
         if all(new[place] <= latency[place] for place in new):
-            return [found[c.node, c.operand] for c in layout.channels], end + 1
+            return [found[c.node, c.operand] for c in layout.channels], end + 1, layout.cycles_per_frame
         # Never back, so that it ends.
         latency = {place: max(clocks, latency[place]) for place, clocks in new.items()}
 
 
 def _depths(
     layout: Layout, latency: Mapping[tuple[str, int], int], frames: int
-) -> tuple[dict[tuple[str, int], int], int]:
-    """Return the depths, and the clock in which the first frame has left."""
+) -> tuple[dict[tuple[str, int], int], int, int]:
+    """Return the depths, the clock in which the first frame has left, and the clocks between the last two."""
     graph = layout.graph
     channels = {(c.node, c.operand): c for c in layout.channels}
     leaves = {edge: _offered(layout, edge, frames) for edge in graph.inputs}
@@ -65,7 +70,8 @@ def _depths(
         for place, came, left in zip(places, enter, leave, strict=True):
             depth[place] = max(LEAST, most_waiting(came, left))
     (output,) = graph.outputs
-    return depth, int(leaves[output].reshape(frames, -1)[0, -1])
+    ends = leaves[output].reshape(frames, -1)[:, -1]
+    return depth, int(ends[0]), int(ends[-1] - ends[-2])
 
 
 def _offered(layout: Layout, edge: str, frames: int) -> np.ndarray:

@@ -22,6 +22,8 @@ class Fold:
         All taps of a kernel in parallel, instead of one after the other.
     planes : int
         Bits of an input taken at a time by lookup of sums; 0 for multipliers.
+    spare : int
+        Rows that a window holds beside those that it needs when words come evenly.
     lookup : int
         Address bits of a table, those that choose the weights included: the inputs of a LUT of the family.
     """
@@ -31,6 +33,7 @@ class Fold:
     window: bool = False
     planes: int = 0
     lookup: int = 6
+    spare: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ class Window:
     kernel, stride : (int, int)
     pad_top, pad_left : int
         Zeros before the first row and column.
+    spare : int
+        Rows of the buffer beside those that words which come evenly need.
     """
 
     rows_in: int
@@ -34,6 +36,7 @@ class Window:
     stride: tuple[int, int] = (1, 1)
     pad_top: int = 0
     pad_left: int = 0
+    spare: int = 0
 
     def rows_held(self) -> int:
         """Return the most rows that a row of outputs needs, those that it releases unread included."""
@@ -108,6 +111,6 @@ def fitting(kind: type[Rows] | type[Columns], window: Window, fold: int, repeat:
         arrive = (np.arange(_FRAMES)[:, None] * busy + np.arange(words) * busy // words).reshape(-1)
         leaves = timing.run(arrive, _FRAMES)[1].reshape(_FRAMES, -1)
         if leaves[-1, -1] - leaves[-2, -1] <= busy:
-            return timing
+            return kind(window, fold, repeat, rows + window.spare)
     # Two frames fit in, so that neither side waits for the other.
     return kind(window, fold, repeat, held + 2 * window.rows_in)

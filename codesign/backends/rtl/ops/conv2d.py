@@ -33,7 +33,7 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
     """Return the hardware of a convolution."""
     op, (x,), y = cast(Conv2d, node.op), graph.input_edges(node), graph.edges[node.name]
-    window = _window(op, x, y)
+    window = _window(op, x, y, fold.spare)
     if _is_depthwise(op):
         return _depthwise(op, x, y, window, fold.pe)
     if op.kernel == (1, 1) and not any(op.padding):  # type: ignore[arg-type]
@@ -45,17 +45,17 @@ def _is_depthwise(op: Conv2d) -> bool:
     return op.depthwise and op.weight.shape[3] == op.groups
 
 
-def _window(op: Conv2d, x: Tensor, y: Tensor) -> Window:
+def _window(op: Conv2d, x: Tensor, y: Tensor, spare: int) -> Window:
     top, _, left, _ = cast(tuple[int, int, int, int], op.padding)
     (rows, columns, _), (rows_out, columns_out, _) = x.shape, y.shape
     stride = cast(tuple[int, int], op.stride)
-    return Window(rows, columns, rows_out, columns_out, op.kernel, stride, top, left)
+    return Window(rows, columns, rows_out, columns_out, op.kernel, stride, top, left, spare)
 
 
 def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
     """A pixel is a frame of its own: none is kept for the next, and those between strides are dropped."""
     pixels = y.shape[0] * y.shape[1]
-    inner = mac.unit(op.values(), op.bias, x, y, op.groups, Window(1, 1, 1, 1), fold)
+    inner = mac.unit(op.values(), op.bias, x, y, op.groups, Window(1, 1, 1, 1, spare=fold.spare), fold)
     sieve = None if op.stride == (1, 1) else functools.partial(_subsample, op, x, y)
     return Unit(inner.blocks, inner.lanes_in, inner.lanes_out, inner.cycles * pixels, sieve, luts=inner.luts)
 
