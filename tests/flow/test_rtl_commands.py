@@ -60,7 +60,7 @@ def test_a_broken_simulation_is_found_and_named(rtl: CommandLine, monkeypatch: p
 
     def broken(*arguments: Any, **options: Any) -> Any:
         project = emit(*arguments, **options)
-        (path,) = (p for p in project.folder.glob("*.mem") if p.name.startswith("n0_weights"))
+        path = project.folder / "n1_thresholds.mem"
         text = path.read_text()
         path.write_text(f"{int(text[0], 16) ^ 1:x}{text[1:]}")
         return project
@@ -69,7 +69,7 @@ def test_a_broken_simulation_is_found_and_named(rtl: CommandLine, monkeypatch: p
     found = rtl("verify", "toy_w3", "--backend", "rtl", "--vectors", "10", "--json")
     assert found.code == 1
     assert found.json["differences"] > 0
-    assert found.json["first_difference"]["node"] == "n0"
+    assert found.json["first_difference"]["node"] == "n1"
     stopped = rtl("synth", "toy_w3", "--backend", "rtl", "--vectors", "10", "--json")
     assert (stopped.code, stopped.json["status"], stopped.json["lut"]) == (1, "differs", None)
 
