@@ -16,6 +16,30 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Toolchain = Literal["vivado", "yosys+nextpnr"]
 
 
+_Pin = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class Shell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Pins of the serial shell in ``hw/shell`` that a bitstream wraps the network with.
+
+    Attributes
+    ----------
+    clock, rx, tx, led : str
+        Pins, as the place and route tool names them: oscillator, serial line into the part and out of it, lamp.
+    led_low : bool
+        The lamp is lit by 0.
+    baud : int
+        Bits per second on the serial line.
+    """
+
+    clock: _Pin
+    rx: _Pin
+    tx: _Pin
+    led: _Pin
+    led_low: bool = False
+    baud: Annotated[int, msgspec.Meta(ge=300, le=12_000_000)] = 115_200
+
+
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One FPGA board: the part on it, what the part holds, and the tools that build for it.
 
@@ -27,22 +51,24 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         `part` is the full ordering code that the synthesis tools take.
     toolchain : {"vivado", "yosys+nextpnr"}
     clock_mhz : float
-        Default clock of the network, in MHz.
+        Default clock of the network, in MHz; where there is a shell, that of the oscillator which drives it.
     lut, ff, dsp, uram : int
         Lookup tables, flip-flops, multiplier blocks, 288-Kib memories.
-    bram36, bram18 : int or None
-        Block memories of 36 Kib, or of 18 Kib for families that count them so; exactly one is set.
+    bram36, bram18, bram4 : int or None
+        Block memories of 36 Kib, or of 18 or 4 Kib for families that count them so; exactly one is set.
     lut_inputs : int
         Inputs of one lookup table.
+    shell : Shell or None
+        Where bitstreams are made with open tools.
     sources : tuple of str
-        Where the numbers come from.
+        Where the numbers and pins come from.
     """
 
     name: str = ""
     title: str
     vendor: str
     family: str
-    part: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
+    part: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9/-]+$")]
     toolchain: Toolchain
     clock_mhz: Annotated[float, msgspec.Meta(gt=0, le=1000)]
     lut: Count
@@ -50,9 +76,17 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     dsp: Count
     bram36: Count | None = None
     bram18: Count | None = None
+    bram4: Count | None = None
     uram: Count = 0
     lut_inputs: Annotated[int, msgspec.Meta(ge=4, le=8)] = 6
+    shell: Shell | None = None
     sources: tuple[str, ...] = ()
+
+    @property
+    def memories(self) -> tuple[int, int]:
+        """Number of block memories, and Kib of each."""
+        sizes = {36: self.bram36, 18: self.bram18, 4: self.bram4}
+        return next((count, size) for size, count in sizes.items() if count is not None)
 
     @property
     def clock_period_ns(self) -> float:
@@ -60,12 +94,13 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return 1000.0 / self.clock_mhz
 
     def resources(self) -> dict[str, int]:
-        """What the part holds: ``lut``, ``ff``, ``bram36`` or ``bram18``, ``dsp``, ``uram``."""
+        """What the part holds: ``lut``, ``ff``, ``bram36``, ``bram18`` or ``bram4``, ``dsp``, ``uram``."""
         held = {
             "lut": self.lut,
             "ff": self.ff,
             "bram36": self.bram36,
             "bram18": self.bram18,
+            "bram4": self.bram4,
             "dsp": self.dsp,
             "uram": self.uram,
         }
@@ -95,8 +130,8 @@ def load(name: str) -> Board:
     board = tomlfile.read(path, Board)
     if board.name not in ("", name):
         raise UserError(f"{path}: the field 'name' must be left out or be '{name}', found '{board.name}'.")
-    if (board.bram36 is None) == (board.bram18 is None):
-        raise UserError(f"{path}: give either the field 'bram36' or the field 'bram18'.")
+    if [board.bram36, board.bram18, board.bram4].count(None) != 2:
+        raise UserError(f"{path}: give either the field 'bram36' or the field 'bram18' or the field 'bram4'.")
     return msgspec.structs.replace(board, name=name)
 
 

@@ -29,6 +29,8 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
         Output of the tool.
     found : bool
         The tool is missing; the report is of a run by hand on the same files.
+    bitstream : Path or None
+        What the board is configured with, when the tools made it.
     """
 
     status: Literal["done", "tool-missing"]
@@ -37,6 +39,25 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
     report: SynthReport | None = None
     log: Path | None = None
     found: bool = False
+    bitstream: Path | None = None
+
+
+class Simulation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Project.run` simulates, in words.
+
+    Attributes
+    ----------
+    kind : str
+        "C simulation" or "RTL simulation".
+    of : str
+        Backend, and options that matter.
+    """
+
+    kind: str
+    of: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.of})"
 
 
 @runtime_checkable
@@ -53,6 +74,11 @@ class Project(Protocol):
 
     folder: Path
     graph: Graph
+
+    @property
+    def simulation(self) -> Simulation:
+        """What `run` simulates."""
+        ...
 
     def compile(self) -> Path:
         """Build the simulation, unless one of the same sources exists, and return it.

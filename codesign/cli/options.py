@@ -7,35 +7,73 @@ from typing import Any
 
 import rich_click as click
 
+from codesign.errors import UserError
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 model = click.argument("model", metavar="MODEL")
 board = click.option("--board", default="pynq-z2", show_default=True, help="Board, see `codesign boards`.")
 seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
 backend = click.option(
-    "--backend", type=click.Choice(["hls4ml"]), default="hls4ml", show_default=True, help="What to emit."
+    "--backend", type=click.Choice(["hls4ml", "rtl"]), default="hls4ml", show_default=True, help="What to emit."
 )
 io_type = click.option(
     "--io",
     "io_type",
     type=click.Choice(["io_stream", "io_parallel"]),
-    default="io_stream",
-    show_default=True,
-    help="Edges as streams of pixels, or as arrays of wires (small networks only).",
+    help="Edges as streams of pixels, or as arrays of wires (small networks only); hls4ml. [default: io_stream]",
 )
 strategy = click.option(
     "--strategy",
     type=click.Choice(["Resource", "Latency"]),
-    help="Fit the layers to the board, or compute each in one step. [default: Resource]",
+    help="Fit the layers to the board, or compute each in one step; hls4ml. [default: Resource]",
 )
 reuse_factor = click.option(
     "--reuse-factor",
     type=click.IntRange(1),
-    help="Steps per output, the same for all layers. [default: fitted]",
+    help="Steps per output, the same for all layers; hls4ml. [default: fitted]",
 )
 clock = click.option(
-    "--clock", "clock_mhz", type=click.FloatRange(1, 1000), help="Clock in MHz. [default: the board's]"
+    "--clock", "clock_mhz", type=click.FloatRange(1, 1000), help="Clock in MHz; hls4ml. [default: the board's]"
 )
+cycles = click.option(
+    "--cycles",
+    type=click.IntRange(1),
+    help="Clock cycles that a frame may take: each operator gets as few multipliers as keep to it; rtl. "
+    "[default: 10000]",
+)
+
+
+_FLAGS = {
+    "io_type": ("--io", "hls4ml"),
+    "strategy": ("--strategy", "hls4ml"),
+    "reuse_factor": ("--reuse-factor", "hls4ml"),
+    "clock_mhz": ("--clock", "hls4ml"),
+    "cycles": ("--cycles", "rtl"),
+}
+
+
+def given(backend: str | None, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a backend that were given on the command line.
+
+    Parameters
+    ----------
+    backend : str or None
+        None for what has no options.
+    chosen : dict
+        Values by parameter, None where nothing was given.
+
+    Raises
+    ------
+    UserError
+        When an option of another backend was given.
+    """
+    found = {name: value for name, value in chosen.items() if value is not None}
+    for name in found:
+        flag, owner = _FLAGS[name]
+        if owner != backend:
+            raise UserError(f"{flag} is for the {owner} backend; leave it out.")
+    return found
 
 
 def vectors(default: int) -> Decorator:

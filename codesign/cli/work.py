@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from codesign.boards import Board
     from codesign.data import Dataset
     from codesign.ir import Graph
-    from codesign.verify.compare import VerifyResult
+    from codesign.verify.compare import Runner, VerifyResult
     from codesign.zoo import Model
 
 # Integers of a trace that are held at once.
@@ -117,11 +117,11 @@ class Work:
     def compiled(self, backend: str, **options: Any) -> Project:
         """Write the project and build its simulation."""
         project = self.emit(backend, **options)
-        with self.console.progress("Compiling the C simulation"):
+        with self.console.progress(f"Compiling the {project.simulation.kind}"):
             project.compile()
         return project
 
-    def verify(self, project: Project, frames: np.ndarray) -> VerifyResult:
+    def verify(self, project: Runner, frames: np.ndarray) -> VerifyResult:
         """Compare a compiled project with the golden executor on every edge, batch by batch."""
         from codesign.verify.compare import VerifyResult, verify
 

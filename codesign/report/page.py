@@ -72,17 +72,19 @@ def render(content: Mapping[str, Any], graph: Graph) -> str:
 def _verdict(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     done = [check for check in checks if check["done"]]
     # Only a simulation of the hardware says anything about the hardware.
-    simulated = [check for check in done if check["kind"] == "csim"]
+    simulated = [check for check in done if check["kind"] in ("csim", "rtl")]
     if wrong := sum(check["differences"] or 0 for check in simulated):
         return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the golden executor"}
     if wrong := sum(check["differences"] or 0 for check in done):
         return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the model in float64"}
     if not simulated:
-        return {"kind": "open", "text": "Not verified in C simulation yet"}
+        return {"kind": "open", "text": "Not verified in simulation yet"}
     vectors = max(check["vectors"] or 0 for check in simulated)
+    kinds = {check["kind"] for check in simulated}
+    words = "C and RTL simulation" if len(kinds) == 2 else "RTL simulation" if "rtl" in kinds else "C simulation"
     return {
         "kind": "good",
-        "text": f"Exact in C simulation: no integer differs, {_number(vectors)} test vectors",
+        "text": f"Exact in {words}: no integer differs, {_number(vectors)} test vectors",
     }
 
 
@@ -137,8 +139,10 @@ def _resources(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = [("LUT", used["lut"], board["lut"]), ("FF", used["ff"], board["ff"])]
     if board["bram36"] is not None:
         rows.append(("BRAM, 36 Kib", used["bram36"], board["bram36"]))
-    else:
+    elif board["bram18"] is not None:
         rows.append(("BRAM, 18 Kib", 2 * used["bram36"], board["bram18"]))
+    else:
+        rows.append(("BRAM, 4 Kib", round(9 * used["bram36"]), board["bram4"]))
     rows.append(("DSP", used["dsp"], board["dsp"]))
     if board["uram"]:
         rows.append(("URAM", used["uram"], board["uram"]))

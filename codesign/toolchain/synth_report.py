@@ -19,8 +19,9 @@ class SynthReport(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     tool : str
         Tool and release that made the numbers.
-    stage : {"high-level synthesis", "logic synthesis"}
-        High-level synthesis estimates resources; logic synthesis counts them.
+    stage : {"high-level synthesis", "logic synthesis", "place and route"}
+        High-level synthesis estimates resources; logic synthesis counts them; after place and route they are those
+        of a bitstream.
     lut, ff, dsp, uram : int
     bram36 : float
         Block memories of 36 Kib; halves are 18-Kib ones.
@@ -42,17 +43,26 @@ class SynthReport(msgspec.Struct, frozen=True, kw_only=True):
     latency_cycles: int | None = None
     cycles_per_frame: int | None = None
 
+    @property
+    def bram18(self) -> float:
+        """The same in block memories of 18 Kib."""
+        return 2 * self.bram36
+
+    @property
+    def bram4(self) -> int:
+        """The same in block memories of 4 Kib."""
+        return round(9 * self.bram36)
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Frames that the fastest clock gives."""
+        if self.fmax_mhz is None or not self.cycles_per_frame:
+            return None
+        return round(1e6 * self.fmax_mhz / self.cycles_per_frame, 1)
+
     def exceeds(self, limits: dict[str, int]) -> list[str]:
         """Name the resources of which the design needs more than `limits` (see `Board.resources`)."""
-        used = {
-            "lut": self.lut,
-            "ff": self.ff,
-            "bram36": self.bram36,
-            "bram18": 2 * self.bram36,
-            "dsp": self.dsp,
-            "uram": self.uram,
-        }
-        return [name for name, limit in limits.items() if used[name] > limit]
+        return [name for name, limit in limits.items() if getattr(self, name) > limit]
 
 
 def read_project(folder: Path) -> SynthReport | None:

@@ -24,7 +24,7 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_models_it_lists_are_those_of_the_checkout_with_their_accuracy():
     text = README.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", text, re.MULTILINE)
     models = {path.stem: zoo.read(path) for path in README.parent.glob("models/*.toml")}
     models = {name: model for name, model in models.items() if model.checkpoint_path.is_file()}
     assert {name for name, *_ in rows} == set(models)

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from codesign import boards
-from codesign.backends import hls4ml
-from codesign.ir import Graph
+from codesign.backends import hls4ml, rtl
+from codesign.ir import Graph, golden
+from codesign.toolchain import verilator
 from codesign.verify.compare import VerifyResult, compare
 from codesign.verify.frames import random_frames
 
@@ -71,7 +72,6 @@ def fast_compiler(precompiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def verify(tmp_path: Path) -> Verify:
     """Emit, compile (unoptimised, which is the fastest here) and simulate a graph; compare every edge."""
-    from codesign.ir import golden
 
     def check(
         graph: Graph, frames: int = 24, seed: int = 0, x: np.ndarray | None = None, **options: Any
@@ -82,5 +82,26 @@ def verify(tmp_path: Path) -> Verify:
         found = project.run(x, trace=True, optimise=False)
         assert set(found) == set(graph.edges)
         return compare(graph, golden.run(graph, x, trace=True), found)
+
+    return check
+
+
+@pytest.fixture
+def verify_rtl(tmp_path: Path) -> Callable[..., None]:
+    """Emit RTL and simulate it with and without random pauses; every edge is golden's, the cycles are as promised."""
+    if verilator.locate() is None:
+        pytest.skip("Verilator is missing; it comes with the extra rtl")
+
+    def check(graph: Graph, cycles: int, seed: int = 0, board: str = "pynq-z2", **options: Any) -> None:
+        project = rtl.emit(graph, boards.load(board), tmp_path / "project", cycles=cycles, **options)
+        x = random_frames(graph, 12, seed)
+        expected = golden.run(graph, x, trace=True)
+        for pauses in ((0, 0), (60, 60), (10, 200)):
+            found = project.simulate(x, trace=True, pauses=pauses, seed=seed + 1, fast=False)
+            result = compare(graph, expected, found.edges)
+            assert result.tensors == len(graph.nodes)
+            assert result.differences == 0, f"pauses {pauses}: {result.first_difference}"
+        counted = project.count_cycles(x, fast=False)
+        assert counted, counted.sentence
 
     return check

@@ -1,4 +1,4 @@
-"""The base class of the operator tests: every variant of an operator, at every width, in both I/O styles."""
+"""The base class of the operator tests: every variant of an operator, at every width, in C simulation and in RTL."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ CROSS = [
     for bits in range(1, 9)
     for signed in (False, True)
     for io_type in ("io_stream", "io_parallel")
+]
+
+
+# As fast as can be, folded, and folded more.
+RTL_CROSS = [
+    pytest.param(
+        bits,
+        signed,
+        (1, 40, 300)[(bits + signed) % 3],
+        id=f"{bits}-{'signed' if signed else 'unsigned'}",
+        marks=[] if (bits, signed) in ((2, False), (3, True)) else [pytest.mark.slow],
+    )
+    for bits in range(1, 9)
+    for signed in (False, True)
 ]
 
 
@@ -54,6 +68,10 @@ class OperatorCases:
         # Odd widths are folded, each in another way; even ones compute everything in one step.
         result = verify(graph, io_type=io_type, reuse_factor=1 if bits % 2 == 0 else bits + 1)
         assert result.differences == 0, str(result.first_difference)
+
+    @pytest.mark.parametrize(("bits", "signed", "cycles"), RTL_CROSS)
+    def test_rtl_equals_golden(self, bits, signed, cycles, verify_rtl):
+        verify_rtl(self.graph(bits, signed, seed=bits), cycles)
 
 
 class SelectionCases(OperatorCases):

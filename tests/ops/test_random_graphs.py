@@ -1,4 +1,4 @@
-"""Random graphs through golden and C simulation: every integer of every edge is the same.
+"""Random graphs through golden, C simulation and RTL: every integer of every edge is the same.
 
 CODESIGN_SEED shifts the seeds (0 by default). A failure prints the seed and the graph; the same seed makes
 the same graph again: ``codesign.verify.random_graphs.random_graph(seed)``.
@@ -32,6 +32,23 @@ def test_equals_golden(seed, io_type, verify):
     print(f"seed {seed}, {options}\n{graph}")
     result = verify(graph, seed=seed, **options)
     assert result.differences == 0, f"seed {seed}: {result.first_difference}"
+
+
+RTL_QUICK = 20
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(seed, marks=[] if seed < FIRST + RTL_QUICK else [pytest.mark.slow])
+        for seed in range(FIRST, FIRST + ALL)
+    ],
+)
+def test_rtl_equals_golden(seed, verify_rtl):
+    graph = random_graph(seed)
+    cycles = int(np.random.default_rng(seed).choice([1, 50, 200, 1000]))
+    print(f"seed {seed}, {cycles} cycles\n{graph}")
+    verify_rtl(graph, cycles, seed)
 
 
 def test_the_same_seed_makes_the_same_graph():

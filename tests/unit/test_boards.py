@@ -30,7 +30,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_board_loads_and_states_its_sources():
-    assert {"pynq-z2", "zcu104", "kv260", "arty-a7-100", "ulx3s-85f"} <= set(boards.names())
+    assert {"pynq-z2", "zcu104", "kv260", "arty-a7-100", "ulx3s-12f", "ulx3s-85f"} <= set(boards.names())
     for name in boards.names():
         board = boards.load(name)
         assert board.name == name
@@ -48,6 +48,12 @@ def test_the_pynq_z2_holds_what_its_data_sheet_says():
 def test_an_ecp5_counts_its_memories_in_18_kib():
     assert boards.load("ulx3s-85f").resources()["bram18"] == 208
     assert boards.load("ulx3s-85f").bram36 is None
+
+
+def test_an_ice40_counts_its_memories_in_4_kib():
+    board = boards.load("icebreaker")
+    assert board.resources() == {"lut": 5280, "ff": 5280, "bram4": 30, "dsp": 8, "uram": 0}
+    assert board.memories == (30, 4)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,9 @@ def test_a_board_of_the_users_own_is_found(own: Path):
         (("dsp = 4", ""), "the field 'dsp' is missing"),
         (("bram36 = 3", ""), "either the field 'bram36' or the field 'bram18'"),
         (("bram36 = 3", "bram36 = 3\nbram18 = 6"), "either the field 'bram36' or the field 'bram18'"),
+        (("bram36 = 3", "bram36 = 3\nbram4 = 6"), "the field 'bram4'"),
+        (("dsp = 4", 'dsp = 4\n[shell]\nclock = "G2"\nrx = "M1"\ntx = "L4"'), "the field 'shell.led' is missing"),
+        (("dsp = 4", 'dsp = 4\n[shell]\nclock = "G2; x"\nrx = "M1"\ntx = "L4"\nled = "A1"'), "clock"),
         (('part = "xc1"', 'part = "xc1; exec rm"'), "part"),
         (("lut = 100", "lut = = 100"), "is not valid TOML"),
         (('title = "A board"', 'title = "A board"\nname = "yours"'), "the field 'name'"),

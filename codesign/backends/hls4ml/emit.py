@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import json
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +13,13 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
-from codesign.backends.hls4ml import manifest, testbench
+from codesign.backends import emission
 from codesign.backends.hls4ml import model as model_
+from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml.options import Options
 from codesign.backends.hls4ml.project import Hls4mlProject
 from codesign.boards import Board
 from codesign.errors import UserError
-from codesign.files import atomic_folder
 from codesign.ir import Graph
 
 GRAPH_FILE = "graph.cdg"
@@ -73,40 +70,12 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4
     chosen = Options.from_keywords(options)
     folder = Path(folder)
     model = model_.build(graph, board, chosen)
-    retired: Path | None = None
-    try:
-        with atomic_folder(folder) as new:
-            _write(model, chosen, new)
-            manifest.write(new)
-            if manifest.holds_same(folder, new):
-                raise _UnchangedError
-            binary = Hls4mlProject(new, graph).binary_name()
-            if (built := folder / binary).is_file():
-                # The same sources were compiled before.
-                (new / binary).parent.mkdir(exist_ok=True)
-                shutil.copy2(built, new / binary)
-            if folder.is_dir() and not manifest.only_emitted(folder):
-                retired = _free_name(folder)
-                os.replace(folder, retired)
-    except _UnchangedError:
-        pass
-    except BaseException:
-        if retired is not None and not os.path.lexists(folder) and os.path.lexists(retired):
-            os.replace(retired, folder)
-        raise
+
+    def write(new: Path) -> None:
+        _write(model, chosen, new)
+
+    retired = emission.replace(folder, write, lambda new: Hls4mlProject(new, graph).binary_name())
     return Hls4mlProject(folder, graph, retired=retired)
-
-
-class _UnchangedError(Exception):
-    """The folder holds the emission already: the new one is thrown away."""
-
-
-def _free_name(folder: Path) -> Path:
-    return next(
-        path
-        for number in itertools.count(1)
-        if not os.path.lexists(path := folder.with_name(f"{folder.name}.old-{number}"))
-    )
 
 
 def _write(model: model_.Model, options: Options, folder: Path) -> None:

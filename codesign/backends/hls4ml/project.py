@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
+import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
-from codesign.backends.base import SynthResult
-from codesign.backends.hls4ml import manifest
+from codesign.backends import manifest
+from codesign.backends.base import Simulation, SynthResult
 from codesign.errors import UserError
 from codesign.ir import Graph, golden
 from codesign.toolchain import gpp, synth_report, vitis_hls
 from codesign.toolchain import run as toolchain
 
 SCRIPT = "build.tcl"
+CONFIG = "hls4ml_config.yml"
 FRAMES_PER_WORKER = 16
 """Below this many frames another process is not worth its start."""
 COMPILE_TIMEOUT_S = 1800.0
@@ -48,6 +50,12 @@ class Hls4mlProject:
         self.folder = Path(folder)
         self.graph = graph
         self.retired = retired
+
+    @property
+    def simulation(self) -> Simulation:
+        """The C simulation, and the I/O style of the project."""
+        config = yaml.safe_load((self.folder / CONFIG).read_text(encoding="utf-8"))
+        return Simulation(kind="C simulation", of=f"hls4ml, {config['IOType']}")
 
     def binary_name(self, optimise: bool = True) -> str:
         """Return the path of the compiled simulation below the folder; it names its sources' content."""

@@ -38,7 +38,7 @@ def command(console: Console) -> None:
             board.part,
             board.lut,
             board.ff,
-            f"{board.bram36}×36K" if board.bram36 is not None else f"{board.bram18}×18K",
+            "{}×{}K".format(*board.memories),
             board.dsp,
             board.toolchain,
         )

@@ -23,7 +23,7 @@ _FIRST_COUNT = 16
 )
 @options.board
 @options.io_type
-def command(console: Console, model: str, action: str, count: int | None, board: str, io_type: str) -> int:
+def command(console: Console, model: str, action: str, count: int | None, board: str, io_type: str | None) -> int:
     """C-simulate a model on its regression vectors.
 
     The vectors lie beside the model's checkpoint: inputs, expected integers, and a hash of every edge.

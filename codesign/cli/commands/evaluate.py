@@ -34,7 +34,7 @@ _WORDS = {"golden": "golden executor", "csim": "C simulation", "float": "float32
 @options.limit("test images")
 @options.board
 @options.io_type
-def command(console: Console, model: str, backend: str, limit: int | None, board: str, io_type: str) -> None:
+def command(console: Console, model: str, backend: str, limit: int | None, board: str, io_type: str | None) -> None:
     """Measure the top-1 accuracy of a model on its test set, in percent."""
     from codesign import ir, report
     from codesign.verify.accuracy import evaluate
@@ -81,7 +81,7 @@ def _equal_top1(work: Work, run: Callable[[np.ndarray], np.ndarray], x: np.ndarr
     return 100.0 * alike / len(x)
 
 
-def _runner(work: Work, backend: str, io_type: str) -> Callable[[np.ndarray], np.ndarray]:
+def _runner(work: Work, backend: str, io_type: str | None) -> Callable[[np.ndarray], np.ndarray]:
     if backend == "golden":
         from codesign.ir import golden
 

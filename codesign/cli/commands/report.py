@@ -31,9 +31,9 @@ def command(console: Console, model: str, board: str) -> None:
     name, place = work.model.name, f"--board {work.board.name}"
     journal = report.read_notes(work.folder, ir.digest(graph))
     checks = journal.checks
-    if not any(check.kind == "csim" for check in checks):
+    if not any(check.kind in ("csim", "rtl") for check in checks):
         missing = report.Check(
-            name="C simulation against the golden executor",
+            name="Simulation against the golden executor",
             kind="csim",
             done=False,
             how=f"not done for this graph yet: codesign verify {name} {place}",

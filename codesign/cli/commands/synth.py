@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from codesign.toolchain.synth_report import SynthReport
 
 
-@make(name="synth", short_help="Emit, C-simulate, compare and synthesise a model for a board.")
+@make(name="synth", short_help="Emit, simulate, compare and synthesise a model for a board.")
 @options.model
 @options.board
 @options.backend
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 @options.strategy
 @options.reuse_factor
 @options.clock
+@options.cycles
 def command(console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any) -> int:
-    """Write the hardware project of a model, prove its C simulation exact, and synthesise it.
+    """Write the hardware project of a model, prove its simulation exact, and synthesise it.
 
-    Where Vitis HLS is missing, everything up to that point is done and the exact command for it is told. The
-    exit code is 1 when an integer differs or the design does not fit the board.
+    Where the synthesis tool is missing, everything up to that point is done and the exact command for it is told.
+    The exit code is 1 when an integer differs or the design does not fit the board.
     """
     from codesign import ir, report
 
+    chosen = options.given(backend, chosen)
     work = Work.on(model, board, console)
     project = work.compiled(backend, **chosen)
     frames, words = work.frames(vectors, seed)
@@ -41,8 +43,8 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         work.folder,
         ir.digest(work.graph),
         report.Check(
-            name=f"C simulation ({backend}, {chosen['io_type']}) against the golden executor",
-            kind="csim",
+            name=f"{project.simulation} against the golden executor",
+            kind="csim" if backend == "hls4ml" else "rtl",
             done=True,
             vectors=result.vectors,
             tensors=result.tensors,
@@ -55,7 +57,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     if result:
         with console.progress("Synthesising, where the tool is installed"):
             outcome = project.synth()
-        exceeded = outcome.report.exceeds(work.board.resources()) if outcome.report else []
+        exceeded = _exceeded(outcome.report, work.board) if outcome.report else []
     status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
         "model": work.model.name,
@@ -72,26 +74,32 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         **_numbers(outcome.report if outcome else None),
         "exceeds": exceeded,
         "report_found": outcome.found if outcome else False,
-        "bitstream": None,
+        "bitstream": outcome.bitstream if outcome and not exceeded else None,
     }
     if outcome is None:
         sentence = (
-            f"{work.model.name}: the C simulation differs from the golden executor in {result.differences:,} integers, "
-            f"first {result.first_difference}; nothing was synthesised."
+            f"{work.model.name}: the {project.simulation.kind} differs from the golden executor in "
+            f"{result.differences:,} integers, first {result.first_difference}; nothing was synthesised."
         )
         console.result(data, sentence)
         return 1
     report.note_synthesis(work.folder, ir.digest(work.graph), outcome.report, outcome.command)
     equal = (
-        f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the C simulation "
+        f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the {project.simulation.kind} "
         f"equal the golden executor ({result.vectors} vectors)."
     )
     console.result(data, equal, *_shown(outcome, work.board, project.folder, exceeded))
     return 1 if exceeded else 0
 
 
+def _exceeded(report: SynthReport, board: Board) -> list[str]:
+    """Name what the board has too little of; an oscillator that is too fast for the design is one such thing."""
+    slow = board.shell is not None and report.fmax_mhz is not None and report.fmax_mhz < board.clock_mhz
+    return [*report.exceeds(board.resources()), *["clock_mhz"] * slow]
+
+
 def _numbers(report: SynthReport | None) -> dict[str, Any]:
-    keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame")
+    keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame", "frames_per_second")
     return {key: getattr(report, key) if report else None for key in keys}
 
 
@@ -107,17 +115,28 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
     used, limits = outcome.report, board.resources()
     by_hand = f"; read from the reports found in {folder}, as the tool is not installed here" if outcome.found else ""
     rows = [
-        (name.upper(), getattr(used, name, None), limit, "too many" if name in exceeded else "")
+        (name.upper(), getattr(used, name), limit, "too many" if name in exceeded else "")
         for name, limit in limits.items()
-        if name != "bram18"
     ]
     speed = [
         ("cycles per frame", used.cycles_per_frame),
         ("latency, cycles", used.latency_cycles),
         ("reachable clock, MHz", used.fmax_mhz),
+        ("frames per second at that clock", used.frames_per_second),
     ]
+    if outcome.bitstream is not None and not exceeded:
+        made = [f"Bitstream for {board.title}, clocked at {board.clock_mhz:g} MHz: {outcome.bitstream}"]
+    elif "clock_mhz" in exceeded:
+        made = [
+            f"No bitstream: {board.title} is clocked at {board.clock_mhz:g} MHz, which is too fast for this design."
+        ]
+    elif exceeded and board.shell is not None:
+        made = ["No bitstream: the design does not fit. A larger --cycles makes it smaller."]
+    else:
+        made = []
     return [
         table(("resource", "used", f"on {board.part}", ""), rows),
         table(("speed", ""), speed),
         f"By {used.tool}, {used.stage}{by_hand}.",
+        *made,
     ]

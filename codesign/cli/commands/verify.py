@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import rich_click as click
 
@@ -10,34 +10,48 @@ from codesign.cli import options
 from codesign.cli.console import Console
 from codesign.cli.console import command as make
 from codesign.cli.work import Work, difference
+from codesign.errors import UserError
 
 
 @make(name="verify", short_help="Compare a model's hardware with the golden executor, integer by integer.")
 @options.model
 @click.option(
     "--backend",
-    type=click.Choice(["csim", "float64"]),
+    type=click.Choice(["csim", "rtl", "float64"]),
     default="csim",
     show_default=True,
-    help="The C simulation of the hls4ml project, or the model in float64 with its frozen constants.",
+    help="The C simulation of the hls4ml project, the RTL in Verilator, or the model in float64 with its frozen "
+    "constants.",
 )
 @options.vectors(200)
 @options.seed
 @options.board
 @options.io_type
-def command(console: Console, model: str, backend: str, vectors: int, seed: int, board: str, io_type: str) -> int:
+@options.cycles
+@click.option("--wave", is_flag=True, help="Write a waveform of the first frames too (rtl only).")
+def command(
+    console: Console, model: str, backend: str, vectors: int, seed: int, board: str, wave: bool, **chosen: Any
+) -> int:
     """Send the same vectors through the golden executor and another one and compare every integer.
 
     Half of the vectors are test images, half are random, the extremes among them. On a difference the first
-    differing operator and element are named and the exit code is 1.
+    differing operator and element are named and the exit code is 1. In RTL both ends of the network pause at
+    random; then frames follow each other without pauses, and a frame must take the cycles promised.
     """
     from codesign import ir, report
 
+    kind: Literal["csim", "rtl", "float64"] = backend  # type: ignore[assignment]
+    chosen = options.given({"csim": "hls4ml", "rtl": "rtl"}.get(backend), chosen)
+    if wave and backend != "rtl":
+        raise UserError("--wave is written by the RTL simulation alone; add --backend rtl, or leave it out.")
     work = Work.on(model, board, console)
-    data = _float64(work, vectors, seed) if backend == "float64" else _csim(work, vectors, seed, io_type)
+    if backend == "rtl":
+        data = _rtl(work, vectors, seed, wave, chosen)
+    else:
+        data = _float64(work, vectors, seed) if backend == "float64" else _csim(work, vectors, seed, chosen)
     check = report.Check(
         name=data.pop("name"),
-        kind="float64" if backend == "float64" else "csim",
+        kind=kind,
         done=True,
         vectors=data["vectors"],
         tensors=data["tensors"],
@@ -46,22 +60,52 @@ def command(console: Console, model: str, backend: str, vectors: int, seed: int,
         how=data.pop("how"),
     )
     report.note(work.folder, ir.digest(work.graph), check)
-    found = data.pop("found")
+    found, more = data.pop("found"), data.pop("more", [])
     told = "all equal." if not data["differences"] else f"{data['differences']:,} differ, first {found}."
     sentence = f"{data['integers']:,} integers on {data['tensors']} edges, {data['vectors']} vectors: {told}"
-    console.result({"model": work.model.name, "backend": backend, "seed": seed, **data}, sentence)
-    return 0 if not data["differences"] else 1
+    console.result({"model": work.model.name, "backend": backend, "seed": seed, **data}, sentence, *more)
+    return 1 if data["differences"] or data.get("cycles_differ") else 0
 
 
-def _csim(work: Work, vectors: int, seed: int, io_type: str) -> dict[str, Any]:
-    project = work.compiled("hls4ml", io_type=io_type)
+def _csim(work: Work, vectors: int, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
+    project = work.compiled("hls4ml", **chosen)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
     return {
-        "name": f"C simulation (hls4ml, {io_type}) against the golden executor",
+        "name": f"{project.simulation} against the golden executor",
         "how": words,
         "found": result.first_difference,
-        "io_type": io_type,
+        "io_type": chosen.get("io_type", "io_stream"),
+        "differences": result.differences,
+        "vectors": result.vectors,
+        "tensors": result.tensors,
+        "integers": result.integers,
+        "first_difference": difference(result),
+    }
+
+
+def _rtl(work: Work, vectors: int, seed: int, wave: bool, chosen: dict[str, Any]) -> dict[str, Any]:
+    from codesign.backends.rtl import RtlProject
+
+    project = work.compiled("rtl", **chosen)
+    if not isinstance(project, RtlProject):  # pragma: no cover
+        raise TypeError(type(project))
+    frames, words = work.frames(vectors, seed)
+    result = work.verify(project.pausing(seed), frames)
+    with work.console.progress("Counting the cycles of a frame"):
+        cycles = project.count_cycles(frames)
+    more = [cycles.sentence]
+    if wave:
+        with work.console.progress("Writing a waveform"):
+            more.append(f"The waveform is in {project.write_wave(frames[:2])}.")
+    return {
+        "name": f"{project.simulation} against the golden executor",
+        "how": f"{words}, random pauses at both ends; {cycles.sentence}",
+        "found": result.first_difference,
+        "more": more,
+        "cycles_per_frame": cycles.promised,
+        "cycles_simulated": cycles.simulated,
+        "cycles_differ": not cycles,
         "differences": result.differences,
         "vectors": result.vectors,
         "tensors": result.tensors,

@@ -1,0 +1,229 @@
+"""A graph laid out in hardware: the fold and unit of every node, and what lies on its streams."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from codesign.backends.rtl import ops, schedule
+from codesign.backends.rtl.timing import Every, Narrow, Timing
+from codesign.backends.rtl.unit import Block, Fold, Unit
+from codesign.errors import UserError
+from codesign.ir import Graph, Node
+
+MOST_SPARE = 3
+"""Rows more than needed that the windows may get."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The stream from an edge to one operand of a node: a FIFO, and adapters to the operand's lanes.
+
+    Parameters
+    ----------
+    edge, node : str
+    operand : int
+    size : int
+        Elements of a frame of the edge.
+    depth : int
+        Words of the FIFO.
+    width : int
+        Bits of a word of the FIFO.
+    adapters : tuple of Block
+    sieve : Block or None
+        Before the FIFO.
+    """
+
+    edge: str
+    node: str
+    operand: int
+    size: int
+    depth: int
+    width: int
+    adapters: tuple[Block, ...]
+    sieve: Block | None = None
+
+    def words(self, lanes: int) -> int:
+        """Return the words of a frame that enter the FIFO, of `lanes` elements each."""
+        words = np.zeros(self.size // lanes, dtype=np.int64)
+        return len(words if self.sieve is None else self.sieve.timing.run(words, 1)[1])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A graph and its hardware.
+
+    Parameters
+    ----------
+    graph : Graph
+    folds : mapping of str to Fold
+    units : mapping of str to Unit
+        By node.
+    channels : tuple of Channel
+        One per operand, in the order of the nodes.
+    latency : int
+        Clocks from the first word of a frame into the network to the last one out of it, when the source offers
+        its words evenly; 0 while it is not known.
+    pace : int
+        Clocks from frame to frame by the schedule; 0 while it is not known.
+    """
+
+    graph: Graph
+    folds: Mapping[str, Fold]
+    units: Mapping[str, Unit]
+    channels: tuple[Channel, ...]
+    latency: int = 0
+    pace: int = 0
+
+    def lanes(self, edge: str) -> int:
+        """Return the elements in a word of an edge."""
+        return self.units[edge].lanes_out if edge in self.units else input_lanes(self.graph, edge)
+
+    @property
+    def cycles_per_frame(self) -> int:
+        """Clocks from frame to frame, once all operators have work."""
+        sizes = {edge: tensor.size for edge, tensor in self.graph.edges.items()}
+        slowest = [self.pace, *(unit.cycles for unit in self.units.values())]
+        slowest += [sizes[edge] // self.lanes(edge) for edge in sizes]
+        for channel in self.channels:
+            kept = channel.words(self.lanes(channel.edge)) * self.lanes(channel.edge)
+            for adapter in channel.adapters:
+                slowest.append(kept // min(int(adapter.parameters["IN"]), int(adapter.parameters["OUT"])))
+        return max(slowest)
+
+
+def input_lanes(graph: Graph, edge: str) -> int:
+    """Return the elements in a word of a graph input: a pixel, or one feature."""
+    shape = graph.edges[edge].shape
+    return shape[-1] if len(shape) == 3 else 1
+
+
+def adapters(bits: int, lanes: int, wanted: int) -> tuple[Block, ...]:
+    """Return what makes words of `wanted` elements out of words of `lanes`, over their common divisor if need be."""
+    if lanes == wanted:
+        return ()
+    between = math.gcd(lanes, wanted)
+    steps = [lanes, wanted] if between in (lanes, wanted) else [lanes, between, wanted]
+    return tuple(
+        Block("lane_adapter", {"BITS": bits, "IN": a, "OUT": b}, b * bits, _adapting(a, b))
+        for a, b in itertools.pairwise(steps)
+    )
+
+
+def _adapting(lanes: int, wanted: int) -> Timing:
+    if lanes > wanted:
+        return Narrow(lanes // wanted)
+    return Every(wanted // lanes, 1)
+
+
+_FIELDS = {"pe", "simd", "window", "planes"}
+
+
+def require_operator(node: Node) -> None:
+    """Raise `UserError` when the backend does not have the operator of a node."""
+    if node.op.name not in ops.names():
+        raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
+
+
+def choose(node: Node, graph: Graph, cycles: int, lookup: int = 6) -> Fold:
+    """Return the smallest fold of a node that is busy for at most `cycles` clocks with a frame; else the fastest.
+
+    Parameters
+    ----------
+    node : Node
+    graph : Graph
+    cycles : int
+    lookup : int
+        Inputs of a LUT of the family.
+
+    Raises
+    ------
+    UserError
+        When the backend does not have the operator.
+    """
+    require_operator(node)
+    module = ops.module(node.op.name)
+
+    def rank(fold: Fold) -> tuple[float, ...]:
+        unit = module.unit(node, graph, fold)
+        size, busy = unit.luts or fold.pe * fold.simd, unit.cycles
+        return (0, size, busy, -fold.simd) if busy <= cycles else (1, busy, size, -fold.simd)
+
+    return min((replace(fold, lookup=lookup) for fold in module.folds(node, graph)), key=rank)
+
+
+def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) -> Fold:
+    """Return the fold of a node that has these fields.
+
+    Raises
+    ------
+    UserError
+        When it cannot have them.
+    """
+    require_operator(node)
+    for fold in ops.module(node.op.name).folds(node, graph):
+        if fields.keys() <= _FIELDS and fold == replace(fold, **fields):
+            return replace(fold, lookup=lookup)
+    told = ", ".join(f"{name} = {value}" for name, value in fields.items())
+    raise UserError(
+        f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
+        "planes the bits of an input, and fields are pe, simd, window and planes."
+    )
+
+
+def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | None = None, lookup: int = 6) -> Layout:
+    """Return the hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
+
+    Parameters
+    ----------
+    graph : Graph
+    cycles : int
+        Wanted.
+    folds : mapping of str to mapping, optional
+        Fields of `Fold` by node, where the fold is not to be chosen here.
+    lookup : int
+        Inputs of a LUT of the family.
+
+    Raises
+    ------
+    UserError
+        For a node that does not exist, or a fold that it cannot have.
+    """
+    given = folds or {}
+    if unknown := set(given) - {node.name for node in graph}:
+        raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
+    chosen = {
+        n.name: fixed(n, graph, given[n.name], lookup) if n.name in given else choose(n, graph, cycles, lookup)
+        for n in graph
+    }
+    for spare in range(MOST_SPARE + 1):
+        layout = _joined(graph, {name: replace(fold, spare=spare) for name, fold in chosen.items()})
+        wanted = layout.cycles_per_frame
+        depths, latency, pace = schedule.depths(layout)
+        if pace == wanted:
+            break
+        # Words come unevenly from an operator before: with room for more rows, a window evens that out.
+    deep = tuple(replace(channel, depth=depth) for channel, depth in zip(layout.channels, depths, strict=True))
+    return replace(layout, channels=deep, latency=latency, pace=pace)
+
+
+def _joined(graph: Graph, folds: Mapping[str, Fold]) -> Layout:
+    """Return units and channels for folds, the FIFOs not yet deep."""
+    units = {n.name: ops.module(n.op.name).unit(n, graph, folds[n.name]) for n in graph}
+    channels = []
+    for node in graph:
+        for operand, (edge, wanted) in enumerate(zip(node.inputs, units[node.name].lanes_in, strict=True)):
+            lanes = units[edge].lanes_out if edge in units else input_lanes(graph, edge)
+            tensor = graph.edges[edge]
+            bits = tensor.type.bits
+            adapting = adapters(bits, lanes, wanted)
+            sieve = units[node.name].sieve
+            channels.append(
+                Channel(edge, node.name, operand, tensor.size, 2, lanes * bits, adapting, sieve and sieve(lanes))
+            )
+    return Layout(graph, folds, units, tuple(channels))

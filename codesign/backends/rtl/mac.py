@@ -1,0 +1,187 @@
+"""What convolutions and dense layers share: window and matrix-vector unit, with multipliers or by lookup of sums."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from codesign.backends.rtl import distributed, memory
+from codesign.backends.rtl.divisors import divisors
+from codesign.backends.rtl.timing import Every
+from codesign.backends.rtl.unit import Block, Fold, Function, Unit
+from codesign.backends.rtl.windows import Window
+from codesign.ir import Tensor
+from codesign.ir.types import weight_bits
+
+STEP = 2
+"""Levels of adders between registers."""
+PRODUCT_LUTS = 1.0
+"""LUTs of a multiplier per bit of one operand and bit of the other, `benchmarks/lut_per_mac`."""
+DSP_BITS = 9
+"""Bits of a product from which Yosys takes a DSP block."""
+DSP_LUTS = 60.0
+"""What such a block is worth."""
+BLOCK_LUTS = 0.5
+"""What a bit of the width of a block memory is worth."""
+
+
+def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> Iterator[Fold]:
+    """Yield every fold of a kernel.
+
+    Parameters
+    ----------
+    group_in, group_out : int
+        Inputs and outputs of a group.
+    groups : int
+    taps : int
+        Places of the kernel.
+    bits : int
+        Of an input.
+    """
+    for pe in divisors(group_out):
+        for simd in divisors(group_in):
+            words = taps * (group_in // simd) * groups * (group_out // pe)
+            yield Fold(pe, simd)
+            if words <= distributed.MOST_WORDS:
+                yield from (Fold(pe, simd, planes=planes) for planes in divisors(bits))
+            # All taps at once: a window is repeated, or comes in parts, but not both.
+            if taps > 1 and groups == 1:
+                if pe == group_out or simd == group_in:
+                    yield Fold(pe, simd, window=True)
+                if words // taps <= distributed.MOST_WORDS:
+                    for planes in divisors(bits):
+                        if simd == group_in or (pe == group_out and planes == bits):
+                            yield Fold(pe, simd, window=True, planes=planes)
+
+
+def unit(
+    weight: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, groups: int, window: Window, fold: Fold
+) -> Unit:
+    """Return window and matrix-vector unit.
+
+    Parameters
+    ----------
+    weight : ndarray of int, shape (kernel height, kernel width, inputs of a group, outputs)
+    bias : ndarray of int, shape (outputs,), or None
+    x, y : Tensor
+        Edges.
+    groups : int
+    window : Window
+    fold : Fold
+        Its PE divides the outputs of a group, its SIMD the inputs, its planes the bits of an input.
+    """
+    height, width, group_in, outputs = weight.shape
+    taps, pe = height * width, fold.pe
+    turns = x.type.bits // fold.planes if fold.planes else 1
+    # How often a window is sent: for the next outputs, and for the next bits.
+    repeat, parts = outputs // groups // pe, group_in // fold.simd
+    sent = repeat * turns
+    # (tap, part, channel of the part, group, repeat, PE)
+    table = weight.reshape(taps, parts, fold.simd, groups, repeat, pe)
+    blocks = []
+    if fold.window:
+        walk, cycles = window.parallel(fold.simd * x.type.bits, parts, sent)
+        blocks.append(walk)
+        simd, fold_in = taps * fold.simd, parts
+        # Words (repeat, part) of (PE, tap, channel).
+        table = table.transpose(3, 4, 1, 5, 0, 2)
+    else:
+        simd, fold_in = fold.simd, taps * parts
+        # Words (group, repeat, tap, part) of (PE, channel).
+        table = table.transpose(3, 4, 0, 1, 5, 2)
+        direct = window.kernel == (1, 1) and window.stride == (1, 1) and sent == 1
+        cycles = window.rows_in * window.columns_in * parts * groups
+        if not direct:
+            walk, cycles = window.serial(simd * x.type.bits, parts * groups, groups, sent)
+            blocks.append(walk)
+    table = table.reshape(-1, pe, simd)
+    make = _distributed if fold.planes else _multiplied
+    block, luts = make(table, None if bias is None else bias.reshape(-1, pe), x, y, fold_in, fold)
+    # A parallel window is a register and a zero for padding, for each bit.
+    luts += simd * x.type.bits if fold.window else 0
+    return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
+
+
+def _multiplied(
+    table: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int, fold: Fold
+) -> tuple[Block, float]:
+    """Return the unit with multipliers for words (words, PE, SIMD) of weights, and its LUTs."""
+    words, pe, simd = table.shape
+    bits = weight_bits(table)
+    files: dict[str, Callable[[], str]] = {
+        "weights": functools.partial(memory.words, table.reshape(words, -1), bits),
+    }
+    if bias is not None:
+        files["biases"] = functools.partial(memory.words, bias, y.type.bits)
+    parameters: dict[str, int | bool | str] = {
+        "PE": pe,
+        "SIMD": simd,
+        "X": x.type.bits,
+        "X_SIGNED": x.type.signed,
+        "W": bits,
+        "ACC": y.type.bits,
+        "FOLD_IN": fold_in,
+        "FOLD_OUT": words // fold_in,
+        "BIAS": bias is not None,
+        "STEP": STEP,
+        "WEIGHTS": "weights",
+        "BIASES": "biases" if bias is not None else "",
+        "STYLE": rom_style(words, pe * simd * bits),
+    }
+    latency = 3 + (simd - 1).bit_length() // STEP
+    product = x.type.bits + bits
+    each = DSP_LUTS if product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
+    # A LUT holds 64 words of one bit.
+    memory_luts = BLOCK_LUTS if parameters["STYLE"] == "block" else max(1, words / 64)
+    luts = pe * simd * (each + product + 1 + bits * memory_luts) + 2 * pe * y.type.bits
+    return Block("mvau", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
+
+
+def _distributed(
+    table: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int, fold: Fold
+) -> tuple[Block, float]:
+    """Return the unit that looks sums up for words (words, PE, SIMD) of weights, and its LUTs."""
+    words, pe, simd = table.shape
+    planes, turns = fold.planes, x.type.bits // fold.planes
+    sums = distributed.Sums(table, fold.lookup)
+    # What the tables and the inverted sign bits leave out.
+    total = np.tile(sums.offset * fold_in * ((1 << x.type.bits) - 1), (words // fold_in, 1))
+    if x.type.signed:
+        total -= table.reshape(-1, fold_in, pe, simd).sum((1, 3)) << (x.type.bits - 1)
+    if bias is not None:
+        total += bias
+    constants = distributed.constants(total, planes, turns, y.type.bits)
+    parameters: dict[str, int | bool | str] = {
+        "PE": pe,
+        "SIMD": simd,
+        "X": x.type.bits,
+        "X_SIGNED": x.type.signed,
+        "PLANES": planes,
+        "ACC": y.type.bits,
+        "FOLD_IN": fold_in,
+        "FOLD_OUT": words // fold_in,
+        "SUM": sums.bits,
+        "DELAY": sums.delay,
+        "CONSTANTS": "constants",
+    }
+    function = Function("sums", sums.write, planes, max(1, sums.address), simd, pe * sums.bits)
+    latency = sums.delay + (3 if planes > 1 else 2)
+    block = Block(
+        "mvau_planes",
+        parameters,
+        pe * y.type.bits,
+        Every(fold_in * turns, latency),
+        files={"constants": functools.partial(memory.words, constants, y.type.bits)},
+        function=function,
+    )
+    choices = simd * planes * (turns - 1) / 2
+    return block, planes * sums.luts + choices + pe * (2 * y.type.bits + (planes - 1) * sums.bits)
+
+
+def rom_style(words: int, width: int) -> str:
+    """Return where constants are best kept: deep and large ones in block memory, short ones in the logic."""
+    if words <= 32:
+        return "logic"
+    return "block" if words * width > 4096 else "distributed"

@@ -1,0 +1,226 @@
+"""A folder that the RTL backend wrote: compile and simulate it, and synthesise it with open tools."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from codesign import boards, ir
+from codesign.backends.base import Simulation, SynthResult
+from codesign.backends.rtl import place_and_route, simulate, synthesis
+from codesign.backends.rtl.simulate import Simulated
+from codesign.ir import Graph, golden
+from codesign.toolchain import nextpnr, yosys
+
+GRAPH_FILE = "graph.cdg"
+MAP_FILE = "map.json"
+
+
+STEADY = 4
+"""Frames whose distances are measured."""
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Clock cycles from frame to frame in steady state; true as a condition when all are as promised.
+
+    Parameters
+    ----------
+    promised : int
+        By the schedule that chose the folds.
+    simulated : tuple of int
+        Between the last frames of a simulation.
+    """
+
+    promised: int
+    simulated: tuple[int, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.simulated) and set(self.simulated) == {self.promised}
+
+    @property
+    def sentence(self) -> str:
+        """The outcome, for people."""
+        if self:
+            return f"{self.promised:,} cycles per frame in steady state, as promised."
+        return f"{self.promised:,} cycles per frame promised, {', '.join(f'{c:,}' for c in self.simulated)} simulated."
+
+
+class Pausing:
+    """A project as `codesign.verify.compare.verify` takes it, run with random pauses at both ends."""
+
+    def __init__(self, project: RtlProject, seed: int) -> None:
+        self.project, self.seed = project, seed
+
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[True]) -> dict[str, np.ndarray]: ...
+    def run(self, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+        """Simulate frames."""
+        # Other pauses for other frames.
+        self.seed += 1
+        found = self.project.simulate(x, trace=trace, pauses=PAUSES, seed=self.seed)
+        return found.edges if trace else found.output
+
+
+PAUSES = 60, 60
+"""Of 256 clocks, those in which the source has nothing, and in which the sink takes nothing."""
+
+
+class RtlProject:
+    """An emitted project.
+
+    Parameters
+    ----------
+    folder : Path
+    graph : Graph
+        What it was emitted from.
+    retired : Path, optional
+        Where the emission put the folder that was there before, because it held more than emitted files.
+    """
+
+    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
+        self.folder = Path(folder)
+        self.graph = graph
+        self.retired = retired
+
+    @property
+    def simulation(self) -> Simulation:
+        """The simulation by Verilator, and the cycles of a frame."""
+        return Simulation(kind="RTL simulation", of=f"Verilator, {self.cycles_per_frame:,} cycles per frame")
+
+    @functools.cached_property
+    def about(self) -> dict[str, Any]:
+        """What ``map.json`` says: lanes, folds, FIFOs, cycles per frame."""
+        about: dict[str, Any] = json.loads((self.folder / MAP_FILE).read_bytes())
+        return about
+
+    @property
+    def cycles_per_frame(self) -> int:
+        """Clocks from frame to frame once the pipeline is full."""
+        return int(self.about["cycles_per_frame"])
+
+    def compile(self, trace: bool = True) -> Path:
+        """Compile the simulation with Verilator, unless the same sources were compiled before.
+
+        Parameters
+        ----------
+        trace : bool
+            Watch every edge.
+        """
+        return simulate.compile_bench(self.folder, self._widths(), trace, wave=False)
+
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def run(self, x: np.ndarray, trace: Literal[True]) -> dict[str, np.ndarray]: ...
+    def run(self, x: np.ndarray, trace: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+        """Simulate frames, as `codesign.ir.golden.run` does in NumPy; see `simulate` for pauses and clocks."""
+        found = self.simulate(x, trace=trace)
+        return found.edges if trace else found.output
+
+    def simulate(self, x: np.ndarray, **options: Any) -> Simulated:
+        """Simulate frames cycle by cycle.
+
+        Parameters
+        ----------
+        x : ndarray of int, shape (frames, *input shape)
+        **options
+            Of `codesign.backends.rtl.simulate.simulate`.
+        """
+        x = golden.checked_input(self.graph, x)
+        drain = self.about["latency_cycles"]
+        return simulate.simulate(self.graph, self.about["lanes"], self.folder, x, drain=drain, **options)
+
+    def pausing(self, seed: int) -> Pausing:
+        """Return this project with a source and a sink that pause at random."""
+        return Pausing(self, seed)
+
+    def count_cycles(self, x: np.ndarray, fast: bool = True) -> Cycles:
+        """Send frames without a pause and count the cycles from one to the next, once the pipeline is full.
+
+        Parameters
+        ----------
+        x : ndarray of int, shape (frames, *input shape)
+            Taken over and over.
+        fast : bool
+            Compile a fast program, else compile fast.
+        """
+        frames = -(-self.about["latency_cycles"] // self.cycles_per_frame) + 1 + STEADY
+        x = golden.checked_input(self.graph, x)
+        x = x[np.arange(frames) % len(x)]
+        found = self.simulate(x, trace=True, fast=fast)
+        return Cycles(self.cycles_per_frame, tuple(int(c) for c in np.diff(found.ends)[-STEADY:]))
+
+    def write_wave(self, x: np.ndarray) -> Path:
+        """Simulate frames and return the waveform, ``build/wave.vcd``, which GTKWave and Surfer read."""
+        self.simulate(x, wave=True)
+        return self.folder / "build" / "wave.vcd"
+
+    def synth(self) -> SynthResult:
+        """Synthesise the design for the board, or say what to run where a tool is missing.
+
+        For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
+        a bitstream; for 7-series parts Yosys counts the cells of the network. Every step is kept: a second call
+        with the same sources, board and tools runs nothing, and one after a killed run goes on where that stopped.
+
+        Raises
+        ------
+        UserError
+            When a tool fails, or the family of the board is none that is known.
+        """
+        if self.about["family"] in nextpnr.FAMILIES:
+            return self._place_and_route()
+        family = synthesis.family(self.about["family"])
+        script = synthesis.script(self.folder, family)
+        command = f"cd {shlex.quote(str(self.folder))} && yosys -p {shlex.quote(script.strip())}"
+        found = yosys.locate()
+        if found is None:
+            return SynthResult(status="tool-missing", tool="Yosys", command=command)
+        report, place = synthesis.synthesise(found, family, self.folder, self.cycles_per_frame)
+        return SynthResult(status="done", tool=report.tool, command=command, report=report, log=place / "yosys.log")
+
+    def _place_and_route(self) -> SynthResult:
+        board = boards.load(self.about["board"])
+        (source,) = self.graph.inputs
+        widths = self._widths()
+        words = self.graph.edges[source].size // self.about["lanes"][source]
+        design = place_and_route.Design(self.folder, board, *widths, words, self.cycles_per_frame)
+        design.write_shell()
+        found, placer = yosys.locate(), nextpnr.locate(board.family)
+        if found is None or placer is None:
+            missing = "Yosys" if found is None else "nextpnr"
+            return SynthResult(status="tool-missing", tool=missing, command=design.by_hand())
+        built = place_and_route.build(found, placer, design)
+        return SynthResult(
+            status="done",
+            tool=built.report.tool,
+            command=built.command,
+            report=built.report,
+            log=built.log,
+            bitstream=built.bitstream,
+        )
+
+    def _widths(self) -> tuple[int, int]:
+        (source,), (result,) = self.graph.inputs, self.graph.outputs
+        lanes, edges = self.about["lanes"], self.graph.edges
+        return lanes[source] * edges[source].type.bits, lanes[result] * edges[result].type.bits
+
+
+def open_project(folder: str | Path) -> RtlProject:
+    """Return the project that was emitted into a folder.
+
+    Raises
+    ------
+    UserError
+        When the folder holds no emitted graph.
+    """
+    folder = Path(folder)
+    return RtlProject(folder, ir.load(folder / GRAPH_FILE))

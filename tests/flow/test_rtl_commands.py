@@ -1,0 +1,113 @@
+"""Commands on the rtl backend."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codesign.toolchain import verilator, yosys
+
+from .conftest import CommandLine
+
+needs_verilator = pytest.mark.skipif(verilator.locate() is None, reason="needs Verilator, of the extra rtl")
+needs_yosys = pytest.mark.skipif(yosys.locate() is None, reason="needs Yosys, of the extra rtl")
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that outlives the tests of this file: the simulation is compiled once."""
+    return tmp_path_factory.mktemp("rtl") / "build"
+
+
+@pytest.fixture
+def rtl(codesign: CommandLine, build: Path) -> CommandLine:
+    build.mkdir(exist_ok=True)
+    (codesign.folder / "build").symlink_to(build)
+    return codesign
+
+
+@needs_verilator
+def test_verify_compares_every_edge_and_counts_cycles(rtl: CommandLine):
+    found = rtl("verify", "toy_w3", "--backend", "rtl", "--vectors", "20", "--json")
+    assert found.code == 0
+    told = found.json
+    assert (told["differences"], told["vectors"], told["first_difference"]) == (0, 20, None)
+    assert told["tensors"] > 20
+    assert set(told["cycles_simulated"]) == {told["cycles_per_frame"]}
+    content = json.loads((rtl.folder / rtl("report", "toy_w3", "--json").json["json"]).read_text())
+    (check,) = content["checks"]
+    assert (check["kind"], check["differences"], check["vectors"]) == ("rtl", 0, 20)
+    page = (rtl.folder / "build" / "toy_w3" / "pynq-z2" / "report.html").read_text()
+    assert "Exact in RTL simulation: no integer differs, 20 test vectors" in page
+
+
+@needs_verilator
+def test_a_waveform_on_demand(rtl: CommandLine):
+    told = rtl("verify", "toy_w3", "--backend", "rtl", "--vectors", "2", "--wave").out
+    wave = rtl.folder / "build" / "toy_w3" / "pynq-z2" / "rtl" / "build" / "wave.vcd"
+    assert "wave.vcd" in told
+    assert "$enddefinitions" in wave.read_text()
+
+
+@needs_verilator
+def test_a_broken_simulation_is_found_and_named(rtl: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    from codesign.backends import rtl as backend
+
+    emit = backend.emit
+
+    def broken(*arguments: Any, **options: Any) -> Any:
+        project = emit(*arguments, **options)
+        path = project.folder / "n1_thresholds.mem"
+        text = path.read_text()
+        path.write_text(f"{int(text[0], 16) ^ 1:x}{text[1:]}")
+        return project
+
+    monkeypatch.setattr(backend, "emit", broken)
+    found = rtl("verify", "toy_w3", "--backend", "rtl", "--vectors", "10", "--json")
+    assert found.code == 1
+    assert found.json["differences"] > 0
+    assert found.json["first_difference"]["node"] == "n1"
+    stopped = rtl("synth", "toy_w3", "--backend", "rtl", "--vectors", "10", "--json")
+    assert (stopped.code, stopped.json["status"], stopped.json["lut"]) == (1, "differs", None)
+
+
+@needs_verilator
+@needs_yosys
+@pytest.mark.slow
+def test_synth_counts_the_cells(rtl: CommandLine):
+    made = rtl("synth", "toy_w3", "--backend", "rtl", "--vectors", "4", "--json")
+    assert made.code == 0
+    told = made.json
+    assert (told["status"], told["differences"], told["exceeds"]) == ("done", 0, [])
+    assert told["tool"].startswith("Yosys ")
+    assert 500 < told["lut"] < 53_200
+    assert 500 < told["ff"] < 106_400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("emit", "toy_w3", "--cycles", "100"), "--cycles is for the rtl backend"),
+        (("emit", "toy_w3", "--backend", "rtl", "--clock", "50"), "--clock is for the hls4ml backend"),
+        (("synth", "toy_w3", "--backend", "rtl", "--io", "io_stream"), "--io is for the hls4ml backend"),
+        (("emit", "toy_w3", "--backend", "rtl", "--cycles", "0"), "--cycles"),
+        (("verify", "toy_w3", "--wave"), "--backend rtl"),
+        (("verify", "toy_w3", "--cycles", "9"), "--cycles is for the rtl backend"),
+    ],
+)
+def test_options_of_another_backend_are_refused(codesign: CommandLine, arguments: tuple[str, ...], sentence: str):
+    told = codesign(*arguments)
+    assert told.code == 2
+    assert sentence in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert not (codesign.folder / "build").exists()
+
+
+def test_without_verilator_the_way_to_get_it_is_told(codesign: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(verilator, "locate", lambda: None)
+    told = codesign("verify", "toy_w3", "--backend", "rtl", "--vectors", "2")
+    assert told.code == 2
+    assert "pip install 'codesign[rtl]'" in told.err

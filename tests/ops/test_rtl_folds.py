@@ -1,0 +1,78 @@
+"""Every way to lay out a matrix-vector unit gives the same integers in the cycles promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_mutations import adaptive_graph
+
+from codesign.backends.rtl import layout
+from codesign.backends.rtl.ops import conv2d
+from codesign.errors import UserError
+from codesign.ir import Graph, GraphBuilder, IntType
+from codesign.ir.ops import Conv2d, Dense
+
+
+def convolution(bits: int, signed: bool, **options: object) -> Graph:
+    rng = np.random.default_rng(bits)
+    builder = GraphBuilder()
+    x = builder.input((5, 4, 4), IntType(bits, signed))
+    weight = rng.integers(-9, 10, (3, 2, 4 // options.get("groups", 1), 6))
+    weight[..., 1] = 0
+    op = Conv2d(weight, padding=1, stride=2, bias=rng.integers(-500, 500, 6), **options)
+    return builder.build(builder.add(op, x))
+
+
+def folds(graph: Graph) -> list[dict[str, int | bool]]:
+    found = conv2d.folds(graph.node("n0"), graph)
+    return [{"pe": f.pe, "simd": f.simd, "window": f.window, "planes": f.planes} for f in found]
+
+
+CASES = [
+    pytest.param(
+        bits,
+        signed,
+        groups,
+        fold,
+        id=f"{bits}-{signed}-{groups}-" + "-".join(f"{int(value)}" for value in fold.values()),
+        # One in nineteen by default.
+        marks=[] if number % 19 == 7 else [pytest.mark.slow],
+    )
+    for number, (bits, signed, groups, fold) in enumerate(
+        (bits, signed, groups, fold)
+        for bits, signed, groups in ((1, False, 1), (4, False, 1), (4, True, 1), (6, True, 2))
+        for fold in folds(convolution(bits, signed, groups=groups))
+    )
+]
+
+
+@pytest.mark.parametrize(("bits", "signed", "groups", "fold"), CASES)
+def test_every_fold(bits, signed, groups, fold, verify_rtl):
+    verify_rtl(convolution(bits, signed, groups=groups), 1, folds={"n0": fold})
+
+
+@pytest.mark.parametrize("board", ["ulx3s-85f", "pynq-z2"])
+def test_tables_of_another_family(board, verify_rtl):
+    """LUTs of four or six inputs, many words, weights from a codebook."""
+    rng = np.random.default_rng(5)
+    builder = GraphBuilder()
+    x = builder.input((24,), IntType(3, False))
+    book = np.array([0, 128, 181, 256, 362, -128, -181, -256, -362])
+    first = builder.add(Dense(rng.integers(0, 9, (24, 12)), codebook=book), x)
+    graph = builder.build(first)
+    verify_rtl(graph, 1, board=board, folds={"n0": {"pe": 3, "simd": 4, "planes": 1}})
+
+
+@pytest.mark.parametrize("cycles", [100, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_window_behind_an_adapter_keeps_its_pace(cycles, verify_rtl):
+    """Words come every other clock there, and in bursts: the window holds one row more."""
+    verify_rtl(adaptive_graph(), cycles)
+
+
+def test_a_fold_that_cannot_be_is_refused():
+    graph = convolution(4, False)
+    for fields in ({"pe": 4}, {"planes": 3}, {"pes": 1}, {"lookup": 4}):
+        with pytest.raises(UserError, match=r"n0 \(conv2d\) has no fold with"):
+            layout.lay_out(graph, 1, {"n0": fields})
+    with pytest.raises(UserError, match="n7, which the graph does not have"):
+        layout.lay_out(graph, 1, {"n7": {"pe": 1}})
