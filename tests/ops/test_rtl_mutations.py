@@ -333,18 +333,18 @@ SOURCES = [
     ("multipliers", "stream_fork.sv", "{N{in_valid}} & ~done", "{N{in_valid}}", "n2", "word read twice"),
     ("multipliers", "stream_fork.sv", "in_ready = &(done | out_ready)", "in_ready = |out_ready", "stuck", "word lost"),
     ("multipliers", "network.sv", "{n4_i1_valid, n2_i0_valid}", "{n2_i0_valid, n4_i1_valid}", "n2", "swapped readers"),
-    ("multipliers", "network.sv", ".a_data(n4_i0_fifo_data)", ".a_data(n4_i1_fifo_data)", "n4", "swapped operand"),
+    ("multipliers", "n4_unit.sv", ".a_data(i0_fifo_data)", ".a_data(i1_fifo_data)", "n4", "swapped operand"),
     (
         "multipliers",
-        "network.sv",
-        ".in_data(n3_i0_fifo_data)",
-        ".in_data({n3_i0_fifo_data[8:2], n3_i0_fifo_data[0], n3_i0_fifo_data[1]})",
+        "n3_unit.sv",
+        ".in_data(i0_fifo_data)",
+        ".in_data({i0_fifo_data[8:2], i0_fifo_data[0], i0_fifo_data[1]})",
         "n3",
         "swapped wires",
     ),
     ("multipliers", "network.sv", ".out_ready(n1_ready)", ".out_ready(1'b1)", "stuck", "ready of a node"),
-    ("multipliers", "network.sv", ".in_valid(n7_i0_fifo_valid)", ".in_valid(1'b1)", "stuck", "valid of a node"),
-    ("adaptive", "network.sv", ".DEPTH(54)) n5_i0_queue", ".DEPTH(40)) n5_i0_queue", "stuck", "less than a frame"),
+    ("multipliers", "n7_unit.sv", ".in_valid(i0_fifo_valid)", ".in_valid(1'b1)", "stuck", "valid of a node"),
+    ("adaptive", "n5_unit.sv", ".DEPTH(54)) i0_queue", ".DEPTH(40)) i0_queue", "stuck", "less than a frame"),
     ("adaptive", "frame_index.sv", "COUNT'(WORDS - 1)", "COUNT'(WORDS)", "n5", "length of a frame"),
     (
         "adaptive",
@@ -369,8 +369,8 @@ SOURCES = [
     ("lookup", "mvau_planes.sv", "(X_SIGNED ? X'(1 << (X - 1)) : '0)", "'0", "n0", "sign bit"),
     ("lookup", "mvau_planes.sv", "in_data[s*X+:X]", "in_data[(SIMD-1-s)*X+:X]", "n0", "swapped inputs"),
     ("lookup", "mvau_planes.sv", "opens[DEPTH-1] ? '0 :", "", "n0", "old looked-up sum"),
-    ("full rate", "network.sv", ".DEPTH(12)) n2_i1_queue", ".DEPTH(11)) n2_i1_queue", "cycles", "one too shallow"),
-    ("full rate", "network.sv", ".DEPTH(2)) n1_i0_queue", ".DEPTH(1)) n1_i0_queue", "cycles", "one word at a time"),
+    ("full rate", "n2_unit.sv", ".DEPTH(12)) i1_queue", ".DEPTH(11)) i1_queue", "cycles", "one too shallow"),
+    ("full rate", "n1_unit.sv", ".DEPTH(2)) i0_queue", ".DEPTH(1)) i0_queue", "cycles", "one word at a time"),
 ]
 QUICK_SOURCES = {"comparison", "word lost", "swapped wires", "one too shallow"}
 

@@ -81,8 +81,8 @@ def test_the_folder_holds_what_it_instantiates(tmp_path: Path) -> None:
         assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [stem]
     text = "".join(modules.values())
     # Nothing that is not used, but the bench; and every memory that is named.
-    assert all(re.search(rf"^ *{stem} (?:#\(|\w+ ?\()", text, re.MULTILINE) for stem in modules.keys() - {"bench"})
-    memories = set(re.findall(r'"(n\w+\.mem)"', modules["network"]))
+    assert all(re.search(rf"^ *{stem} (?:#\(|\w+\s*\()", text, re.MULTILINE) for stem in modules.keys() - {"bench"})
+    memories = set(re.findall(r'"(n\w+\.mem)"', text))
     assert memories == {path.name for path in folder.glob("*.mem")}
     assert memories
 
@@ -273,5 +273,5 @@ def test_wide_constants_and_negative_ones_are_written(tmp_path: Path) -> None:
     builder = GraphBuilder()
     edge = builder.input((2,), IntType(30, signed=True))
     edge = builder.add(Dyadic(np.array([3]), np.array([-5]), np.array([2]), IntType(40, signed=True)), edge)
-    text = (rtl.emit(builder.build(edge), BOARD, tmp_path / "p").folder / "network.sv").read_text()
+    text = (rtl.emit(builder.build(edge), BOARD, tmp_path / "p").folder / "n0_unit.sv").read_text()
     assert f".LOW(-64'sd{1 << 39}), .HIGH(64'sd{(1 << 39) - 1})" in text

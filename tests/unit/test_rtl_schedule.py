@@ -253,10 +253,13 @@ def test_one_place_less_breaks_the_promise_in_verilator(tmp_path: Path) -> None:
     project = rtl.emit(graph, boards.load("pynq-z2"), tmp_path / "p", cycles=16)
     x = random_frames(graph, 2, seed=0)
     assert project.count_cycles(x, fast=False)
-    source = project.folder / "network.sv"
-    text = source.read_text()
-    (depth,) = {int(d) for d in re.findall(r"\.DEPTH\((\d+)\)", text)} - {schedule.LEAST}
-    source.write_text(text.replace(f".DEPTH({depth})", f".DEPTH({depth - 1})"))
+    deepest = {}
+    for source in project.folder.glob("n*_unit.sv"):
+        for depth in re.findall(r"\.DEPTH\((\d+)\)", source.read_text()):
+            deepest[int(depth)] = source
+    (depth,) = deepest.keys() - {schedule.LEAST}
+    source = deepest[depth]
+    source.write_text(source.read_text().replace(f".DEPTH({depth})", f".DEPTH({depth - 1})"))
     cycles = project.count_cycles(x, fast=False)
     assert not cycles
     assert min(cycles.simulated) > cycles.promised == 16

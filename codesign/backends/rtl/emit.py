@@ -65,7 +65,7 @@ def _write(layout: Layout, board: Board, folder: Path) -> None:
     for name, text in files.items():
         (folder / name).write_text(text)
     library = resources.folder("hw") / "rtl"
-    for module in _needed(files[f"{verilog.TOP}.sv"], library):
+    for module in _needed("".join(text for name, text in files.items() if name.endswith(".sv")), library):
         shutil.copyfile(library / f"{module}.sv", folder / f"{module}.sv")
     for path in sorted((library / "sim").iterdir()):
         shutil.copyfile(path, folder / path.name)
@@ -73,7 +73,7 @@ def _write(layout: Layout, board: Board, folder: Path) -> None:
 
 
 def _needed(text: str, library: Path) -> list[str]:
-    """Return the modules of the library that a source instantiates, directly or through others."""
+    """Return the modules of the library that sources instantiate, directly or through others."""
     found: set[str] = set()
     waiting = [text]
     while waiting:
