@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload, runtime_checkable
 
@@ -11,6 +12,36 @@ import numpy as np
 from codesign.boards import Board
 from codesign.ir import Graph
 from codesign.toolchain.synth_report import SynthReport
+
+
+class OperatorUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hardware of one node takes.
+
+    Attributes
+    ----------
+    node : str
+        "n3"; "network" for what joins the nodes.
+    operator, label : str
+        Its kind, and the layer of the user's model it came from.
+    fold : str
+        How far it is laid out in parallel, in words.
+    cycles : int or None
+        Clocks that it is busy with a frame.
+    lut, ff, dsp, carry : int
+    bram36 : float
+        Block memories of 36 Kib; halves are 18-Kib ones.
+    """
+
+    node: str
+    operator: str = ""
+    label: str = ""
+    fold: str = ""
+    cycles: int | None = None
+    lut: int
+    ff: int
+    bram36: float
+    dsp: int
+    carry: int
 
 
 class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +62,8 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
         The tool is missing; the report is of a run by hand on the same files.
     bitstream : Path or None
         What the board is configured with, when the tools made it.
+    operators : tuple of OperatorUse
+        Node by node, where the tool was run so.
     """
 
     status: Literal["done", "tool-missing"]
@@ -40,6 +73,7 @@ class SynthResult(msgspec.Struct, frozen=True, kw_only=True):
     log: Path | None = None
     found: bool = False
     bitstream: Path | None = None
+    operators: tuple[OperatorUse, ...] = ()
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,8 +143,14 @@ class Project(Protocol):
         """
         ...
 
-    def synth(self) -> SynthResult:
-        """Run the synthesis tool, or say which one is missing and what to run by hand."""
+    def synth(self, say: Callable[[str], None] | None = None) -> SynthResult:
+        """Run the synthesis tool, or say which one is missing and what to run by hand.
+
+        Parameters
+        ----------
+        say : callable, optional
+            Told a line for every step that is done.
+        """
         ...
 
 

@@ -27,6 +27,8 @@ class SynthReport(msgspec.Struct, frozen=True, kw_only=True):
         Block memories of 36 Kib; halves are 18-Kib ones.
     clock_mhz, fmax_mhz : float or None
         Requested clock and the fastest one by the tool's estimate, in MHz.
+    carry : int or None
+        Carry cells, where they are counted.
     latency_cycles, cycles_per_frame : int or None
         Worst case from first input to last output, and from one frame to the next.
     """
@@ -38,6 +40,7 @@ class SynthReport(msgspec.Struct, frozen=True, kw_only=True):
     bram36: float
     dsp: int
     uram: int = 0
+    carry: int | None = None
     clock_mhz: float | None = None
     fmax_mhz: float | None = None
     latency_cycles: int | None = None

@@ -359,8 +359,9 @@ def test_a_real_bitstream(tmp_path: Path, board: str, size: int):
 
 def alone(project: rtl.RtlProject) -> int:
     """Flip-flops of the network without its shell, as Yosys maps it for another family."""
-    report, _ = synthesis.synthesise(yosys.locate(), synthesis.family("artix-7"), project.folder, 1)
-    return report.ff
+    nodes = [node.name for node in project.graph]
+    found = synthesis.synthesise(yosys.locate(), synthesis.family("artix-7"), project.folder, nodes, 1)
+    return found.report.ff
 
 
 def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, monkeypatch, fakes):

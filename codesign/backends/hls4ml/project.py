@@ -7,6 +7,7 @@ import hashlib
 import os
 import shlex
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, overload
 
@@ -232,7 +233,7 @@ class Hls4mlProject:
             raise UserError(f"C simulation of {self.folder} returned {records.size} values for {len(x)} frames.")
         return records.reshape(len(x), size)
 
-    def synth(self, timeout_s: float | None = None) -> SynthResult:
+    def synth(self, say: Callable[[str], None] | None = None, timeout_s: float | None = None) -> SynthResult:
         """Run C simulation and C synthesis in Vitis HLS, or say what to run by hand where it is missing.
 
         Where it is missing and the folder holds reports of a run by hand on the files as emitted, these are
@@ -240,6 +241,8 @@ class Hls4mlProject:
 
         Parameters
         ----------
+        say : callable, optional
+            Not used: the tool runs in one step.
         timeout_s : float, optional
 
         Raises

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shlex
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -12,9 +14,10 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from codesign import boards, ir
-from codesign.backends.base import Simulation, SynthResult
+from codesign.backends.base import OperatorUse, Simulation, SynthResult
 from codesign.backends.rtl import place_and_route, simulate, synthesis
 from codesign.backends.rtl.simulate import Simulated
+from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.ir import Graph, golden
 from codesign.toolchain import nextpnr, yosys
 
@@ -164,12 +167,17 @@ class RtlProject:
         self.simulate(x, wave=True)
         return self.folder / "build" / "wave.vcd"
 
-    def synth(self) -> SynthResult:
+    def synth(self, say: Callable[[str], None] | None = None) -> SynthResult:
         """Synthesise the design for the board, or say what to run where a tool is missing.
 
         For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
         a bitstream; for 7-series parts Yosys counts the cells of the network. Every step is kept: a second call
         with the same sources, board and tools runs nothing, and one after a killed run goes on where that stopped.
+
+        Parameters
+        ----------
+        say : callable, optional
+            Told a line for every step that is done.
 
         Raises
         ------
@@ -179,13 +187,36 @@ class RtlProject:
         if self.about["family"] in nextpnr.FAMILIES:
             return self._place_and_route()
         family = synthesis.family(self.about["family"])
-        script = synthesis.script(self.folder, family)
+        script = synthesis.by_hand(self.folder, family)
         command = f"cd {shlex.quote(str(self.folder))} && yosys -p {shlex.quote(script.strip())}"
         found = yosys.locate()
         if found is None:
             return SynthResult(status="tool-missing", tool="Yosys", command=command)
-        report, place = synthesis.synthesise(found, family, self.folder, self.cycles_per_frame)
-        return SynthResult(status="done", tool=report.tool, command=command, report=report, log=place / "yosys.log")
+        nodes = [node.name for node in self.graph]
+        done = synthesis.synthesise(
+            found, family, self.folder, nodes, self.cycles_per_frame, say or (lambda line: None)
+        )
+        return SynthResult(
+            status="done",
+            tool=done.report.tool,
+            command=command,
+            report=done.report,
+            log=done.place / "yosys.log",
+            operators=tuple(self._operators(done.parts)),
+        )
+
+    def _operators(self, parts: Mapping[str, synthesis.Counts]) -> Iterator[OperatorUse]:
+        for node in self.graph:
+            about = self.about["nodes"][node.name]
+            yield OperatorUse(
+                node=node.name,
+                operator=node.op.name,
+                label=node.label,
+                fold=_fold(about),
+                cycles=about["cycles"],
+                **dataclasses.asdict(parts[unit_name(node.name)]),
+            )
+        yield OperatorUse(node=TOP, **dataclasses.asdict(parts[TOP]))
 
     def _place_and_route(self) -> SynthResult:
         board = boards.load(self.about["board"])
@@ -212,6 +243,16 @@ class RtlProject:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
         lanes, edges = self.about["lanes"], self.graph.edges
         return lanes[source] * edges[source].type.bits, lanes[result] * edges[result].type.bits
+
+
+def _fold(about: Mapping[str, Any]) -> str:
+    """Return in words how far a node is laid out in parallel."""
+    words = [f"PE {about['pe']}"]
+    if about["simd"] > 1 or about["window"]:
+        words.append(f"SIMD {about['simd']}{' x window' * about['window']}")
+    if about["planes"]:
+        words.append(f"{about['planes']} bit{'s' * (about['planes'] > 1)} at a time")
+    return ", ".join(words)
 
 
 def open_project(folder: str | Path) -> RtlProject:

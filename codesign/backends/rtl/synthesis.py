@@ -1,19 +1,23 @@
-"""Synthesis by Yosys: the cells of a family, counted as its data sheet counts them."""
+"""Synthesis by Yosys: operator by operator, then joined; cells counted as the family's data sheet counts them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from codesign.backends.rtl import stage
-from codesign.backends.rtl.verilog import TOP
+from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.errors import UserError
 from codesign.toolchain.synth_report import SynthReport
 from codesign.toolchain.yosys import Yosys
 
 TIMEOUT_S = 6 * 3600.0
+JOBS = 2
+"""Runs of Yosys at a time: each takes a core and up to two GiB."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,8 @@ class Family:
     ----------
     command : str
         Of Yosys.
-    lut, ff, bram36, dsp : mapping of str to float
-        What a cell counts as; cells that count as nothing, such as carry chains beside the LUTs, are in `free`.
+    lut, ff, bram36, dsp, carry : mapping of str to float
+        What a cell counts as; cells that count as nothing, such as multiplexers beside the LUTs, are in `free`.
     free : frozenset of str
     """
 
@@ -34,7 +38,42 @@ class Family:
     ff: Mapping[str, float]
     bram36: Mapping[str, float]
     dsp: Mapping[str, float]
+    carry: Mapping[str, float]
     free: frozenset[str]
+
+    def count(self, cells: Mapping[str, int]) -> Counts:
+        """Return what cells, a number for each kind, count as.
+
+        Raises
+        ------
+        UserError
+            When there is a kind that nobody counts.
+        """
+        kinds = (self.lut, self.ff, self.bram36, self.dsp, self.carry)
+        if other := set(cells).difference(self.free, *kinds):
+            raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
+        lut, ff, bram36, dsp, carry = (sum(each * cells.get(c, 0) for c, each in kind.items()) for kind in kinds)
+        return Counts(int(lut), int(ff), bram36, int(dsp), int(carry))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a netlist takes.
+
+    Parameters
+    ----------
+    lut, ff : int
+    bram36 : float
+        Block memories of 36 Kib; halves are 18-Kib ones.
+    dsp, carry : int
+        Multiplier blocks, carry cells.
+    """
+
+    lut: int
+    ff: int
+    bram36: float
+    dsp: int
+    carry: int
 
 
 # UG474, 7 Series FPGAs Configurable Logic Block: the LUTs that a distributed memory or a shift register takes.
@@ -57,7 +96,8 @@ _XC7 = Family(
     ff={"FDRE": 1, "FDSE": 1, "FDCE": 1, "FDPE": 1},
     bram36={"RAMB36E1": 1, "RAMB18E1": 0.5},
     dsp={"DSP48E1": 1},
-    free=frozenset({"CARRY4", "MUXF7", "MUXF8"}),
+    carry={"CARRY4": 1},
+    free=frozenset({"MUXF7", "MUXF8"}),
 )
 FAMILIES = {"zynq-7000": _XC7, "artix-7": _XC7}
 """By the family of a board."""
@@ -81,54 +121,183 @@ def sources(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.sv") if path.stem not in ("bench", "stream_monitor"))
 
 
-def script(folder: Path, family: Family, place: str = "build/") -> str:
-    """Return what Yosys is to do with the sources of a project folder; its results go to `place` below it."""
+_INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\(| \w+$)", re.MULTILINE)
+_MEMORY = re.compile(r'"(\w+\.mem)"')
+
+
+def closure(folder: Path, top: str, without: Sequence[str] = ()) -> list[str]:
+    """Return the names of all files that a module of a project folder is made of, memory files included.
+
+    Parameters
+    ----------
+    folder : Path
+    top : str
+        The module; its file has its name.
+    without : sequence of str
+        Modules that are left out, with what only they need.
+    """
+    known = {Path(name).stem for name in sources(folder)} - set(without)
+    found, memories, waiting = {top}, set(), [top]
+    while waiting:
+        text = (folder / f"{waiting.pop()}.sv").read_text()
+        memories |= set(_MEMORY.findall(text))
+        new = known.intersection(_INSTANCE.findall(text)) - found
+        found |= new
+        waiting += new
+    return sorted([*(f"{name}.sv" for name in found), *memories])
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is synthesised by itself: the module of a node, or the top level without those.
+
+    Parameters
+    ----------
+    module : str
+    files : tuple of str
+        What its netlist depends on.
+    boxes : tuple of str
+        Modules in it that stay empty.
+    read : tuple of str
+        Sources that Yosys must see beside `files`, for the ports of the empty modules.
+    """
+
+    module: str
+    files: tuple[str, ...]
+    boxes: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+
+    def script(self, family: Family, place: str) -> str:
+        """Return what Yosys is to do; its results go to `place`."""
+        boxes = [f"--blackboxed-module {name}" for name in self.boxes]
+        read = sorted({*(name for name in self.files if name.endswith(".sv")), *self.read})
+        return (
+            f"read_slang --threads 1 --top {self.module} {' '.join([*boxes, *read])}\n"
+            f"{family.command} -top {self.module}\n"
+            f"tee -q -o {place}cells.json stat -json\nwrite_rtlil {place}part.il\n"
+        )
+
+
+def parts(folder: Path, nodes: Sequence[str]) -> list[Part]:
+    """Return the parts of a project, the top level last."""
+    units = [unit_name(node) for node in nodes]
+    found = [Part(unit, tuple(closure(folder, unit))) for unit in units]
+    top = Part(TOP, tuple(closure(folder, TOP, without=units)), tuple(units), tuple(sources(folder)))
+    return [*found, top]
+
+
+def link(places: Sequence[str], place: str) -> str:
+    """Return what Yosys is to do to join the parts in `places`, the top level last."""
+    *units, top = [f"{one}part.il" for one in places]
+    read = [f"read_rtlil {top}", *(f"read_rtlil -overwrite {unit}" for unit in units)]
+    joined = [f"hierarchy -top {TOP}", "flatten", "opt_clean -purge", "check -assert"]
+    left = [f"tee -q -o {place}cells.json stat -json", f"write_verilog -noattr {place}netlist.v"]
+    return "\n".join([*read, *joined, *left]) + "\n"
+
+
+def by_hand(folder: Path, family: Family) -> str:
+    """Return a script that does the same in one step, for a shell."""
     return (
         f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n{family.command} -top {TOP}\n"
-        f"tee -q -o {place}cells.json stat -json\nwrite_verilog -noattr {place}netlist.v\n"
+        "tee -q -o build/cells.json stat -json\nwrite_verilog -noattr build/netlist.v\n"
     )
 
 
-def content(folder: Path) -> list[str]:
-    """Return the names of the files in a project folder on which a netlist depends."""
-    return [*sources(folder), *(path.name for path in folder.glob("*.mem"))]
+@dataclass(frozen=True)
+class Synthesised:
+    """What `synthesise` gives.
 
-
-def synthesise(yosys: Yosys, family: Family, folder: Path, cycles: int) -> tuple[SynthReport, Path]:
-    """Map the sources of a project folder, unless that was done before.
-
-    Returns
-    -------
-    SynthReport
-    Path
+    Parameters
+    ----------
+    report : SynthReport
+        Of the whole.
+    parts : dict of str to Counts
+        By module; the top level has the forks.
+    place : Path
         What Yosys left: ``yosys.log``, ``cells.json``, ``netlist.v``.
+    """
+
+    report: SynthReport
+    parts: dict[str, Counts]
+    place: Path
+
+
+def synthesise(
+    yosys: Yosys,
+    family: Family,
+    folder: Path,
+    nodes: Sequence[str],
+    cycles: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Synthesised:
+    """Map the sources of a project folder, a few nodes at a time, and join the netlists.
+
+    What was done before for the same sources, tool and family is not done again, so a run that was ended goes on.
+
+    Parameters
+    ----------
+    yosys : Yosys
+    family : Family
+    folder : Path
+    nodes : sequence of str
+        Of the graph.
+    cycles : int
+        Clocks from frame to frame.
+    say : callable, optional
+        Told a line for every part that is done.
 
     Raises
     ------
     UserError
         When Yosys fails, or makes cells that nobody counts.
     """
-    name = stage.digest(folder, content(folder), yosys.version, script(folder, family))
+    all_parts = parts(folder, nodes)
+
+    def mapped(part: Part) -> str:
+        name = stage.digest(folder, part.files, yosys.version, part.script(family, ""))
+
+        def make(place: str) -> None:
+            yosys.script(folder, part.script(family, place), place=place, timeout_s=TIMEOUT_S)
+
+        return stage.kept(folder, f"build/part-{name}/", make)
+
+    places: dict[str, str] = {}
+    counts: dict[str, Counts] = {}
+    with ThreadPoolExecutor(JOBS) as pool:
+        # The largest sources first, so that the last one to end is no large one.
+        order = sorted(all_parts, key=lambda part: -sum((folder / file).stat().st_size for file in part.files))
+        waiting = {pool.submit(mapped, part): part for part in order}
+        try:
+            for done in as_completed(waiting):
+                part = waiting[done]
+                places[part.module] = done.result()
+                cells = read_cells(folder / places[part.module] / "cells.json", part.module)
+                counts[part.module] = found = family.count({c: n for c, n in cells.items() if c not in part.boxes})
+                say(f"{part.module}: {found.lut:,} LUT, {found.ff:,} FF ({len(places)} of {len(waiting)})")
+        except BaseException:
+            for each in waiting:
+                each.cancel()
+            raise
+    ordered = [places[part.module] for part in all_parts]
+    contents = [f"{place}part.il" for place in ordered]
+    name = stage.digest(folder, contents, yosys.version, link(["" for _ in ordered], ""))
     place = stage.kept(
         folder,
         f"build/netlist-{name}/",
-        lambda p: yosys.script(folder, script(folder, family, p), place=p, timeout_s=TIMEOUT_S),
+        lambda p: yosys.script(folder, link(ordered, p), place=p, timeout_s=TIMEOUT_S),
     )
-    cells = read_cells(folder / place / "cells.json", TOP)
-    kinds = (family.lut, family.ff, family.bram36, family.dsp)
-    if other := set(cells).difference(family.free, *kinds):
-        raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
-    lut, ff, bram36, dsp = (sum(weight * cells.get(cell, 0) for cell, weight in kind.items()) for kind in kinds)
+    total = family.count(read_cells(folder / place / "cells.json", TOP))
     report = SynthReport(
         tool=yosys.version,
         stage="logic synthesis",
-        lut=int(lut),
-        ff=int(ff),
-        bram36=bram36,
-        dsp=int(dsp),
+        lut=total.lut,
+        ff=total.ff,
+        bram36=total.bram36,
+        dsp=total.dsp,
+        carry=total.carry,
         cycles_per_frame=cycles,
     )
-    return report, folder / place
+    return Synthesised(report, {part.module: counts[part.module] for part in all_parts}, folder / place)
 
 
 def read_cells(path: Path, top: str) -> dict[str, int]:

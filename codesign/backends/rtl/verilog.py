@@ -117,9 +117,7 @@ def write(layout: Layout) -> dict[str, str]:
     return {f"{TOP}.sv": _top(layout, widths).text} | files
 
 
-def _unit(
-    node: str, about: str, unit: Unit, channels: Sequence[Channel], widths: Mapping[str, int]
-) -> _Module:
+def _unit(node: str, about: str, unit: Unit, channels: Sequence[Channel], widths: Mapping[str, int]) -> _Module:
     """Return the module of a node, its operands `i0`, `i1` and so on."""
     ports = [("in", f"i{c.operand}", widths[c.edge]) for c in channels]
     module = _Module(unit_name(node), [*ports, ("out", "out", widths[node])], [about])

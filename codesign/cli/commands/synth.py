@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from codesign.cli import options
 from codesign.cli.console import Console, table
@@ -10,7 +13,7 @@ from codesign.cli.console import command as make
 from codesign.cli.work import Work, difference
 
 if TYPE_CHECKING:
-    from codesign.backends.base import SynthResult
+    from codesign.backends.base import OperatorUse, SynthResult
     from codesign.boards import Board
     from codesign.toolchain.synth_report import SynthReport
 
@@ -56,7 +59,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     outcome, exceeded = None, []
     if result:
         with console.progress("Synthesising, where the tool is installed"):
-            outcome = project.synth()
+            outcome = project.synth(console.say)
         exceeded = _exceeded(outcome.report, work.board) if outcome.report else []
     status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
@@ -75,6 +78,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         "exceeds": exceeded,
         "report_found": outcome.found if outcome else False,
         "bitstream": outcome.bitstream if outcome and not exceeded else None,
+        "operators": [msgspec.structs.asdict(each) for each in outcome.operators] if outcome else [],
     }
     if outcome is None:
         sentence = (
@@ -99,7 +103,17 @@ def _exceeded(report: SynthReport, board: Board) -> list[str]:
 
 
 def _numbers(report: SynthReport | None) -> dict[str, Any]:
-    keys = ("lut", "ff", "bram36", "dsp", "fmax_mhz", "latency_cycles", "cycles_per_frame", "frames_per_second")
+    keys = (
+        "lut",
+        "ff",
+        "bram36",
+        "dsp",
+        "carry",
+        "fmax_mhz",
+        "latency_cycles",
+        "cycles_per_frame",
+        "frames_per_second",
+    )
     return {key: getattr(report, key) if report else None for key in keys}
 
 
@@ -135,8 +149,28 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
     else:
         made = []
     return [
+        *_by_operator(outcome.operators),
         table(("resource", "used", f"on {board.part}", ""), rows),
         table(("speed", ""), speed),
         f"By {used.tool}, {used.stage}{by_hand}.",
         *made,
+    ]
+
+
+def _by_operator(uses: Sequence[OperatorUse]) -> list[Any]:
+    """Return the table of what each operator takes, and what limits the design."""
+    if not uses:
+        return []
+    columns = ("node", "operator", "fold", "cycles", "LUT", "FF", "CARRY", "BRAM36", "DSP", "layer")
+    rows = [
+        (use.node, use.operator, use.fold, use.cycles, use.lut, use.ff, use.carry, use.bram36, use.dsp, use.label)
+        for use in uses
+    ]
+    largest = max(uses, key=lambda use: use.lut)
+    slowest = max(uses, key=lambda use: use.cycles or 0)
+    share = 100 * largest.lut / max(1, sum(use.lut for use in uses))
+    return [
+        table(columns, rows),
+        f"{slowest.node} ({slowest.operator}) takes the most cycles, {slowest.cycles:,}; {largest.node} "
+        f"({largest.operator}) the most LUTs, {share:.0f} % of all.",
     ]

@@ -1,0 +1,173 @@
+"""Synthesis operator by operator: what each part is made of, what is kept, how parts are joined and counted."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codesign import boards
+from codesign.backends import rtl
+from codesign.backends.rtl import synthesis
+from codesign.errors import UserError
+from codesign.ir import Graph, GraphBuilder, IntType
+from codesign.ir.ops import Add, Dense, Threshold
+from codesign.toolchain import yosys
+
+XC7 = synthesis.family("zynq-7000")
+
+
+def graph(threshold: int = 3) -> Graph:
+    builder = GraphBuilder()
+    x = builder.input((4,), IntType(4, signed=True))
+    low = builder.add(Threshold(np.array([[-1, threshold]])), x)
+    other = builder.add(Dense(np.arange(16).reshape(4, 4) - 8), x)
+    return builder.build(builder.add(Add(), low, other))
+
+
+def emitted(folder: Path, **changes: int) -> rtl.RtlProject:
+    return rtl.emit(graph(**changes), boards.load("pynq-z2"), folder, cycles=10)
+
+
+class FakeYosys:
+    """Writes what the tool would: cells that tell the module, and when it ran."""
+
+    version = "Yosys 0"
+
+    def __init__(self, act: Callable[[str], None] = lambda module: None) -> None:
+        self.act, self.made, self.at_once, self.most = act, [], 0, 0
+        self.lock = threading.Lock()
+
+    def script(self, folder: Path, script: str, *, place: str, timeout_s: float) -> None:
+        (module,) = re.findall(r"(?:synth_xilinx.*|hierarchy) -top (\w+)", script)
+        linked = "read_rtlil" in script
+        with self.lock:
+            self.made.append("link" if linked else module)
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        time.sleep(0.02)
+        self.act("link" if linked else module)
+        cells = {"LUT6": 10, "FDRE": 4, "CARRY4": 2, "RAMB18E1": 1, "DSP48E1": 1, "MUXF7": 9, "$scopeinfo": 5}
+        if linked:
+            cells = {name: 30 for name in cells}
+        elif module == "network":
+            cells = {"LUT2": 3, "n0_unit": 1, "n1_unit": 1, "n2_unit": 1}
+        (folder / place / "cells.json").write_text(
+            json.dumps({"modules": {f"\\{module}": {"num_cells_by_type": cells}}})
+        )
+        (folder / place / "part.il").write_text(script)
+        with self.lock:
+            self.at_once -= 1
+
+
+def run(tool: FakeYosys, project: rtl.RtlProject, told: list[str] | None = None) -> synthesis.Synthesised:
+    say = (lambda line: None) if told is None else told.append
+    return synthesis.synthesise(tool, XC7, project.folder, [n.name for n in project.graph], 10, say)
+
+
+def test_a_part_is_made_of_what_its_module_needs_and_nothing_else(tmp_path):
+    project = emitted(tmp_path / "p")
+    parts = {part.module: part for part in synthesis.parts(project.folder, ["n0", "n1", "n2"])}
+    assert list(parts) == ["n0_unit", "n1_unit", "n2_unit", "network"]
+    assert set(parts["n0_unit"].files) == {"n0_unit.sv", "stream_fifo.sv", "threshold.sv", "rom.sv", "n0_thresholds.mem"}
+    assert set(parts["network"].files) == {"network.sv", "stream_fork.sv"}
+    assert parts["network"].boxes == ("n0_unit", "n1_unit", "n2_unit")
+    every = {name for part in parts.values() for name in part.files}
+    assert every == {*synthesis.sources(project.folder), *(path.name for path in project.folder.glob("*.mem"))}
+
+
+def test_parts_are_counted_and_so_is_the_whole(tmp_path):
+    told: list[str] = []
+    done = run(FakeYosys(), emitted(tmp_path / "p"), told)
+    assert list(done.parts) == ["n0_unit", "n1_unit", "n2_unit", "network"]
+    assert done.parts["n1_unit"] == synthesis.Counts(lut=10, ff=4, bram36=0.5, dsp=1, carry=2)
+    assert done.parts["network"] == synthesis.Counts(lut=3, ff=0, bram36=0, dsp=0, carry=0)
+    # Of the joined netlist, not a sum.
+    assert (done.report.lut, done.report.ff, done.report.bram36, done.report.dsp, done.report.carry) == (
+        30,
+        30,
+        15,
+        30,
+        30,
+    )
+    assert len(told) == 4
+    assert told[-1].endswith("(4 of 4)")
+    assert any(line.startswith("n1_unit: 10 LUT, 4 FF (") for line in told)
+
+
+def test_two_run_at_a_time(tmp_path):
+    tool = FakeYosys()
+    run(tool, emitted(tmp_path / "p"))
+    assert tool.most == synthesis.JOBS == 2
+    assert tool.made[-1] == "link"
+
+
+def test_what_was_mapped_is_kept_and_only_changed_parts_are_mapped_anew(tmp_path):
+    tool = FakeYosys()
+    first = run(tool, emitted(tmp_path / "p"))
+    tool.made.clear()
+    assert run(tool, emitted(tmp_path / "p")) == first
+    assert tool.made == []
+    (tmp_path / "p" / "n0_thresholds.mem").write_text("ff\n")
+    run(tool, rtl.open_project(tmp_path / "p"))
+    assert tool.made == ["n0_unit", "link"]
+
+
+def test_a_run_that_was_ended_goes_on(tmp_path):
+    def fail(module: str) -> None:
+        if module == "n2_unit":
+            raise UserError("Yosys failed")
+
+    project = emitted(tmp_path / "p")
+    with pytest.raises(UserError, match="Yosys failed"):
+        run(FakeYosys(fail), project)
+    tool = FakeYosys()
+    run(tool, project)
+    assert "n2_unit" in tool.made
+    assert tool.made[-1] == "link"
+    # Whatever had ended before the failure is not done again.
+    kept = len(list((project.folder / "build").glob("part-*/finished")))
+    assert kept == 4
+    assert len(tool.made) < 5
+
+
+def test_cells_that_nobody_counts_are_named(tmp_path):
+    with pytest.raises(UserError, match="cells that nobody counts: ODDR, XADC"):
+        XC7.count({"LUT6": 1, "XADC": 1, "ODDR": 2})
+
+
+def test_the_command_shows_operators_and_what_limits():
+    from codesign.backends.base import OperatorUse
+    from codesign.cli.commands import synth
+
+    uses = [
+        OperatorUse(node="n0", operator="conv2d", cycles=64, lut=300, ff=1, bram36=0.5, dsp=0, carry=7),
+        OperatorUse(node="n1", operator="threshold", cycles=128, lut=90, ff=1, bram36=0, dsp=0, carry=0),
+        OperatorUse(node="network", lut=10, ff=1, bram36=0, dsp=0, carry=0),
+    ]
+    shown, sentence = synth._by_operator(uses)
+    assert sentence == "n1 (threshold) takes the most cycles, 128; n0 (conv2d) the most LUTs, 75 % of all."
+    assert shown.row_count == 3
+    assert synth._by_operator(()) == []
+
+
+def test_a_real_netlist_is_the_sum_of_its_parts(tmp_path):
+    """Parts have no logic between them, so joining them adds nothing."""
+    if yosys.locate() is None:
+        pytest.skip("needs Yosys, which comes with the extra rtl")
+    builder = GraphBuilder()
+    edge = builder.add(Threshold(np.array([[-1, 3]])), builder.input((4,), IntType(4, signed=True)))
+    project = rtl.emit(builder.build(edge), boards.load("pynq-z2"), tmp_path / "p", cycles=10)
+    result = project.synth()
+    assert [use.node for use in result.operators] == ["n0", "network"]
+    assert result.operators[0].lut > 5
+    assert sum(use.lut for use in result.operators) == result.report.lut
+    assert sum(use.ff for use in result.operators) == result.report.ff
+    assert "n0_unit" not in (result.log.parent / "netlist.v").read_text().split("module network")[1].split("(")[0]
+    assert project.synth() == result
