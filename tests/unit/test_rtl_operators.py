@@ -55,7 +55,7 @@ class FakeYosys:
         self.act("link" if linked else module)
         cells = {"LUT6": 10, "FDRE": 4, "CARRY4": 2, "RAMB18E1": 1, "DSP48E1": 1, "MUXF7": 9, "$scopeinfo": 5}
         if linked:
-            cells = {name: 30 for name in cells}
+            cells = dict.fromkeys(cells, 30)
         elif module == "network":
             cells = {"LUT2": 3, "n0_unit": 1, "n1_unit": 1, "n2_unit": 1}
         (folder / place / "cells.json").write_text(
@@ -75,7 +75,13 @@ def test_a_part_is_made_of_what_its_module_needs_and_nothing_else(tmp_path):
     project = emitted(tmp_path / "p")
     parts = {part.module: part for part in synthesis.parts(project.folder, ["n0", "n1", "n2"])}
     assert list(parts) == ["n0_unit", "n1_unit", "n2_unit", "network"]
-    assert set(parts["n0_unit"].files) == {"n0_unit.sv", "stream_fifo.sv", "threshold.sv", "rom.sv", "n0_thresholds.mem"}
+    assert set(parts["n0_unit"].files) == {
+        "n0_unit.sv",
+        "stream_fifo.sv",
+        "threshold.sv",
+        "rom.sv",
+        "n0_thresholds.mem",
+    }
     assert set(parts["network"].files) == {"network.sv", "stream_fork.sv"}
     assert parts["network"].boxes == ("n0_unit", "n1_unit", "n2_unit")
     every = {name for part in parts.values() for name in part.files}
