@@ -106,7 +106,7 @@ def test_a_promise_counts_the_slowest_part() -> None:
     laid = lay_out(graph, 1, folds)
     sizes = {edge: tensor.size for edge, tensor in graph.edges.items()}
     (channel,) = (c for c in laid.channels if c.node == "n2")
-    assert [block.parameters["OUT"] for block in channel.adapters] == [2, 4]
+    assert [block.parameters["OUT"] for block in (channel.parts, *channel.adapters)] == [2, 4]
     assert laid.cycles_per_frame >= sizes["n1"] // 2
     assert laid.cycles_per_frame >= max(unit.cycles for unit in laid.units.values())
 

@@ -124,6 +124,7 @@ def simulate(layout: Layout, frames: int, places: list[float], pace: int) -> tup
     readers = {edge: [i for i, c in enumerate(layout.channels) if c.edge == edge] for edge in graph.edges}
     operands = {n.name: [i for i, c in enumerate(layout.channels) if c.node == n.name] for n in graph}
     adapters = [[machine(a.timing) for a in channel.adapters] for channel in layout.channels]
+    parts = [machine(channel.parts.timing) if channel.parts else None for channel in layout.channels]
     blocks = {n.name: [machine(b.timing) for b in layout.units[n.name].blocks] for n in graph}
     served: dict[str, set[int]] = {edge: set() for edge in graph.edges}
     words = {edge: graph.edges[edge].size // layout.lanes(edge) for edge in graph.edges}
@@ -133,19 +134,26 @@ def simulate(layout: Layout, frames: int, places: list[float], pace: int) -> tup
         before = [len(queue.words) for queue in queues]
         ticks = []
 
-        def forked(edge: str, valid: bool, clock: int = clock, before: list[int] = before) -> bool:
+        def forked(edge: str, valid: bool, clock: int = clock, before: list[int] = before, ticks: list = ticks) -> bool:
             """Offer a word to all readers; return whether all have it."""
-            ready = {i for i in readers[edge] if before[i] < queues[i].places}
-            if valid:
-                for i in ready - served[edge]:
+            # Narrow words leave for the FIFO first, which makes room for the next wide one.
+            room = {i: before[i] < queues[i].places for i in readers[edge]}
+            ready = {i for i in readers[edge] if (parts[i].ready(room[i]) if parts[i] else room[i])}
+            for i in readers[edge]:
+                enters = valid and i in ready - served[edge]
+                if parts[i]:
+                    if parts[i].valid and room[i]:
+                        queues[i].push(clock, before[i])
+                    ticks.append((parts[i], enters, room[i]))
+                elif enters:
                     queues[i].push(clock, before[i])
             all_have = set(readers[edge]) <= served[edge] | ready
             if valid:
                 served[edge] = set() if all_have else served[edge] | ready
             return all_have
 
-        if sent < len(offered) and offered[sent] <= clock:
-            sent += forked(source, True)
+        there = sent < len(offered) and bool(offered[sent] <= clock)
+        sent += forked(source, there) and there
         for node in graph:
             chain = blocks[node.name]
             ready = forked(node.name, chain[-1].valid)

@@ -35,8 +35,10 @@ class Channel:
     width : int
         Bits of a word of the FIFO.
     adapters : tuple of Block
-    sieve : Block or None
-        Before the FIFO.
+        Behind the FIFO.
+    sieve, parts : Block or None
+        Before the FIFO, in this order: what drops words, and what makes several words of one where that holds up
+        nobody, so that the FIFO is narrow.
     """
 
     edge: str
@@ -47,9 +49,20 @@ class Channel:
     width: int
     adapters: tuple[Block, ...]
     sieve: Block | None = None
+    parts: Block | None = None
+
+    @property
+    def entry(self) -> tuple[Block, ...]:
+        """What words pass before the FIFO."""
+        return tuple(block for block in (self.sieve, self.parts) if block is not None)
+
+    def narrowed(self) -> Channel:
+        """Return the same with its first adapter before the FIFO."""
+        parts, *others = self.adapters
+        return replace(self, parts=parts, adapters=tuple(others), width=parts.width)
 
     def words(self, lanes: int) -> int:
-        """Return the words of a frame that enter the FIFO, of `lanes` elements each."""
+        """Return the words of a frame that are not dropped, of `lanes` elements each."""
         words = np.zeros(self.size // lanes, dtype=np.int64)
         return len(words if self.sieve is None else self.sieve.timing.run(words, 1)[1])
 
@@ -92,7 +105,9 @@ class Layout:
         slowest += [sizes[edge] // self.lanes(edge) for edge in sizes]
         for channel in self.channels:
             kept = channel.words(self.lanes(channel.edge)) * self.lanes(channel.edge)
-            for adapter in channel.adapters:
+            for adapter in channel.parts, *channel.adapters:
+                if adapter is None:
+                    continue
                 slowest.append(kept // min(int(adapter.parameters["IN"]), int(adapter.parameters["OUT"])))
         return max(slowest)
 
@@ -204,12 +219,16 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | 
     for spare in range(MOST_SPARE + 1):
         layout = _joined(graph, {name: replace(fold, spare=spare) for name, fold in chosen.items()})
         wanted = layout.cycles_per_frame
-        depths, latency, pace = schedule.depths(layout)
-        if pace == wanted:
+        found = schedule.depths(layout)
+        if found.pace == wanted:
             break
         # Words come unevenly from an operator before: with room for more rows, a window evens that out.
-    deep = tuple(replace(channel, depth=depth) for channel, depth in zip(layout.channels, depths, strict=True))
-    return replace(layout, channels=deep, latency=latency, pace=pace)
+    channels = []
+    for channel in layout.channels:
+        place = channel.node, channel.operand
+        narrow = channel.narrowed() if place in found.narrowed else channel
+        channels.append(replace(narrow, depth=found.depth[place]))
+    return replace(layout, channels=tuple(channels), latency=found.latency, pace=found.pace)
 
 
 def _joined(graph: Graph, folds: Mapping[str, Fold]) -> Layout:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from codesign.backends.rtl.timing import Timing
+from codesign.backends.rtl.timing import Narrow, Timing
 
 if TYPE_CHECKING:
-    from codesign.backends.rtl.layout import Layout
+    from codesign.backends.rtl.layout import Channel, Layout
     from codesign.backends.rtl.unit import Unit
 
 FRAMES = 4
@@ -21,57 +21,111 @@ SHALLOW = 64
 """Words of a `stream_fifo` that are read without a clock."""
 
 
-def depths(layout: Layout) -> tuple[list[int], int, int]:
-    """Return the words that each channel's FIFO must hold, in the order of the channels, the latency and the pace.
+Place = tuple[str, int]
+"""A node and the number of an operand: where a channel ends."""
 
-    The latency is the clocks from the first word of a frame into the network to the last one out of it, the pace
-    those from frame to frame: more than the layout's where an operator cannot catch up with what came unevenly.
+
+@dataclass(frozen=True)
+class Depths:
+    """What `depths` gives.
+
+    Parameters
+    ----------
+    depth : dict of (str, int) to int
+        Words that the FIFO of each channel must hold.
+    narrowed : frozenset of (str, int)
+        Channels whose first adapter stands before the FIFO.
+    latency : int
+        Clocks from the first word of a frame into the network to the last one out of it.
+    pace : int
+        Clocks from frame to frame: more than the layout's where an operator cannot catch up with what came unevenly.
+    """
+
+    depth: dict[Place, int]
+    narrowed: frozenset[Place]
+    latency: int
+    pace: int
+
+
+def depths(layout: Layout) -> Depths:
+    """Return how deep the FIFOs must be, and which of them can be narrow.
 
     The source offers its words evenly over the clocks of a frame. Where every FIFO has these places, the
     schedule is possible as it stands, and a faster source can only make words earlier, never later.
+
+    An adapter that makes several words of one can stand before the FIFO where words come no faster than it takes
+    them: then nobody waits for it.
     """
     frames = FRAMES
     latency = {(c.node, c.operand): 1 for c in layout.channels}
+    # Adapters that would hold somebody up.
+    refused: set[Place] = set()
     while True:
-        found, end, interval = _depths(layout, latency, frames)
-        if frames < FRAMES + end // layout.cycles_per_frame:
-            frames = FRAMES + end // layout.cycles_per_frame
+        run = _Run(layout, latency, frames, refused)
+        if frames < FRAMES + run.end // layout.cycles_per_frame:
+            frames = FRAMES + run.end // layout.cycles_per_frame
             continue
-        if interval > layout.cycles_per_frame:
-            layout = replace(layout, pace=interval)
+        if run.interval > layout.cycles_per_frame:
+            layout = replace(layout, pace=run.interval)
             continue
         # Deep ones read a block memory with a clock.
-        new = {place: 1 if depth <= SHALLOW else 2 for place, depth in found.items()}
+        new = {place: 1 if depth <= SHALLOW else 2 for place, depth in run.depth.items()}
         if all(new[place] <= latency[place] for place in new):
-            return [found[c.node, c.operand] for c in layout.channels], end + 1, layout.cycles_per_frame
+            return Depths(run.depth, frozenset(run.narrowed), run.end + 1, layout.cycles_per_frame)
         # Never back, so that it ends.
         latency = {place: max(clocks, latency[place]) for place, clocks in new.items()}
 
 
-def _depths(
-    layout: Layout, latency: Mapping[tuple[str, int], int], frames: int
-) -> tuple[dict[tuple[str, int], int], int, int]:
-    """Return the depths, the clock in which the first frame has left, and the clocks between the last two."""
-    graph = layout.graph
-    channels = {(c.node, c.operand): c for c in layout.channels}
-    leaves = {edge: _offered(layout, edge, frames) for edge in graph.inputs}
-    depth: dict[tuple[str, int], int] = {}
-    for node in graph:
-        unit = layout.units[node.name]
-        places = [(node.name, operand) for operand in range(len(node.inputs))]
-        # Blocks before the operands meet, which they do in the first block of the unit.
-        before = [[adapter.timing for adapter in channels[place].adapters] for place in places]
-        enter = []
-        for place, edge in zip(places, node.inputs, strict=True):
-            sieve = channels[place].sieve
-            enter.append(leaves[edge] if sieve is None else sieve.timing.run(leaves[edge], frames)[1])
-        arrive = [clocks + latency[place] for clocks, place in zip(enter, places, strict=True)]
-        leave, leaves[node.name] = _settled(arrive, before, unit, frames)
-        for place, came, left in zip(places, enter, leave, strict=True):
-            depth[place] = max(LEAST, most_waiting(came, left))
-    (output,) = graph.outputs
-    ends = leaves[output].reshape(frames, -1)[:, -1]
-    return depth, int(ends[0]), int(ends[-1] - ends[-2])
+class _Run:
+    """The schedule of some frames.
+
+    Attributes
+    ----------
+    depth : dict of (str, int) to int
+    narrowed : set of (str, int)
+    end : int
+        The clock in which the first frame has left.
+    interval : int
+        The clocks between the last two.
+    """
+
+    def __init__(self, layout: Layout, latency: Mapping[Place, int], frames: int, refused: set[Place]) -> None:
+        self.depth: dict[Place, int] = {}
+        self.narrowed: set[Place] = set()
+        graph = layout.graph
+        channels = {(c.node, c.operand): c for c in layout.channels}
+        leaves = {edge: _offered(layout, edge, frames) for edge in graph.inputs}
+        for node in graph:
+            unit = layout.units[node.name]
+            places = [(node.name, operand) for operand in range(len(node.inputs))]
+            enter, before = [], []
+            for place, edge in zip(places, node.inputs, strict=True):
+                clocks = self._entered(channels[place], leaves[edge], frames, refused)
+                enter.append(clocks)
+                # Blocks before the operands meet, which they do in the first block of the unit.
+                adapters = channels[place].adapters[place in self.narrowed :]
+                before.append([adapter.timing for adapter in adapters])
+            arrive = [clocks + latency[place] for clocks, place in zip(enter, places, strict=True)]
+            leave, leaves[node.name] = _settled(arrive, before, unit, frames)
+            for place, came, left in zip(places, enter, leave, strict=True):
+                self.depth[place] = max(LEAST, most_waiting(came, left))
+        (output,) = graph.outputs
+        ends = leaves[output].reshape(frames, -1)[:, -1]
+        self.end, self.interval = int(ends[0]), int(ends[-1] - ends[-2])
+
+    def _entered(self, channel: Channel, leaves: np.ndarray, frames: int, refused: set[Place]) -> np.ndarray:
+        """Return when words enter the FIFO of a channel."""
+        place = channel.node, channel.operand
+        for block in channel.entry:
+            leaves = block.timing.run(leaves, frames)[1]
+        first = channel.adapters[0].timing if channel.adapters else None
+        if isinstance(first, Narrow) and place not in refused:
+            taken, parts = first.run(leaves, frames)
+            if np.array_equal(taken, leaves):
+                self.narrowed.add(place)
+                return parts
+            refused.add(place)
+        return leaves
 
 
 def _offered(layout: Layout, edge: str, frames: int) -> np.ndarray:

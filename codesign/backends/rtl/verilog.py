@@ -125,9 +125,11 @@ def _unit(node: str, about: str, unit: Unit, channels: Sequence[Channel], widths
     for channel in channels:
         name = f"i{channel.operand}"
         entering, held = name, module.stream(f"{name}_fifo", channel.width)
-        if channel.sieve is not None:
-            entering = module.stream(f"{name}_kept", channel.width)
-            module.block(channel.sieve, f"{name}_sieve", f"{node}_{name}", [name], entering)
+        for block, ending in (channel.sieve, "kept"), (channel.parts, "parts"):
+            if block is not None:
+                passed = module.stream(f"{name}_{ending}", block.width)
+                module.block(block, f"{name}_{block.module}", f"{node}_{name}", [entering], passed)
+                entering = passed
         fifo = {"WIDTH": channel.width, "DEPTH": channel.depth}
         module.instance("stream_fifo", f"{name}_queue", fifo, _ports("in", entering) | _ports("out", held))
         for number, adapter in enumerate(channel.adapters):
