@@ -23,6 +23,8 @@ SMALL_MVAU = Proof("mvau", {"PE": 1}, MVAU)
 PLANES = Proof("mvau_planes", {"FOLD_OUT": 1}, ANY, steps=16)
 BOTH_PLANES = Proof("mvau_planes", {"PLANES": 2, "SIMD": 1, "X_SIGNED": 1}, ANY, steps=16)
 SMALL_THRESHOLD = Proof("threshold", {"FOLD": 2}, ANY)
+STEP = Proof("threshold_stage", {}, ANY)
+FIRST_STEP = Proof("threshold_stage", {"STAGE": 0, "LAST": 1, "X_SIGNED": 0, "OFFSET": -1}, ANY)
 SUBSAMPLE = Proof("subsample")
 SMALL_SUBSAMPLE = Proof("subsample", {"ROWS_IN": 2, "COLUMNS_IN": 2, "FOLD": 1, "ROWS_OUT": 1, "COLUMNS_OUT": 1})
 ADD = Proof("add")
@@ -38,6 +40,8 @@ PROOFS = [
     BOTH_PLANES,
     SMALL_THRESHOLD,
     Proof("threshold", {"X_SIGNED": 0, "LANES": 2, "COUNT": 1, "ENTRIES": 2, "OFFSET": -1}, ANY),
+    STEP,
+    FIRST_STEP,
     ADD,
     FORK,
     WIDEN,
@@ -59,6 +63,7 @@ LARGER = [
     Proof("mvau_planes", {"X": 4, "PLANES": 2, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_OUT": 1, "ACC": 8}, ANY),
     Proof("mvau_planes", {"PE": 2, "X": 3, "FOLD_IN": 3, "X_SIGNED": 1, "DELAY": 2}, ANY),
     Proof("threshold", {"LANES": 2, "FOLD": 3, "ENTRIES": 2, "X_SIGNED": 0, "OFFSET": -2, "Y": 3}, ANY),
+    Proof("threshold_stage", {"STAGE": 2, "LAST": 1, "FOLD": 3, "OFFSET": -3, "Y": 4}, ANY),
     Proof("add", {"LANES": 1, "A": 8, "B": 8, "Y": 9, "A_SIGNED": 0, "B_SIGNED": 0}),
     Proof("subsample", {"ROWS_IN": 5, "COLUMNS_IN": 3, "FOLD": 1, "STRIDE_H": 3, "STRIDE_W": 1, "COLUMNS_OUT": 3}),
 ]
@@ -86,6 +91,10 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("takes a threshold for unsigned", SMALL_THRESHOLD, ("value >= $signed(", "value >= T'(")),
     ("turns without a word", SMALL_THRESHOLD, ("if (in_valid) word", "word")),
     ("a word changes while it waits", SMALL_THRESHOLD, ("if (advance) x <= in_data", "x <= in_data")),
+    ("greater, not equal", STEP, ("value >= $signed", "value > $signed")),
+    ("another lane's thresholds", STEP, ("* ADDRESS'(LANES) + ADDRESS'(i)) << STAGE)", "* ADDRESS'(LANES)) << STAGE)")),
+    ("turns without a word", STEP, ("if (in_valid) word", "word")),
+    ("forgets the offset", FIRST_STEP, ("Y'(OFFSET) + Y'(number)", "Y'(number)")),
     ("takes one without the other", ADD, ("assign a_ready = advance && b_valid", "assign a_ready = advance")),
     ("forgets an operand", ADD, ("left + right", "left")),
     ("serves a reader twice", FORK, ("& ~done", "")),

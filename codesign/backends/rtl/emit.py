@@ -102,6 +102,7 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
                 "simd": layout.folds[node.name].simd,
                 "window": layout.folds[node.name].window,
                 "planes": layout.folds[node.name].planes,
+                "search": layout.folds[node.name].search,
                 "cycles": layout.units[node.name].cycles,
             }
             for node in graph

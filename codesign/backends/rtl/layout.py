@@ -136,7 +136,7 @@ def _adapting(lanes: int, wanted: int) -> Timing:
     return Every(wanted // lanes, 1)
 
 
-_FIELDS = {"pe", "simd", "window", "planes"}
+_FIELDS = {"pe", "simd", "window", "planes", "search"}
 
 
 def require_operator(node: Node) -> None:
@@ -187,7 +187,7 @@ def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) 
     told = ", ".join(f"{name} = {value}" for name, value in fields.items())
     raise UserError(
         f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
-        "planes the bits of an input, and fields are pe, simd, window and planes."
+        "planes the bits of an input, and fields are pe, simd, window, planes and search."
     )
 
 

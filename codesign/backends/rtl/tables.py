@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from codesign.backends.rtl import elementwise, mac, memory
+from codesign.backends.rtl.timing import Every
+from codesign.backends.rtl.unit import Block
 from codesign.ir import IntType, Tensor
 from codesign.ir.ops import Dyadic
 from codesign.ir.types import weight_bits
@@ -17,8 +20,8 @@ Parameters = dict[str, int | bool | str]
 
 def thresholds(
     table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int
-) -> tuple[Parameters, dict[str, Callable[[], str]]]:
-    """Return those of `threshold`.
+) -> tuple[Parameters, dict[str, Callable[[], str]], float]:
+    """Return those of `threshold`, and about how many LUTs it takes.
 
     Parameters
     ----------
@@ -28,10 +31,7 @@ def thresholds(
     x, y : Tensor
     lanes : int
     """
-    # Beyond the input's range all thresholds are alike: always reached, or never.
-    table = np.clip(table, x.type.min, x.type.max + 1)
-    bits = IntType.for_range(min(x.type.min, -1), x.type.max + 1).bits
-    words = np.concatenate([elementwise.by_word(rows, lanes) for rows in table])
+    words, bits = _by_word(table, x, lanes)
     parameters = _common(x, y, lanes, len(table), len(words)) | {
         "T": bits,
         "COUNT": table.shape[2],
@@ -39,7 +39,64 @@ def thresholds(
         "THRESHOLDS": "thresholds",
         "STYLE": mac.rom_style(len(words), lanes * table.shape[2] * bits),
     }
-    return parameters, {"thresholds": functools.partial(memory.words, words.reshape(len(words), -1), bits)}
+    # A comparison takes a LUT for a bit, and so does counting.
+    luts = lanes * table.shape[2] * (bits * (1 + _rom_luts(len(words))) + 1)
+    return parameters, {"thresholds": functools.partial(memory.words, words.reshape(len(words), -1), bits)}, luts
+
+
+def searched(table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int) -> tuple[list[Block], float]:
+    """Return the row of `threshold_stage` that finds the same by binary search, and about how many LUTs it takes.
+
+    Parameters
+    ----------
+    table : ndarray of int, shape (rows, levels - 1)
+        One row serves all channels.
+    offset : int
+    x, y : Tensor
+    lanes : int
+    """
+    words, bits = _by_word(np.sort(table, axis=1)[None], x, lanes)
+    fold, _, count = words.shape
+    stages = count.bit_length()
+    # As many as a number of so many bits counts; those that are added are never reached.
+    full = np.full((fold, lanes, (1 << stages) - 1), x.type.max + 1, dtype=np.int64)
+    full[:, :, :count] = words
+    blocks, luts = [], 0.0
+    for stage in range(stages):
+        last, step = stage == stages - 1, 1 << (stages - stage)
+        chosen = full[:, :, step // 2 - 1 :: step].reshape(-1, 1)
+        parameters: Parameters = {
+            "LANES": lanes,
+            "X": x.type.bits,
+            "X_SIGNED": x.type.signed,
+            "T": bits,
+            "STAGE": stage,
+            "LAST": last,
+            "OFFSET": offset,
+            "Y": y.type.bits,
+            "FOLD": fold,
+            "THRESHOLDS": f"thresholds{stage}",
+            "STYLE": mac.rom_style(fold << stage, bits),
+        }
+        width = lanes * (y.type.bits if last else x.type.bits + stage + 1)
+        files = {f"thresholds{stage}": functools.partial(memory.words, chosen, bits)}
+        blocks.append(Block("threshold_stage", parameters, width, Every(1, 1), files=files))
+        luts += lanes * bits * (1 + _rom_luts(fold << stage))
+    # What is known of a number travels along, and so does the value.
+    return blocks, luts + lanes * stages * x.type.bits / 2
+
+
+def _by_word(table: np.ndarray, x: Tensor, lanes: int) -> tuple[np.ndarray, int]:
+    """Return thresholds (entries * words, lanes, levels - 1), and their bits."""
+    # Beyond the input's range all thresholds are alike: always reached, or never.
+    table = np.clip(table, x.type.min, x.type.max + 1)
+    bits = IntType.for_range(min(x.type.min, -1), x.type.max + 1).bits
+    return np.concatenate([elementwise.by_word(rows, lanes) for rows in table]), bits
+
+
+def _rom_luts(words: int) -> float:
+    """Return the LUTs for a bit of a table; the address of a few words goes into the LUT that uses the bit."""
+    return 0.0 if words <= 16 else math.ceil(words / 64)
 
 
 def dyadics(

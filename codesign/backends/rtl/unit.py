@@ -22,6 +22,8 @@ class Fold:
         All taps of a kernel in parallel, instead of one after the other.
     planes : int
         Bits of an input taken at a time by lookup of sums; 0 for multipliers.
+    search : bool
+        Thresholds by binary search, one bit of the result after the other, instead of all at once.
     spare : int
         Rows that a window holds beside those that it needs when words come evenly.
     lookup : int
@@ -33,6 +35,7 @@ class Fold:
     window: bool = False
     planes: int = 0
     lookup: int = 6
+    search: bool = False
     spare: int = 0
 
 

@@ -137,10 +137,13 @@ def _unit(node: str, about: str, unit: Unit, channels: Sequence[Channel], widths
             module.block(adapter, f"{name}_adapter{number}", f"{node}_{name}", [held], adapted)
             held = adapted
         inputs.append(held)
+    kinds = [block.module for block in unit.blocks]
     for number, block in enumerate(unit.blocks):
         last = number == len(unit.blocks) - 1
         output = "out" if last else module.stream(f"b{number}", block.width)
-        module.block(block, block.module, node, inputs, output)
+        # Of several of a kind, each is told apart by its number.
+        name = f"{block.module}{number}" if kinds.count(block.module) > 1 else block.module
+        module.block(block, name, node, inputs, output)
         inputs = [output]
     if not unit.blocks:
         module.wire("out", inputs[0])
