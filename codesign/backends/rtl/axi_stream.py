@@ -92,8 +92,8 @@ class Ports:
             "        .aclk(aclk), .aresetn(aresetn),",
         ]
         for name in ("s_axis", "m_axis"):
-            signals = ("tvalid", "tready", "tdata", "tkeep", "tlast")
-            lines.append("        " + ", ".join(f".{name}_{signal}({name}_{signal})" for signal in signals) + ",")
+            for signals in (("tvalid", "tready", "tlast"), ("tdata", "tkeep")):
+                lines.append("        " + ", ".join(f".{name}_{signal}({name}_{signal})" for signal in signals) + ",")
         return "\n".join([*lines, "        .frame_error(frame_error)", "    );", "endmodule"]) + "\n"
 
 
