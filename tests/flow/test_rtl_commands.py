@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codesign.toolchain import verilator, yosys
+from codesign.toolchain import verilator, vivado, yosys
 
 from .conftest import CommandLine
 
@@ -87,6 +87,16 @@ def test_synth_counts_the_cells(rtl: CommandLine):
     assert 500 < told["ff"] < 106_400
 
 
+@needs_verilator
+def test_without_vivado_its_command_is_told(rtl: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(vivado, "locate", lambda: None)
+    told = rtl("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado", "--vectors", "4", "--json").json
+    assert (told["status"], told["tool"], told["differences"], told["bitstream"]) == ("tool-missing", "Vivado", 0, None)
+    assert told["command"].endswith("/rtl && vivado -mode batch -source build/vivado/build.tcl")
+    place = rtl.folder / told["folder"] / "build" / "vivado"
+    assert {"build.tcl", "build_settings.tcl", "network_axi_stream.v"} <= {path.name for path in place.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -94,6 +104,9 @@ def test_synth_counts_the_cells(rtl: CommandLine):
         (("emit", "toy_w3", "--backend", "rtl", "--clock", "50"), "--clock is for the hls4ml backend"),
         (("synth", "toy_w3", "--backend", "rtl", "--io", "io_stream"), "--io is for the hls4ml backend"),
         (("emit", "toy_w3", "--backend", "rtl", "--cycles", "0"), "--cycles"),
+        (("synth", "toy_w3", "--tool", "vivado"), "--tool is for the rtl backend"),
+        (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado", "--board", "kv260"), "--tool vivado-ooc"),
+        (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado-ooc", "--board", "icebreaker"), "leave --tool out"),
         (("verify", "toy_w3", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--cycles", "9"), "--cycles is for the rtl backend"),
     ],

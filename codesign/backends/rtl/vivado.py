@@ -133,10 +133,13 @@ class Design:
 
 
 def _list(name: str, values: list[str]) -> str:
-    """Return a line that sets a list; values hold no braces and no backslashes."""
-    if any(set(value) & set("{}\\\n") for value in values):
-        raise AssertionError(f"a value of {name} cannot be written in braces")
-    return f"set {name} {{" + "".join(f"\n    {{{value}}}" for value in values) + "\n}"
+    """Return the Tcl that sets a list. Nothing is substituted in braces as long as they hold none and no backslash."""
+    for value in values:
+        if set(value) & set("{}\\\n"):
+            raise UserError(
+                f"the name {value!r} cannot be given to Vivado; rename the file, or take it out of the project."
+            )
+    return f"set {name} [list" + "".join(f" \\\n    {{{value}}}" for value in values) + "]"
 
 
 def _memory_controller(processor: Processor) -> list[str]:

@@ -50,13 +50,13 @@ proc await {run} {
 step "making the project" {
     create_project -force -part $part network $folder/project
     set_property target_language Verilog [current_project]
-    add_files -norecurse [concat $sources $wrapper $memories]
+    add_files -norecurse [list {*}$sources $wrapper {*}$memories]
     update_compile_order -fileset sources_1
 }
 
 step "making the block design" {
     create_bd_design system
-    core processing_system7 ps7 [concat $memory_controller [list \
+    core processing_system7 ps7 [list {*}$memory_controller \
         CONFIG.PCW_USE_M_AXI_GP0 1 \
         CONFIG.PCW_USE_S_AXI_HP0 1 \
         CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 \
@@ -64,7 +64,7 @@ step "making the block design" {
         CONFIG.PCW_IRQ_F2P_INTR 1 \
         CONFIG.PCW_EN_CLK0_PORT 1 \
         CONFIG.PCW_EN_RST0_PORT 1 \
-        CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz]]
+        CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz]
     foreach {port vlnv} {
         DDR xilinx.com:interface:ddrx_rtl:1.0
         FIXED_IO xilinx.com:display_processing_system7:fixedio_rtl:1.0
