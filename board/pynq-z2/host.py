@@ -5,7 +5,8 @@
 
 `network.bit` lies beside `network.hwh`, both from ``codesign synth MODEL --backend rtl --tool vivado``; `map.json` lies
 in the same project; `MODEL.vectors.json` are the committed vectors of the model. Needs what the PYNQ image has, NumPy
-and pynq, and nothing of codesign; run it as root, in a terminal of the image's Jupyter. Exit codes: 0 all answers are equal, 1 one is not, 2 the files do not fit.
+and pynq, and nothing of codesign; run it as root, in a terminal of the image's Jupyter. Exit codes: 0 all answers are
+equal, 1 one is not or the network saw a broken packet, 2 the files do not fit.
 
 Packing, comparing and the order of transfers are tested against the golden executor and the simulated hardware, with a
 stand-in for the DMA. Not yet run on a board.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codesign.toolchain import verilator, vivado, yosys
+from codesign.toolchain import verilator, yosys
 
 from .conftest import CommandLine
 
@@ -85,16 +85,6 @@ def test_synth_counts_the_cells(rtl: CommandLine):
     assert told["tool"].startswith("Yosys ")
     assert 500 < told["lut"] < 53_200
     assert 500 < told["ff"] < 106_400
-
-
-@needs_verilator
-def test_without_vivado_its_command_is_told(rtl: CommandLine, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(vivado, "locate", lambda: None)
-    told = rtl("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado", "--vectors", "4", "--json").json
-    assert (told["status"], told["tool"], told["differences"], told["bitstream"]) == ("tool-missing", "Vivado", 0, None)
-    assert told["command"].endswith("/rtl && vivado -mode batch -source build/vivado/build.tcl")
-    place = rtl.folder / told["folder"] / "build" / "vivado"
-    assert {"build.tcl", "build_settings.tcl", "network_axi_stream.v"} <= {path.name for path in place.iterdir()}
 
 
 @pytest.mark.parametrize(

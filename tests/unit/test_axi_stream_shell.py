@@ -27,8 +27,8 @@ from codesign.toolchain import verilator, yosys
 from codesign.toolchain import vivado as toolchain
 
 # Plays a script: "b DATA KEEP LAST" is a beat, "r" a reset once all beats before it were taken. Pauses at both ends at
-# random. Tells every beat that comes out, "r" where the reset was, the last state of frame_error, and ends with an exit
-# code above 0 where the rules of AXI4-Stream are broken.
+# random. Tells every beat that comes out with its clock, "r" where the reset was, the last state of frame_error, and ends
+# with an exit code above 0 where the rules of AXI4-Stream are broken.
 MAIN = """
 #include "Vbench.h"
 #include "verilated.h"
@@ -52,7 +52,7 @@ int main(int argc, char **argv) {
         return int(random >> 8 & 255) < pause;
     };
     top.s_axis_tvalid = 0;
-    for (; quiet < 3000; quiet++) {
+    for (long clock = 0; quiet < 3000; quiet++, clock++) {
         if (!reset && !offered && !ended && !pausing()) {
             std::string word;
             uint64_t data;
@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
         held_data = top.m_axis_tdata;
         held_last = top.m_axis_tlast;
         if (top.m_axis_tvalid && ready) {
-            std::printf("%llx %x %d\\n", (unsigned long long) held_data, int(top.m_axis_tkeep), int(held_last));
+            std::printf("%llx %x %d %ld\\n", (unsigned long long) held_data, int(top.m_axis_tkeep), int(held_last), clock);
             quiet = 0;
         }
         if (offered && top.s_axis_tready) { offered = false; quiet = 0; }
@@ -234,6 +234,12 @@ def test_packets_are_answered_by_packets_of_as_many_frames(simulation: Simulatio
         assert np.array_equal(found, golden.run(simulation.project.graph, x))
         assert ends == list(range(per_packet * words - 1, 12 * words, per_packet * words))
         assert not error
+
+
+def test_the_shell_takes_no_clocks_of_a_frame(simulation: Simulation):
+    (beats,), _ = simulation.play(simulation.packets(frames(simulation.project, 20), 1), pause=0)
+    ends = [int(beat.split()[3]) for beat in beats if beat.split()[2] == "1"]
+    assert set(np.diff(ends)[-8:]) == {simulation.project.cycles_per_frame}
 
 
 def test_a_reset_within_a_frame_starts_anew(simulation: Simulation):
