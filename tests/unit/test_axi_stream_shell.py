@@ -6,6 +6,7 @@ Words are packed and unpacked by the program for the board, `board/pynq-z2/host.
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from codesign import boards, resources
+from codesign import boards, resources, zoo
 from codesign.backends import rtl
 from codesign.backends.rtl import synthesis, vivado
 from codesign.backends.rtl.axi_stream import TOP, data_bits
@@ -27,8 +28,8 @@ from codesign.toolchain import verilator, yosys
 from codesign.toolchain import vivado as toolchain
 
 # Plays a script: "b DATA KEEP LAST" is a beat, "r" a reset once all beats before it were taken. Pauses at both ends at
-# random. Tells every beat that comes out with its clock, "r" where the reset was, the last state of frame_error, and ends
-# with an exit code above 0 where the rules of AXI4-Stream are broken.
+# random. Tells every beat that comes out with its clock, "r" where the reset was, and the last state of frame_error;
+# ends with an exit code above 0 where the rules of AXI4-Stream are broken.
 MAIN = """
 #include "Vbench.h"
 #include "verilated.h"
@@ -42,7 +43,7 @@ int main(int argc, char **argv) {
     VerilatedContext context;
     Vbench top{&context};
     std::ifstream script(argv[1]);
-    int pause = std::atoi(argv[2]), reset = 5, quiet = 0;
+    int pause = std::atoi(argv[2]), limit = std::atoi(argv[4]), reset = 5, quiet = 0;
     uint32_t random = std::atoi(argv[3]);
     bool offered = false, ended = false, waiting = false;
     uint64_t held_data = 0;
@@ -52,7 +53,7 @@ int main(int argc, char **argv) {
         return int(random >> 8 & 255) < pause;
     };
     top.s_axis_tvalid = 0;
-    for (long clock = 0; quiet < 3000; quiet++, clock++) {
+    for (long clock = 0; quiet < limit; quiet++, clock++) {
         if (!reset && !offered && !ended && !pausing()) {
             std::string word;
             uint64_t data;
@@ -83,7 +84,8 @@ int main(int argc, char **argv) {
         held_data = top.m_axis_tdata;
         held_last = top.m_axis_tlast;
         if (top.m_axis_tvalid && ready) {
-            std::printf("%llx %x %d %ld\\n", (unsigned long long) held_data, int(top.m_axis_tkeep), int(held_last), clock);
+            std::printf("%llx %x ", (unsigned long long) held_data, int(top.m_axis_tkeep));
+            std::printf("%d %ld\\n", int(held_last), clock);
             quiet = 0;
         }
         if (offered && top.s_axis_tready) { offered = false; quiet = 0; }
@@ -135,8 +137,10 @@ class Simulation:
         """Return the beats that came out, up to each reset and after the last, and whether the error is shown."""
         path = self.project.folder / "script.txt"
         path.write_text("\n".join(script))
+        # Clocks without a beat after which nothing more is waited for.
+        limit = 1000 + 3 * self.project.about["latency_cycles"]
         done = subprocess.run(
-            [self.program.absolute(), path.absolute(), str(pause), str(seed)],
+            [self.program.absolute(), path.absolute(), str(pause), str(seed), str(limit)],
             cwd=self.project.folder,
             capture_output=True,
             text=True,
@@ -179,7 +183,7 @@ class Simulation:
 
 def emitted(folder: Path, case: str) -> rtl.RtlProject:
     """A project with what Vivado would read."""
-    graph, options = CASES[case]
+    graph, options = CASES[case] if case in CASES else (zoo.load(case).graph, {})
     project = rtl.emit(graph(), boards.load("pynq-z2"), folder, **options)
     assert project.synth("vivado").status == "tool-missing"
     return project
@@ -290,6 +294,19 @@ def test_a_misplaced_tlast_is_found(tmp_path: Path, case: str, change: tuple[str
     with pytest.raises(AssertionError):
         test_packets_are_answered_by_packets_of_as_many_frames(broken)
         test_a_reset_within_a_frame_starts_anew(broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["digits_cnn_w3", "unsw_mlp_w2"])
+def test_the_committed_vectors_of_a_model_come_through(tmp_path: Path, model: str):
+    made = compiled(tmp_path, model)
+    x, expected = HOST.read_vectors(json.loads((resources.folder("models") / f"{model}.vectors.json").read_text()))
+    for pause in (0, 60):
+        (beats,), error = made.play(made.packets(x, len(x)), pause)
+        found, ends = made.answers(beats)
+        assert np.array_equal(found.reshape(len(x), -1), expected)
+        assert ends == [len(beats) - 1]
+        assert not error
 
 
 def test_data_is_as_wide_as_the_dma_takes_it():
