@@ -40,6 +40,36 @@ class Shell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     baud: Annotated[int, msgspec.Meta(ge=300, le=12_000_000)] = 115_200
 
 
+_Nanoseconds = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+
+
+class Processor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a board gives the processing system of its Zynq-7000: crystal and DDR memory.
+
+    Attributes
+    ----------
+    crystal_mhz : float
+    ddr_part : str
+        As the processing system's core in Vivado names it, such as "MT41J256M16 RE-125".
+    ddr_bits : {16, 32}
+        Width of the data bus.
+    ddr_mhz : float
+        Clock of the memory.
+    ddr_mib : int
+        Size of the memory, a power of two.
+    ddr_board_delay_ns, ddr_dqs_to_clock_ns : tuple of four floats
+        Delays of the board's traces, one for each byte lane.
+    """
+
+    crystal_mhz: Annotated[float, msgspec.Meta(ge=30, le=60)]
+    ddr_part: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9 -]+$")]
+    ddr_bits: Literal[16, 32]
+    ddr_mhz: Annotated[float, msgspec.Meta(ge=200, le=600)]
+    ddr_mib: Literal[256, 512, 1024]
+    ddr_board_delay_ns: tuple[_Nanoseconds, _Nanoseconds, _Nanoseconds, _Nanoseconds]
+    ddr_dqs_to_clock_ns: tuple[_Nanoseconds, _Nanoseconds, _Nanoseconds, _Nanoseconds]
+
+
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One FPGA board: the part on it, what the part holds, and the tools that build for it.
 
@@ -60,6 +90,8 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         Inputs of one lookup table.
     shell : Shell or None
         Where bitstreams are made with open tools.
+    processor : Processor or None
+        Where Vivado makes bitstreams with the processing system of a Zynq-7000.
     sources : tuple of str
         Where the numbers and pins come from.
     """
@@ -80,6 +112,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     uram: Count = 0
     lut_inputs: Annotated[int, msgspec.Meta(ge=4, le=8)] = 6
     shell: Shell | None = None
+    processor: Processor | None = None
     sources: tuple[str, ...] = ()
 
     @property

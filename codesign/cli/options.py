@@ -42,7 +42,12 @@ cycles = click.option(
     help="Clock cycles that a frame may take: each operator gets as few multipliers as keep to it; rtl. "
     "[default: 10000]",
 )
-
+tool = click.option(
+    "--tool",
+    type=click.Choice(["yosys", "vivado", "vivado-ooc"]),
+    help="Synthesise with open tools; with Vivado to a bitstream for a Zynq-7000 board; or with Vivado the network "
+    "alone, out of context; rtl. [default: yosys]",
+)
 
 _FLAGS = {
     "io_type": ("--io", "hls4ml"),
@@ -50,6 +55,7 @@ _FLAGS = {
     "reuse_factor": ("--reuse-factor", "hls4ml"),
     "clock_mhz": ("--clock", "hls4ml"),
     "cycles": ("--cycles", "rtl"),
+    "tool": ("--tool", "rtl"),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from codesign.toolchain import gpp, nextpnr, verilator, vitis_hls
+from codesign.toolchain import gpp, nextpnr, verilator, vitis_hls, vivado
 from codesign.toolchain.find import Tool, find
 
 
@@ -45,11 +45,7 @@ def _placer(family: str) -> Callable[[], Tool | None]:
 _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
     ("g++", gpp.locate, "C simulation of the generated hardware"),
     ("Vitis HLS", vitis_hls.locate, "synthesis for AMD parts (codesign synth)"),
-    (
-        "Vivado",
-        lambda: find(["vivado"], version_flag="-version"),
-        "placement, routing and bitstreams for AMD parts",
-    ),
+    ("Vivado", vivado.locate, "placement, routing and bitstreams for AMD parts (codesign synth --tool vivado)"),
     ("Verilator", verilator.locate, "simulation of the RTL (the extra rtl of this package)"),
     (
         "Yosys",

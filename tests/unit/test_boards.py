@@ -21,6 +21,16 @@ ff = 200
 bram36 = 3
 dsp = 4
 """
+PROCESSOR = """
+[processor]
+crystal_mhz = 50.0
+ddr_part = "MT41J256M16 RE-125"
+ddr_bits = 16
+ddr_mhz = 525.0
+ddr_mib = 512
+ddr_board_delay_ns = [0.223, 0.212, 0.085, 0.092]
+ddr_dqs_to_clock_ns = [0.040, 0.058, -0.009, -0.033]
+"""
 
 
 @pytest.fixture
@@ -76,6 +86,12 @@ def test_a_board_of_the_users_own_is_found(own: Path):
     assert "pynq-z2" in boards.names()
 
 
+def test_a_zynq_may_tell_its_memory(own: Path):
+    (own / "mine.toml").write_text(GOOD + PROCESSOR)
+    assert boards.load("mine").processor == boards.load("pynq-z2").processor
+    assert boards.load("zcu104").processor is None
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -88,6 +104,10 @@ def test_a_board_of_the_users_own_is_found(own: Path):
         (("bram36 = 3", "bram36 = 3\nbram4 = 6"), "the field 'bram4'"),
         (("dsp = 4", 'dsp = 4\n[shell]\nclock = "G2"\nrx = "M1"\ntx = "L4"'), "the field 'shell.led' is missing"),
         (("dsp = 4", 'dsp = 4\n[shell]\nclock = "G2; x"\nrx = "M1"\ntx = "L4"\nled = "A1"'), "clock"),
+        (("dsp = 4", "dsp = 4\n[processor]\ncrystal_mhz = 50.0"), "the field 'processor.ddr_part' is missing"),
+        (("dsp = 4", f"dsp = 4\n{PROCESSOR.replace('RE-125', '} ; exit ; {')}"), "ddr_part"),
+        (("dsp = 4", f"dsp = 4\n{PROCESSOR.replace('= 16', '= 64')}"), "ddr_bits"),
+        (("dsp = 4", f"dsp = 4\n{PROCESSOR.replace('0.223, ', '')}"), "ddr_board_delay_ns"),
         (('part = "xc1"', 'part = "xc1; exec rm"'), "part"),
         (("lut = 100", "lut = = 100"), "is not valid TOML"),
         (('title = "A board"', 'title = "A board"\nname = "yours"'), "the field 'name'"),

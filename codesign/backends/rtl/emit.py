@@ -93,6 +93,8 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
         "graph_sha256": ir.digest(graph),
         "cycles_per_frame": layout.cycles_per_frame,
         "latency_cycles": layout.latency,
+        "input": _stream(layout, graph.inputs[0]),
+        "output": _stream(layout, graph.outputs[0]),
         "lanes": {edge: layout.lanes(edge) for edge in graph.edges},
         "nodes": {
             node.name: {
@@ -111,4 +113,16 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
             {"edge": c.edge, "node": c.node, "operand": c.operand, "depth": c.depth, "width": c.width}
             for c in layout.channels
         ],
+    }
+
+
+def _stream(layout: Layout, edge: str) -> dict[str, Any]:
+    """Return what a host that packs or unpacks the words of an edge must know."""
+    tensor = layout.graph.edges[edge]
+    return {
+        "edge": edge,
+        "shape": list(tensor.shape),
+        "bits": tensor.type.bits,
+        "signed": tensor.type.signed,
+        "lanes": layout.lanes(edge),
     }

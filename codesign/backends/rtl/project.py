@@ -15,9 +15,11 @@ import numpy as np
 
 from codesign import boards, ir
 from codesign.backends.base import OperatorUse, Simulation, SynthResult
-from codesign.backends.rtl import place_and_route, simulate, synthesis
+from codesign.backends.rtl import place_and_route, simulate, synthesis, vivado
+from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
+from codesign.boards import Board
 from codesign.ir import Graph, golden
 from codesign.toolchain import nextpnr, yosys
 
@@ -167,7 +169,7 @@ class RtlProject:
         self.simulate(x, wave=True)
         return self.folder / "build" / "wave.vcd"
 
-    def synth(self, say: Callable[[str], None] | None = None) -> SynthResult:
+    def synth(self, say: Callable[[str], None] | None = None, tool: str | None = None) -> SynthResult:
         """Synthesise the design for the board, or say what to run where a tool is missing.
 
         For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
@@ -178,12 +180,17 @@ class RtlProject:
         ----------
         say : callable, optional
             Told a line for every step that is done.
+        tool : {"yosys", "vivado", "vivado-ooc"}, optional
+            Open tools by default. Vivado makes a bitstream with the processing system of a Zynq-7000, or places
+            and routes the network alone, out of context.
 
         Raises
         ------
         UserError
-            When a tool fails, or the family of the board is none that is known.
+            When a tool fails, or the board is none that the tool builds for.
         """
+        if tool in vivado.SCRIPTS:
+            return self._vivado(tool)
         if self.about["family"] in nextpnr.FAMILIES:
             return self._place_and_route()
         family = synthesis.family(self.about["family"])
@@ -239,6 +246,16 @@ class RtlProject:
             bitstream=built.bitstream,
         )
 
+    def _vivado(self, tool: str) -> SynthResult:
+        board = boards.load(self.about["board"])
+        vivado.require(board, tool)
+        (source,), (result,) = self.graph.inputs, self.graph.outputs
+        words_in, words_out = (self.graph.edges[edge].size // self.about["lanes"][edge] for edge in (source, result))
+        # One that comes in and one that goes out beside those on the way.
+        frames = -(-self.about["latency_cycles"] // self.cycles_per_frame) + 2
+        ports = Ports(*self._widths(), words_in, words_out, frames)
+        return vivado.synthesise(vivado.Design(self.folder, board, ports, self.cycles_per_frame, tool))
+
     def _widths(self) -> tuple[int, int]:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
         lanes, edges = self.about["lanes"], self.graph.edges
@@ -255,6 +272,18 @@ def _fold(about: Mapping[str, Any]) -> str:
     if about["search"]:
         words.append("search")
     return ", ".join(words)
+
+
+def require_tool(board: Board, tool: str) -> None:
+    """Accept a tool that can build for a board; see `RtlProject.synth`.
+
+    Raises
+    ------
+    UserError
+        When it cannot.
+    """
+    if tool in vivado.SCRIPTS:
+        vivado.require(board, tool)
 
 
 def open_project(folder: str | Path) -> RtlProject:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from codesign.files import atomic_write
 
-_FINISHED = "finished"
+FINISHED = "finished"
+"""Name of the file that says that the others in a place are complete."""
 
 
 def digest(folder: Path, files: Iterable[str], *about: object) -> str:
@@ -47,9 +48,9 @@ def kept(folder: Path, place: str, make: Callable[[str], None]) -> str:
         `place`.
     """
     path = folder / place
-    if not (path / _FINISHED).is_file():
+    if not (path / FINISHED).is_file():
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         make(place)
-        atomic_write(path / _FINISHED, "")
+        atomic_write(path / FINISHED, "")
     return place

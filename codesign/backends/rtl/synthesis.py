@@ -121,6 +121,11 @@ def sources(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.sv") if path.stem not in ("bench", "stream_monitor"))
 
 
+def content(folder: Path) -> list[str]:
+    """Return the names of the files in a project folder on which a netlist depends."""
+    return [*sources(folder), *(path.name for path in folder.glob("*.mem"))]
+
+
 _INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\(| \w+$)", re.MULTILINE)
 _MEMORY = re.compile(r'"(\w+\.mem)"')
 

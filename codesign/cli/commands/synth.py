@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.reuse_factor
 @options.clock
 @options.cycles
+@options.tool
 def command(console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any) -> int:
     """Write the hardware project of a model, prove its simulation exact, and synthesise it.
 
@@ -39,6 +40,12 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
 
     chosen = options.given(backend, chosen)
     work = Work.on(model, board, console)
+    tool = chosen.pop("tool", None)
+    if tool is not None:
+        from codesign.backends import rtl
+
+        # Told before the simulation, which takes minutes.
+        rtl.require_tool(work.board, tool)
     project = work.compiled(backend, **chosen)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
@@ -59,7 +66,10 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     outcome, exceeded = None, []
     if result:
         with console.progress("Synthesising, where the tool is installed"):
-            outcome = project.synth(console.say)
+            if tool is None:
+                outcome = project.synth(console.say)
+            else:
+                outcome = rtl.open_project(project.folder).synth(console.say, tool)
         exceeded = _exceeded(outcome.report, work.board) if outcome.report else []
     status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
@@ -97,9 +107,16 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
 
 
 def _exceeded(report: SynthReport, board: Board) -> list[str]:
-    """Name what the board has too little of; an oscillator that is too fast for the design is one such thing."""
-    slow = board.shell is not None and report.fmax_mhz is not None and report.fmax_mhz < board.clock_mhz
+    """Name what the board has too little of; a clock that is too fast for the design is one such thing."""
+    # Before place and route the fastest clock is an estimate.
+    fmax = report.fmax_mhz if report.stage == "place and route" else None
+    slow = fmax is not None and fmax < _clock(report, board)
     return [*report.exceeds(board.resources()), *["clock_mhz"] * slow]
+
+
+def _clock(report: SynthReport, board: Board) -> float:
+    """Return the clock in MHz, which may be one that a divider comes near to the board's with."""
+    return report.clock_mhz or board.clock_mhz
 
 
 def _numbers(report: SynthReport | None) -> dict[str, Any]:
@@ -139,12 +156,12 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
         ("frames per second at that clock", used.frames_per_second),
     ]
     if outcome.bitstream is not None and not exceeded:
-        made = [f"Bitstream for {board.title}, clocked at {board.clock_mhz:g} MHz: {outcome.bitstream}"]
+        made = [f"Bitstream for {board.title}, clocked at {_clock(used, board):g} MHz: {outcome.bitstream}"]
     elif "clock_mhz" in exceeded:
         made = [
-            f"No bitstream: {board.title} is clocked at {board.clock_mhz:g} MHz, which is too fast for this design."
+            f"No bitstream: {board.title} is clocked at {_clock(used, board):g} MHz, which is too fast for this design."
         ]
-    elif exceeded and board.shell is not None:
+    elif exceeded and (board.shell is not None or used.tool.startswith("Vivado ")):
         made = ["No bitstream: the design does not fit. A larger --cycles makes it smaller."]
     else:
         made = []
