@@ -60,7 +60,7 @@ def test_a_broken_simulation_is_found_and_named(rtl: CommandLine, monkeypatch: p
 
     def broken(*arguments: Any, **options: Any) -> Any:
         project = emit(*arguments, **options)
-        path = project.folder / "n1_thresholds.mem"
+        path = project.folder / "n1_thresholds0.mem"
         text = path.read_text()
         path.write_text(f"{int(text[0], 16) ^ 1:x}{text[1:]}")
         return project

@@ -234,7 +234,7 @@ def test_the_same_sources_are_compiled_once(tmp_path: Path, monkeypatch: pytest.
     # Constants are read when the simulation begins: others need no other program either.
     built: list[str] = []
     monkeypatch.setattr(verilator, "build", lambda folder, output, *_: built.append(output) or folder / output)
-    thresholds = project.folder / "n1_thresholds.mem"
+    thresholds = project.folder / "n1_thresholds0.mem"
     thresholds.write_text(re.sub("[0-9a-f]", "0", thresholds.read_text()))
     assert not np.array_equal(project.simulate(x, fast=False).output, found.output)
     assert built == []

@@ -100,7 +100,7 @@ def test_a_bitstream_is_built_step_by_step(tmp_path: Path, stub: pytest.MonkeyPa
         assert words in ps7
     (sources,) = (call for call in made if call.startswith("add_files") and "network.sv" in call)
     assert "bench.sv" not in sources
-    assert "n1_thresholds.mem" in sources
+    assert "n1_thresholds0.mem" in sources
     # Every step was told.
     assert "codesign: clock of the network: 100000000 Hz, wanted 100 MHz" in result.log.read_text()
 
@@ -123,7 +123,7 @@ def test_the_result_is_read_and_kept(tmp_path: Path, stub: pytest.MonkeyPatch):
     project.synth(tool="vivado")
     assert result.log.stat().st_mtime_ns != stamp
     # So do other constants.
-    thresholds = project.folder / "n1_thresholds.mem"
+    thresholds = project.folder / "n1_thresholds0.mem"
     thresholds.write_text(thresholds.read_text().replace("1", "2"))
     assert project.synth(tool="vivado").bitstream.parent != result.bitstream.parent
 
@@ -243,7 +243,7 @@ def test_unknown_commands_options_and_pins_would_be_found(tmp_path: Path, stub: 
 @pytest.mark.parametrize(("tool", "script"), [("vivado", "build"), ("vivado-ooc", "out_of_context")])
 def test_without_vivado_everything_is_written_and_the_command_told(tmp_path: Path, tool: str, script: str):
     project = rtl.emit(small_graph(), boards.load("pynq-z2"), tmp_path / "it's a project", cycles=100)
-    result = project.synth(tool)
+    result = project.synth(tool=tool)
     assert (result.status, result.tool, result.report) == ("tool-missing", "Vivado", None)
     assert result.command.endswith(f"project' && vivado -mode batch -source build/vivado/{script}.tcl")
     assert {f"{script}.tcl", "common.tcl", f"{script}_settings.tcl"} <= {
@@ -251,7 +251,7 @@ def test_without_vivado_everything_is_written_and_the_command_told(tmp_path: Pat
     }
     first = {path.name: path.read_bytes() for path in (project.folder / backend.PLACE).iterdir()}
     other = rtl.emit(small_graph(), boards.load("pynq-z2"), tmp_path / "other", cycles=100)
-    other.synth(tool)
+    other.synth(tool=tool)
     assert first == {path.name: path.read_bytes() for path in (other.folder / backend.PLACE).iterdir()}
 
 
@@ -302,7 +302,7 @@ def test_boards_that_are_not_built_for_are_told(tmp_path: Path, board: str, tool
     with pytest.raises(UserError, match=re.escape(sentence)):
         rtl.require_tool(boards.load(board), tool)
     with pytest.raises(UserError, match=re.escape(sentence)):
-        emitted(tmp_path, board).synth(tool)
+        emitted(tmp_path, board).synth(tool=tool)
 
 
 def test_a_zynq_without_its_memory_is_told():
