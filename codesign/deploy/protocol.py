@@ -151,7 +151,11 @@ def packet(first: int, number: int, payload: bytes = b"") -> bytes:
     payload : bytes
         At most `MOST_PAYLOAD`.
     """
-    body = struct.pack("<BBH", first, number, len(payload)) + payload
+    return framed(struct.pack("<BBH", first, number, len(payload)) + payload)
+
+
+def framed(body: bytes) -> bytes:
+    """Return bytes as they go on the line: their checksum behind them, escapes inside, a flag at both ends."""
     body += struct.pack("<H", checksum(body))
     stuffed = body.replace(bytes([ESCAPE]), bytes([ESCAPE, ESCAPE ^ TOGGLE]))
     stuffed = stuffed.replace(bytes([FLAG]), bytes([ESCAPE, FLAG ^ TOGGLE]))

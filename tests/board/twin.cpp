@@ -71,6 +71,13 @@ void configure() {
     device->rx = 1;
 }
 
+void tick() {
+    for (int level = 0; level < 2; level++) {
+        device->clk = level;
+        device->eval();
+    }
+}
+
 void command(const std::string &line) {
     std::istringstream words(line);
     std::string word;
@@ -172,6 +179,8 @@ int main(int argc, char **argv) {
     clocks = std::atoi(argv[1]);
     const long idle = std::atol(argv[2]);
     configure();
+    // The device is ready before the cable is plugged in.
+    for (int clock = 0; clock < 100; clock++) tick();
     const int terminal = open_terminal();
     std::string typed;
     for (long quiet = 0;;) {
@@ -193,10 +202,7 @@ int main(int argc, char **argv) {
         }
         for (int clock = 0; clock < 100; clock++) {
             const bool driven = drive();
-            for (int level = 0; level < 2; level++) {
-                device->clk = level;
-                device->eval();
-            }
+            tick();
             const bool sampled = sample(terminal);
             quiet = driven || sampled ? 0 : quiet + 1;
         }
