@@ -143,7 +143,7 @@ class Client:
         halves is then over, and the next attempt is not taken for a part of it.
         """
         end = limit = self._clock() + self.timeout_s
-        failed = False
+        failed, answer = False, None
         while (left := end - self._clock()) > 0:
             data = self._stream.read(left)
             for body in self._deframer.feed(data):
@@ -153,9 +153,12 @@ class Client:
                     self.counts.damaged += 1
                     failed = True
                     continue
-                if reply.code == wanted and reply.number == number:
-                    return reply.payload
-                failed |= self._refused(reply, number)
+                if reply.code == wanted and reply.number == number and answer is None:
+                    answer = reply.payload
+                else:
+                    failed |= self._refused(reply, number)
+            if answer is not None:
+                return answer
             if failed and data:
                 end = min(limit, self._clock() + SETTLE_S)
         self.counts.timeouts += not failed

@@ -90,9 +90,7 @@ class Identity:
 
     def to_bytes(self) -> bytes:
         """Return the payload of the reply."""
-        return _IDENTITY.pack(
-            self.input_bytes, self.output_bytes, self.input_lanes, self.output_lanes, self.digest
-        )
+        return _IDENTITY.pack(self.input_bytes, self.output_bytes, self.input_lanes, self.output_lanes, self.digest)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Identity:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from codesign import boards
 from codesign.backends import rtl
@@ -16,7 +15,7 @@ from codesign.toolchain import verilator
 CLOCKS = 8
 """Of one bit on the line."""
 
-IDLE = 20_000
+IDLE = 3000
 """Clocks without anything on the line after which the simulation waits."""
 
 
@@ -37,7 +36,8 @@ class Board:
         (folder / "twin.cpp").write_text((Path(__file__).parent / "twin.cpp").read_text())
         parameters = self.serial.parameters(CLOCKS, led_low=False)
         # The counter of the reset starts at its value in the configuration.
-        options = ["--top-module", TOP, "-Wno-PROCASSINIT", *(f"-G{name}={value}" for name, value in parameters.items())]
+        options = ["--top-module", TOP, "-Wno-PROCASSINIT"]
+        options += [f"-G{name}={value}" for name, value in parameters.items()]
         sources = [*self.design.sources, "twin.cpp"]
         self.program = verilator.build(folder, "build/twin", sources, options, folder / "build" / "log", fast=False)
 
@@ -48,9 +48,9 @@ class Twin:
     def __init__(self, board: Board, seed: int = 1) -> None:
         self.board = board
         # What no reset sets is random, as in a device.
-        command: list[Any] = [board.program.absolute(), CLOCKS, IDLE, "+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+        random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         self._process = subprocess.Popen(
-            [str(word) for word in command],
+            [str(board.program.absolute()), str(CLOCKS), str(IDLE), *random],
             cwd=board.project.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Modules of hw/rtl and hw/shell between sources and sinks of words: many instances side by side in one Verilator program."""
+"""Modules of hw/rtl and hw/shell between sources and sinks of words: many instances in one Verilator program."""
 
 from __future__ import annotations
 

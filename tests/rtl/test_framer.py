@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from streams import Case, Words, gaps
 
@@ -25,7 +27,7 @@ def bodies(seed: int) -> list[bytes]:
     often = rng.choice([protocol.FLAG, protocol.ESCAPE], 300)
     data = bytes(np.where(rng.random(300) < 0.4, often, rng.integers(0, 256, 300)).tolist())
     cuts = [0, *np.sort(rng.choice(np.arange(1, 300), 20, replace=False)).tolist(), 300]
-    return [data[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
+    return [data[begin:end] for begin, end in itertools.pairwise(cuts)]
 
 
 def escaped_checksums() -> list[bytes]:

@@ -56,7 +56,7 @@ class Script:
         if body[0] not in (0x10, 0x11):
             return 9
         size = BYTES if body[0] == 0x11 else 0
-        if size and any(index == -1 or 4 <= index < 4 + BYTES and index < len(body) for index in busy):
+        if size and any(index == -1 or (4 <= index < 4 + BYTES and index < len(body)) for index in busy):
             return 11
         return body[0] & 1 if len(body) == 6 + size and body[2:4] == size.to_bytes(2, "little") else 10
 
@@ -141,7 +141,7 @@ CASES = [
 
 
 def test_every_code_is_among_the_cases():
-    assert CODES == {0, 1, 8, 9, 10, 11}
+    assert sorted(CODES) == [0, 1, 8, 9, 10, 11]
 
 
 def test_words_and_paths(bench):

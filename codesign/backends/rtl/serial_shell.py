@@ -56,8 +56,11 @@ class SerialShell:
             Elements in a word, by edge, as ``map.json`` tells them.
         """
         (source,), (result,) = graph.inputs, graph.outputs
-        packings = (Packing(graph.edges[edge], lanes[edge]) for edge in (source, result))
-        return cls(*packings, protocol.short_digest(ir.digest(graph)))
+        return cls(
+            Packing(graph.edges[source], lanes[source]),
+            Packing(graph.edges[result], lanes[result]),
+            protocol.short_digest(ir.digest(graph)),
+        )
 
     @property
     def identity(self) -> Identity:
