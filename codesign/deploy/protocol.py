@@ -197,7 +197,7 @@ class Deframer:
                 elif self._body:
                     ended.append(bytes(self._body))
                 self._body, self._escaped = bytearray(), False
-            elif self._body is not None and byte == ESCAPE:
+            elif self._body is not None and byte == ESCAPE and not self._escaped:
                 self._escaped = True
             elif self._body is not None:
                 self._body.append(byte ^ TOGGLE * self._escaped)

@@ -24,7 +24,7 @@ module deframer (
     // `synchronised`: a flag has come; `begun`: and a byte behind it; `escaped`: the last one was an escape.
     logic synchronised, begun, escaped;
     wire is_flag = in_data == FLAG;
-    wire is_escape = in_data == ESCAPE;
+    wire is_escape = in_data == ESCAPE && !escaped;
     assign out_valid = in_valid && synchronised && !is_flag && !is_escape;
     assign out_data = in_data ^ {2'b0, escaped, 5'b0};
     assign ended = in_valid && is_flag && begun;

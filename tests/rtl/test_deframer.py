@@ -27,7 +27,7 @@ def expected(line: bytes) -> list[int]:
             continue
         toggled = False
         for byte in piece:
-            if byte == ESCAPE:
+            if byte == ESCAPE and not toggled:
                 toggled = True
             else:
                 out.append(byte ^ 0x20 * toggled)
