@@ -52,14 +52,13 @@ def command(
             f"no bitstream with a serial port is made for {work.board.name}; choose a board of the open tools."
         )
     baud = work.board.shell.baud if baud is None else baud
-    x, y = work.dataset.x_test[:limit], work.dataset.y_test[:limit]
-    graph = work.graph
     with SerialPort(port, baud) as serial:
+        x, y = work.dataset.x_test[:limit], work.dataset.y_test[:limit]
         timeout_s = _timeout(work, baud) if timeout_s is None else timeout_s
         client, device = _connect(work, serial, baud, timeout_s)
         with console.progress(f"Sending {len(x)} images to {port}", len(x)) as advance:
             try:
-                found = measure(device, graph, x, y, top1, advance)
+                found = measure(device, work.graph, x, y, top1, advance)
             except UserError as error:
                 raise UserError(f"{port}: {error} after {client.counts.requests - 1:,} images.") from error
         timed = not serial.is_pseudo_terminal
