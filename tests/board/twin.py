@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codesign import boards
 from codesign.backends import rtl
-from codesign.backends.rtl.place_and_route import Design
+from codesign.backends.rtl.place_and_route import SHELL, Design
 from codesign.backends.rtl.serial_shell import TOP, SerialShell
 from codesign.ir import Graph
 from codesign.toolchain import verilator
@@ -20,19 +20,31 @@ IDLE = 3000
 
 
 class Board:
-    """A project, its shell around it, compiled."""
+    """A project, its shell around it, compiled.
 
-    def __init__(self, folder: Path, graph: Graph, cycles: int = 1000) -> None:
+    Parameters
+    ----------
+    folder : Path
+    graph : Graph
+    cycles : int
+        Wanted for a frame.
+    change : (str, str, str), optional
+        A file of the shell, what is replaced in it, and by what: a fault of the hardware.
+    """
+
+    def __init__(
+        self, folder: Path, graph: Graph, cycles: int = 1000, change: tuple[str, str, str] | None = None
+    ) -> None:
         board = boards.load("icebreaker")
         self.project = rtl.emit(graph, board, folder, cycles=cycles)
         self.serial = SerialShell.of(graph, self.project.about["lanes"])
         self.design = Design(folder, board, self.serial, cycles)
         self.design.write_shell()
-        self.compile()
-
-    def compile(self) -> None:
-        """Compile what lies in the folder."""
-        folder = self.project.folder
+        if change is not None:
+            path = folder / SHELL / change[0]
+            text = path.read_text()
+            assert text.count(change[1]) == 1, change
+            path.write_text(text.replace(*change[1:]))
         (folder / "twin.cpp").write_text((Path(__file__).parent / "twin.cpp").read_text())
         parameters = self.serial.parameters(CLOCKS, led_low=False)
         # The counter of the reset starts at its value in the configuration.
