@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codesign import resources
 from codesign.backends.rtl import stage, synthesis
-from codesign.backends.rtl.serial_shell import TOP, SerialShell
+from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
 from codesign.errors import UserError
 from codesign.files import atomic_write
@@ -259,7 +259,7 @@ class Design:
 
     def elaborate(self, place: str) -> str:
         """Return Yosys' script up to the widths of all multiplications."""
-        clocks = max(4, round(1e6 * self.board.clock_mhz / self.shell.baud))
+        clocks = bit_clocks(self.board.clock_mhz, self.shell.baud)
         parameters = self.serial.parameters(clocks, self.shell.led_low)
         given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
         lines = [f"read_slang --threads 1 --top {TOP} {given} {' '.join(self.sources)}"]

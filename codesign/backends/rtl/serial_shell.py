@@ -14,6 +14,10 @@ from codesign.ir import Graph
 
 TOP = "uart_shell"
 
+_FEWEST_CLOCKS = 4
+_MOST_OFF = 0.02
+"""Share of the rate: both ends may be off, and a byte allows for half a bit in ten."""
+
 
 @dataclass(frozen=True)
 class SerialShell:
@@ -94,3 +98,28 @@ class SerialShell:
             "CLOCKS": clocks,
             "LED_LOW": int(led_low),
         }
+
+
+def bit_clocks(clock_mhz: float, baud: int) -> int:
+    """Return the clocks of one bit on the line.
+
+    Parameters
+    ----------
+    clock_mhz : float
+        Of the board's oscillator.
+    baud : int
+        Bits per second.
+
+    Raises
+    ------
+    UserError
+        When no whole number of clocks, 4 or more, makes the rate within two percent.
+    """
+    clocks = max(_FEWEST_CLOCKS, round(1e6 * clock_mhz / baud))
+    made = 1e6 * clock_mhz / clocks
+    if abs(made - baud) > _MOST_OFF * baud:
+        raise UserError(
+            f"a clock of {clock_mhz:g} MHz cannot make {baud:,} baud, the nearest rate is {made:,.0f}; "
+            "choose another 'baud' in the table [shell] of the board."
+        )
+    return clocks
