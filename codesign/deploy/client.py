@@ -79,7 +79,10 @@ class Client:
     ----------
     stream : ByteStream
     timeout_s : float
-        For a reply, from the end of the writing on; `reply_time_s` says what the line takes.
+        For a reply; `reply_time_s` says what the line takes.
+    byte_s : float
+        Seconds that a byte takes on the line: what was written is out only then, and a part of it may be refused
+        before.
     attempts : int
         Times that a request is sent at most. Before the last one the device is reset by a break.
     first_number : int, optional
@@ -93,12 +96,14 @@ class Client:
         self,
         stream: ByteStream,
         timeout_s: float,
+        byte_s: float = 0.0,
         attempts: int = ATTEMPTS,
         first_number: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
         self.timeout_s = timeout_s
+        self._byte_s = byte_s
         self._stream = stream
         self._attempts = attempts
         self._clock = clock
@@ -125,7 +130,7 @@ class Client:
                 if attempt == self._attempts - 1:
                     self._reset()
             self._stream.write(packet)
-            found = self._reply(Code(kind), number)
+            found = self._reply(Code(kind), number, self._clock() + len(packet) * self._byte_s)
             if found is not None:
                 self.counts.requests += 1
                 return found
@@ -136,11 +141,11 @@ class Client:
         self._stream.send_break()
         self._stream.discard_input()
 
-    def _reply(self, wanted: Code, number: int) -> bytes | None:
+    def _reply(self, wanted: Code, number: int, out: float) -> bytes | None:
         """Return the payload of the reply to one attempt, or None when it must be repeated.
 
-        An attempt that was refused or damaged goes on until the line is silent: what was sent and received by
-        halves is then over, and the next attempt is not taken for a part of it.
+        An attempt that was refused or damaged goes on until it is `out`, by the clock, and the line is silent: what
+        was sent and received by halves is then over, and the next attempt is not taken for a part of it.
         """
         end = limit = self._clock() + self.timeout_s
         failed, answer = False, None
@@ -160,7 +165,7 @@ class Client:
             if answer is not None:
                 return answer
             if failed and data:
-                end = min(limit, self._clock() + SETTLE_S)
+                end = min(limit, max(out, self._clock()) + SETTLE_S)
         self.counts.timeouts += not failed
         return None
 

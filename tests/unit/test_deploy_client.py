@@ -22,21 +22,28 @@ NUMBER = 10
 class Stream:
     """Answers each request with bytes that a function makes of the attempt; time passes while it is silent."""
 
-    def __init__(self, answer: Callable[[int], list[bytes]]) -> None:
+    def __init__(self, answer: Callable[[int], list[bytes | float]]) -> None:
         self.answer, self.now = answer, 0.0
         self.sent: list[bytes] = []
-        self.waiting: list[bytes] = []
+        self.waiting: list[bytes | float] = []
         self.breaks = 0
 
     def clock(self) -> float:
         return self.now
 
     def read(self, timeout_s: float) -> bytes:
-        if self.waiting:
-            self.now += 0.001
-            return self.waiting.pop(0)
-        self.now += timeout_s
-        return b""
+        if not self.waiting:
+            self.now += timeout_s
+            return b""
+        if not isinstance(self.waiting[0], bytes):
+            # So many seconds of silence.
+            silence = self.waiting.pop(0)
+            if silence > timeout_s:
+                self.waiting.insert(0, silence - timeout_s)
+            self.now += min(silence, timeout_s)
+            return b"" if silence > timeout_s else self.read(timeout_s - silence)
+        self.now += 0.001
+        return self.waiting.pop(0)
 
     def write(self, data: bytes) -> None:
         self.waiting += self.answer(len(self.sent))
@@ -49,9 +56,9 @@ class Stream:
         self.breaks += 1
 
 
-def client(answer: Callable[[int], list[bytes]], attempts: int = 4) -> tuple[Client, Stream]:
+def client(answer: Callable[[int], list[bytes | float]], byte_s: float = 0.0) -> tuple[Client, Stream]:
     stream = Stream(answer)
-    return Client(stream, 2.0, attempts, first_number=NUMBER, clock=stream.clock), stream
+    return Client(stream, 2.0, byte_s, attempts=4, first_number=NUMBER, clock=stream.clock), stream
 
 
 def reply(code: Code = Code.ANSWER, number: int = NUMBER, payload: bytes = b"good") -> bytes:
@@ -103,6 +110,17 @@ def test_what_failed_is_repeated_once_the_line_is_silent(first: bytes, counted: 
     for name, value in counted.items():
         assert getattr(talker.counts, name) == value
     assert stream.now < 0.1
+
+
+def test_both_halves_of_a_request_that_a_flag_cut_are_refused_before_it_is_repeated():
+    # 8 bytes of 0.1 seconds; the second half ends when all of it is out.
+    refused = reply(Code.BAD_CHECKSUM)
+    talker, stream = client(lambda attempt: [0.9, GOOD] if attempt else [0.3, refused, 0.5, refused], byte_s=0.1)
+    assert talker.request(Kind.INFER) == b"good"
+    assert (talker.counts.retries, talker.counts.timeouts) == (1, 0)
+    assert talker.counts.refused == {Code.BAD_CHECKSUM: 2}
+    assert len(stream.sent) == 2
+    assert stream.now == pytest.approx(0.8 + 0.05 + 0.9, abs=0.01)
 
 
 def test_an_answer_that_comes_behind_a_damaged_packet_is_taken():

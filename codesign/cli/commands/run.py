@@ -94,7 +94,7 @@ def _connect(work: Work, serial: SerialPort, baud: int, timeout_s: float) -> Any
     from codesign.deploy.device import Device, WrongDeviceError
 
     made = f"codesign synth {work.model.name} --board {work.board.name} --backend rtl"
-    client = Client(serial, timeout_s)
+    client = Client(serial, timeout_s, byte_s=10 / baud)
     with work.console.progress(f"Asking {serial.path} what it holds"):
         try:
             return client, Device(client, work.graph)
