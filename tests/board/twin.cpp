@@ -123,7 +123,8 @@ bool drive() {
             return true;
         }
         if (bit == 4 && to.fault("reset") >= 0) configure();
-        const bool level = now.low > 0 ? bit + 1 >= now.low : bit < 0 ? false : bit < 8 ? now.byte >> bit & 1 : now.stop;
+        bool level = bit < 0 ? false : bit < 8 ? now.byte >> bit & 1 : now.stop;
+        if (now.low > 0) level = bit + 1 >= now.low;
         device->rx = lost || level;
         left = clocks;
         bit++;
