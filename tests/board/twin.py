@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from codesign import boards
 from codesign.backends import rtl
@@ -36,6 +39,9 @@ class Board:
         self, folder: Path, graph: Graph, cycles: int = 1000, change: tuple[str, str, str] | None = None
     ) -> None:
         board = boards.load("icebreaker")
+        # Few clocks of a bit make the simulation short.
+        shell = msgspec.structs.replace(board.shell, baud=round(1e6 * board.clock_mhz / CLOCKS), led_low=False)
+        board = msgspec.structs.replace(board, shell=shell)
         self.project = rtl.emit(graph, board, folder, cycles=cycles)
         self.serial = SerialShell.of(graph, self.project.about["lanes"])
         self.design = Design(folder, board, self.serial, cycles)
@@ -45,13 +51,17 @@ class Board:
             text = path.read_text()
             assert text.count(change[1]) == 1, change
             path.write_text(text.replace(*change[1:]))
-        (folder / "twin.cpp").write_text((Path(__file__).parent / "twin.cpp").read_text())
         parameters = self.serial.parameters(CLOCKS, led_low=False)
+        options = [f"-G{name}={value}" for name, value in parameters.items()]
+        self.program = self.build("build/twin", self.design.sources, options)
+
+    def build(self, output: str, sources: Sequence[str], options: Sequence[str]) -> Path:
+        """Compile sources of the shell, and return the program."""
+        folder = self.project.folder
+        (folder / "twin.cpp").write_text((Path(__file__).parent / "twin.cpp").read_text())
         # The counter of the reset starts at its value in the configuration.
-        options = ["--top-module", TOP, "-Wno-PROCASSINIT"]
-        options += [f"-G{name}={value}" for name, value in parameters.items()]
-        sources = [*self.design.sources, "twin.cpp"]
-        self.program = verilator.build(folder, "build/twin", sources, options, folder / "build" / "log", fast=False)
+        given = ["--top-module", TOP, "-Wno-PROCASSINIT", *options]
+        return verilator.build(folder, output, [*sources, "twin.cpp"], given, folder / "build" / "log", fast=False)
 
 
 class Twin:
