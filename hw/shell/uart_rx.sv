@@ -3,7 +3,8 @@
 // PARAMETERS
 //   CLOCKS   clocks of one bit, 4 or more: clock frequency / baud rate, rounded
 //
-// PORTS    rx: the line, which rests at 1; valid, data: a byte, for one clock
+// PORTS    rx: the line, which rests at 1; valid, data: a byte, for one clock; line_break: the line was at 0 for the
+//          ten bits of a byte, for one clock: no byte does that
 //
 // HANDSHAKE  none: a byte must be taken in the clock in which `valid` is high
 // LATENCY    `valid` comes in the middle of the stop bit; a byte whose stop bit is 0 is dropped
@@ -14,6 +15,7 @@ module uart_rx #(
     input  logic rst,
     input  logic rx,
     output logic valid,
+    output logic line_break,
     output logic [7:0] data
 );
     localparam int COUNT = $clog2(CLOCKS);
@@ -26,6 +28,7 @@ module uart_rx #(
     always_ff @(posedge clk) begin
         sampled <= {sampled[0], rx};
         valid <= 1'b0;
+        line_break <= 1'b0;
         if (rst) left <= '0;
         else if (left == 0) begin
             // From the edge to the middle of the start bit.
@@ -37,7 +40,10 @@ module uart_rx #(
             left <= left - 1'b1;
             // A start bit shorter than half of one was noise.
             if (left == 4'd10 && sampled[1]) left <= '0;
-            if (left == 4'd1) valid <= sampled[1];
+            if (left == 4'd1) begin
+                valid <= sampled[1];
+                line_break <= !sampled[1] && data == '0;
+            end
             if (left != 4'd10 && left != 4'd1) data <= {sampled[1], data[7:1]};
         end
     end

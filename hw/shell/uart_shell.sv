@@ -1,23 +1,31 @@
-// Top level of a board: the network between a serial receiver and a serial transmitter.
+// Top level of a board: the network behind a serial line that speaks the protocol of hw/shell/README.md.
 //
 // PARAMETERS
-//   IN, OUT   bits of a word into and out of the network
-//   WORDS     words into the network that make a frame
-//   CLOCKS    clocks of one bit on the line: clock frequency / baud rate, rounded
-//   LED_LOW   1: the lamp is lit by 0
+//   IN, OUT               bits of a word into and out of the network
+//   IN_WORDS, OUT_WORDS   words of a frame
+//   IN_LANES, OUT_LANES   elements of a word, told to the host
+//   DIGEST                of the graph, told to the host: its first 8 bytes, the first one in the lowest bits
+//   CLOCKS                clocks of one bit on the line, 4 or more: clock frequency / baud rate, rounded
+//   LED_LOW               1: the lamp is lit by 0
 //
-// PORTS    clk: the board's oscillator; rx, tx: serial line, 8N1; led: lit once a byte was lost
+// PORTS    clk: the board's oscillator; rx, tx: serial line, 8N1; led: lit once a request was refused
 //
-// A word is the fewest bytes that hold it, the least significant first; bits above the word are ignored on the way
-// in and 0 on the way out. A frame is its words in order, and nothing marks where it begins.
+// HANDSHAKE  A host sends a request and waits for the reply before it sends the next one. The network takes a frame
+//            only when all of it has come and its checksum is right.
+// RESET      by configuration, and by a break on the line (rx at 0 for ten bits or more): all is forgotten, in the
+//            network too
+// LATENCY    2 clocks from the end of a request to the first word of its frame at the network
 //
-// HANDSHAKE  The line has none. The shell holds a whole frame, so that a host that waits for the answer to a frame
-//            before it sends the next one never loses a byte. Where it does not wait and bytes get lost, the lamp
-//            stays lit until the device is configured again.
+// rx -> uart_rx -> deframer -> request_parser -> frame_memory -> network -> lane_adapter -> reply_writer -> framer ->
+// uart_tx -> tx
 module uart_shell #(
     parameter int IN = 8,
     parameter int OUT = 8,
-    parameter int WORDS = 2,
+    parameter int IN_WORDS = 2,
+    parameter int OUT_WORDS = 1,
+    parameter int IN_LANES = 1,
+    parameter int OUT_LANES = 1,
+    parameter logic [63:0] DIGEST = '0,
     parameter int CLOCKS = 217,
     parameter bit LED_LOW = 0
 ) (
@@ -26,41 +34,69 @@ module uart_shell #(
     output logic tx,
     output logic led
 );
-    localparam int IN_BYTES = (IN + 7) / 8;
-    localparam int OUT_BYTES = (OUT + 7) / 8;
+    localparam int OUT_PARTS = (OUT + 7) / 8;
+    localparam int IN_BYTES = IN_WORDS * ((IN + 7) / 8);
+    localparam int OUT_BYTES = OUT_WORDS * OUT_PARTS;
+    localparam logic [127:0] IDENTITY =
+        {DIGEST, 16'(OUT_LANES), 16'(IN_LANES), 16'(OUT_BYTES), 16'(IN_BYTES)};
 
-    // Registers start at 0 when the device is configured: reset for the first 15 clocks.
+    // Registers start at 0 when the device is configured: reset for the first 15 clocks, and behind a break.
     logic [3:0] waited = '0;
+    logic line_break;
     wire rst = waited != '1;
-    always_ff @(posedge clk) if (rst) waited <= waited + 1'b1;
-
-    logic byte_valid, byte_ready;
-    logic [7:0] byte_data;
-    uart_rx #(.CLOCKS(CLOCKS)) receiver (.clk(clk), .rst(rst), .rx(rx), .valid(byte_valid), .data(byte_data));
-    logic lost;
-    assign led = lost ^ LED_LOW;
     always_ff @(posedge clk) begin
-        if (rst) lost <= 1'b0;
-        else if (byte_valid && !byte_ready) lost <= 1'b1;
+        if (line_break) waited <= '0;
+        else if (rst) waited <= waited + 1'b1;
     end
 
-    logic word_valid, word_ready, in_valid, in_ready, out_valid, out_ready, answer_valid, answer_ready;
-    logic [8*IN_BYTES-1:0] word_data;
+    logic line_valid, byte_valid, ended, aborted;
+    logic [7:0] line_data, byte_data;
+    uart_rx #(.CLOCKS(CLOCKS)) receiver
+        (.clk(clk), .rst(rst), .rx(rx), .valid(line_valid), .line_break(line_break), .data(line_data));
+    deframer deframer
+        (.clk(clk), .rst(rst), .in_valid(line_valid), .in_data(line_data),
+         .out_valid(byte_valid), .out_data(byte_data), .ended(ended), .aborted(aborted));
+
+    logic payload_valid, payload_last, sending, answering, room, reply_valid, accept;
+    logic [7:0] payload_data, number;
+    logic [3:0] code;
+    request_parser #(.BYTES(IN_BYTES)) parser
+        (.clk(clk), .rst(rst), .in_valid(byte_valid), .in_data(byte_data), .ended(ended), .aborted(aborted),
+         .payload_valid(payload_valid), .payload_data(payload_data), .payload_last(payload_last),
+         .busy(sending || answering), .room(room),
+         .reply_valid(reply_valid), .code(code), .number(number), .accept(accept));
+    logic refused;
+    assign led = refused ^ LED_LOW;
+    always_ff @(posedge clk) begin
+        if (rst) refused <= 1'b0;
+        else if (reply_valid && code[3]) refused <= 1'b1;
+    end
+
+    logic in_valid, in_ready, out_valid, out_ready, answer_valid, answer_ready;
     logic [IN-1:0] in_data;
     logic [OUT-1:0] out_data;
     logic [7:0] answer_data;
-    lane_adapter #(.BITS(8), .IN(1), .OUT(IN_BYTES)) collect
-        (.clk(clk), .rst(rst), .in_valid(byte_valid), .in_ready(byte_ready), .in_data(byte_data),
-         .out_valid(word_valid), .out_ready(word_ready), .out_data(word_data));
-    stream_fifo #(.WIDTH(IN), .DEPTH(WORDS)) frame
-        (.clk(clk), .rst(rst), .in_valid(word_valid), .in_ready(word_ready), .in_data(word_data[IN-1:0]),
+    frame_memory #(.WIDTH(IN), .WORDS(IN_WORDS)) frame
+        (.clk(clk), .rst(rst), .in_valid(payload_valid), .in_data(payload_data), .in_last(payload_last),
+         .restart(ended), .commit(accept), .busy(sending),
          .out_valid(in_valid), .out_ready(in_ready), .out_data(in_data));
     network network
         (.clk(clk), .rst(rst), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
          .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data));
-    lane_adapter #(.BITS(8), .IN(OUT_BYTES), .OUT(1)) answer
-        (.clk(clk), .rst(rst), .in_valid(out_valid), .in_ready(out_ready), .in_data((8*OUT_BYTES)'(out_data)),
+    lane_adapter #(.BITS(8), .IN(OUT_PARTS), .OUT(1)) answer
+        (.clk(clk), .rst(rst), .in_valid(out_valid), .in_ready(out_ready), .in_data((8*OUT_PARTS)'(out_data)),
          .out_valid(answer_valid), .out_ready(answer_ready), .out_data(answer_data));
+
+    logic packet_valid, packet_ready, packet_last, sent_valid, sent_ready;
+    logic [7:0] packet_data, sent_data;
+    reply_writer #(.BYTES(OUT_BYTES), .IDENTITY(IDENTITY)) writer
+        (.clk(clk), .rst(rst), .reply_valid(reply_valid), .code(code), .number(number), .room(room),
+         .answering(answering),
+         .answer_valid(answer_valid), .answer_ready(answer_ready), .answer_data(answer_data),
+         .out_valid(packet_valid), .out_ready(packet_ready), .out_data(packet_data), .out_last(packet_last));
+    framer framer
+        (.clk(clk), .rst(rst), .in_valid(packet_valid), .in_ready(packet_ready), .in_data(packet_data),
+         .in_last(packet_last), .out_valid(sent_valid), .out_ready(sent_ready), .out_data(sent_data));
     uart_tx #(.CLOCKS(CLOCKS)) transmitter
-        (.clk(clk), .rst(rst), .in_valid(answer_valid), .in_ready(answer_ready), .in_data(answer_data), .tx(tx));
+        (.clk(clk), .rst(rst), .in_valid(sent_valid), .in_ready(sent_ready), .in_data(sent_data), .tx(tx));
 endmodule

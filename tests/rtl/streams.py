@@ -1,4 +1,4 @@
-"""Modules of hw/rtl between sources and sinks of words: many instances side by side in one Verilator program."""
+"""Modules of hw/rtl and hw/shell between sources and sinks of words: many instances in one Verilator program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codesign.toolchain import verilator
 from codesign.toolchain.run import run
 
 HERE = Path(__file__).parent
-LIBRARY = HERE.parents[1] / "hw" / "rtl"
+LIBRARIES = [HERE.parents[1] / "hw" / room for room in ("rtl", "shell")]
 
 BUSY: dict[str, Any] = {"pauses": (0, 0)}
 SLOW: dict[str, Any] = {"pauses": (0, 0), "gap": 24}
@@ -122,7 +122,9 @@ class Case:
             return f'"{number}.{value}.mem"' if value in self.files else f'"{value}"'
         if isinstance(value, bool):
             return str(int(value))
-        return str(value) if -(1 << 31) <= value < 1 << 31 else f"{'-' * (value < 0)}64'sd{abs(value)}"
+        if -(1 << 31) <= value < 1 << 31:
+            return str(value)
+        return f"{'-' * (value < 0)}{max(64, value.bit_length() + 1)}'sd{abs(value)}"
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ class Bench:
             "endmodule",
         ]
         files = {name: (HERE / name).read_text() for name in (*sources[:2], "main.cpp")}
-        files |= {path.name: path.read_text() for path in LIBRARY.glob("*.sv")} | {"bench.sv": "\n".join(text) + "\n"}
+        files |= {path.name: path.read_text() for library in LIBRARIES for path in library.glob("*.sv")}
+        files["bench.sv"] = "\n".join(text) + "\n"
         digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:20]
         self.program = folder / digest / "build" / "Vbench"
         folder.mkdir(parents=True, exist_ok=True)

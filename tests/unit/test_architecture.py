@@ -15,7 +15,7 @@ PACKAGE = ROOT / "codesign"
 FLOORS = (
     {"errors", "files", "resources", "names", "tomlfile"},
     {"ir", "quant", "data", "toolchain", "boards"},
-    {"train", "frontends", "report", "folding"},
+    {"train", "frontends", "report", "folding", "deploy"},
     {"zoo", "backends"},
     {"verify"},
     {"cli", "api", "__main__"},

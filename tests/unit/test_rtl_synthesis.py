@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from codesign import boards
+from codesign import boards, ir
 from codesign.backends import rtl
 from codesign.backends.rtl import stage, synthesis
 from codesign.backends.rtl.place_and_route import FAMILIES, Design, choose
+from codesign.backends.rtl.serial_shell import SerialShell, bit_clocks
 from codesign.boards import Shell
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType
@@ -94,6 +95,11 @@ def tiny_graph() -> Graph:
     return builder.build(builder.add(Dense(rng.integers(-2, 2, (32, 3))), builder.add(Flatten(), low)))
 
 
+def serial(graph: Graph) -> SerialShell:
+    (source,), (result,) = graph.inputs, graph.outputs
+    return SerialShell.of(graph, {source: 1, result: 1})
+
+
 def program(path: Path, text: str) -> Tool:
     path.write_text(f"#!/bin/sh\n{text}")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -152,7 +158,28 @@ def test_a_part_that_is_not_known_is_told():
 def test_a_board_without_pins_is_told(tmp_path: Path):
     board = msgspec.structs.replace(boards.load("ulx3s-12f"), shell=None)
     with pytest.raises(UserError, match=r"the board ulx3s-12f has no table \[shell\]"):
-        Design(tmp_path, board, 8, 8, 4, 100).write_shell()
+        Design(tmp_path, board, serial(tiny_graph()), 100).write_shell()
+
+
+def test_a_frame_fits_a_packet():
+    builder = GraphBuilder("large")
+    x = builder.input((256, 256, 1), IntType(8, signed=False))
+    graph = builder.build(builder.add(Threshold(np.array([[1, 2]])), x))
+    with pytest.raises(UserError, match=r"a frame of this network has 65,536 bytes and a packet .* holds 65,535"):
+        serial(graph)
+
+
+@pytest.mark.parametrize(
+    ("clock_mhz", "baud", "clocks"), [(12.0, 115_200, 104), (27.0, 115_200, 234), (12.0, 3_000_000, 4)]
+)
+def test_clocks_of_a_bit(clock_mhz: float, baud: int, clocks: int):
+    assert bit_clocks(clock_mhz, baud) == clocks
+
+
+@pytest.mark.parametrize("baud", [4_000_000, 1_400_000])
+def test_a_rate_that_the_clock_cannot_make_is_told(baud: int):
+    with pytest.raises(UserError, match=rf"a clock of 12 MHz cannot make {baud:,} baud, the nearest rate is"):
+        bit_clocks(12.0, baud)
 
 
 def test_the_largest_multiplications_take_the_blocks():
@@ -180,18 +207,22 @@ def test_the_log_names_what_is_too_much():
 
 def test_scripts_name_the_shell_and_what_the_board_has(tmp_path: Path):
     rtl.emit(tiny_graph(), boards.load("icebreaker"), tmp_path / "p")
-    design = Design(tmp_path / "p", boards.load("icebreaker"), 2, 9, 16, 300)
+    shell = serial(tiny_graph())
+    design = Design(tmp_path / "p", boards.load("icebreaker"), shell, 300)
     design.write_shell()
     first = design.elaborate("build/x/")
     # 12 MHz / 115,200 baud.
-    assert "--top uart_shell -G IN=2 -G OUT=9 -G WORDS=16 -G CLOCKS=104 -G LED_LOW=1 " in first
-    assert "build/shell/uart_rx.sv" in first
+    lengths = "-G IN=2 -G OUT=8 -G IN_WORDS=16 -G OUT_WORDS=3 -G IN_LANES=1 -G OUT_LANES=1"
+    digest = f"64'h{bytes.fromhex(ir.digest(tiny_graph()))[:8][::-1].hex()}"
+    assert f"--top uart_shell {lengths} -G DIGEST={digest} -G CLOCKS=104 -G LED_LOW=1 " in first
+    for module in ("uart_rx", "crc16", "frame_memory", "reply_writer"):
+        assert f"build/shell/{module}.sv" in first
     assert "bench.sv" not in first
     assert "setattr -unset ram_style a:ram_style=distributed" in first
     assert "synth_ice40 -top uart_shell -json build/y/netlist.json" in design.synthesise("build/x/", "build/y/", [])
     assert "uart_shell/$637 uart_shell/$638" in design.synthesise("", "", ["$637", "$638"])
     assert (tmp_path / "p" / design.pins).read_text().startswith("set_io clk 35\n")
-    larger = Design(tmp_path / "p", boards.load("ulx3s-12f"), 2, 9, 16, 300)
+    larger = Design(tmp_path / "p", boards.load("ulx3s-12f"), shell, 300)
     assert "ram_style" not in larger.elaborate("")
 
 
@@ -239,7 +270,7 @@ def test_a_missing_tool_is_told_with_what_to_run(tmp_path: Path, monkeypatch: py
     steps = result.command.split(" && ")
     assert [step.split()[0] for step in steps] == ["cd", "yosys", "nextpnr-ecp5", "ecppack"]
     assert "synth_ecp5 -top uart_shell" in steps[1]
-    for name in ("uart_shell.sv", "stream_fifo.sv", "pins.lpf"):
+    for name in ("uart_shell.sv", "lane_adapter.sv", "pins.lpf"):
         assert name in result.command
     assert (tmp_path / "p" / "build" / "shell" / "pins.lpf").is_file()
 

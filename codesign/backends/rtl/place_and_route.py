@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codesign import resources
 from codesign.backends.rtl import stage, synthesis
+from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
 from codesign.errors import UserError
 from codesign.files import atomic_write
@@ -19,7 +20,6 @@ from codesign.toolchain.nextpnr import Nextpnr
 from codesign.toolchain.synth_report import SynthReport
 from codesign.toolchain.yosys import Yosys
 
-TOP = "uart_shell"
 SHELL = "build/shell/"
 """Below the project folder: sources and pins of the shell."""
 
@@ -204,19 +204,15 @@ class Design:
     folder : Path
         Of the project.
     board : Board
-    bits_in, bits_out : int
-        Of a word into and out of the network.
-    words : int
-        Words into the network that make a frame.
+    serial : SerialShell
+        Frames and identity of the network.
     cycles : int
         Clocks from frame to frame.
     """
 
     folder: Path
     board: Board
-    bits_in: int
-    bits_out: int
-    words: int
+    serial: SerialShell
     cycles: int
 
     @property
@@ -241,9 +237,9 @@ class Design:
         """Write sources and pins of the shell into the project."""
         hw = resources.folder("hw")
         files = [*(hw / "shell").glob("*.sv")]
-        # The network may do without these two.
-        needed = (hw / "rtl" / "lane_adapter.sv", hw / "rtl" / "stream_fifo.sv")
-        files += [path for path in needed if not (self.folder / path.name).is_file()]
+        # The network may do without it.
+        needed = hw / "rtl" / "lane_adapter.sv"
+        files += [needed] * (not (self.folder / needed.name).is_file())
         for path in files:
             atomic_write(self.folder / SHELL / path.name, path.read_text())
         atomic_write(self.folder / self.pins, self.family.constraints(self.shell, self.board.clock_mhz))
@@ -263,9 +259,8 @@ class Design:
 
     def elaborate(self, place: str) -> str:
         """Return Yosys' script up to the widths of all multiplications."""
-        clocks = max(4, round(1e6 * self.board.clock_mhz / self.shell.baud))
-        parameters = {"IN": self.bits_in, "OUT": self.bits_out, "WORDS": self.words, "CLOCKS": clocks}
-        parameters["LED_LOW"] = int(self.shell.led_low)
+        clocks = bit_clocks(self.board.clock_mhz, self.shell.baud)
+        parameters = self.serial.parameters(clocks, self.shell.led_low)
         given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
         lines = [f"read_slang --threads 1 --top {TOP} {given} {' '.join(self.sources)}"]
         if not self.family.distributed:

@@ -17,6 +17,7 @@ from codesign import boards, ir
 from codesign.backends.base import OperatorUse, Simulation, SynthResult
 from codesign.backends.rtl import place_and_route, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
+from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.boards import Board
@@ -227,10 +228,8 @@ class RtlProject:
 
     def _place_and_route(self) -> SynthResult:
         board = boards.load(self.about["board"])
-        (source,) = self.graph.inputs
-        widths = self._widths()
-        words = self.graph.edges[source].size // self.about["lanes"][source]
-        design = place_and_route.Design(self.folder, board, *widths, words, self.cycles_per_frame)
+        serial = SerialShell.of(self.graph, self.about["lanes"])
+        design = place_and_route.Design(self.folder, board, serial, self.cycles_per_frame)
         design.write_shell()
         found, placer = yosys.locate(), nextpnr.locate(board.family)
         if found is None or placer is None:
