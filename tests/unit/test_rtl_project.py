@@ -76,7 +76,7 @@ def test_the_same_graph_makes_the_same_bytes(tmp_path: Path) -> None:
 def test_the_folder_holds_what_it_instantiates(tmp_path: Path) -> None:
     folder = rtl.emit(convolution(), BOARD, tmp_path / "p").folder
     modules = {path.stem: path.read_text() for path in folder.glob("*.sv")}
-    assert {"network", "bench", "stream_fifo", "stream_monitor", "threshold", "rom"} <= modules.keys()
+    assert {"network", "bench", "stream_fifo", "stream_monitor", "threshold_stage", "rom"} <= modules.keys()
     for stem, text in modules.items():
         assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [stem]
     text = "".join(modules.values())
