@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class Layout:
         for channel in self.channels:
             kept = channel.words(self.lanes(channel.edge)) * self.lanes(channel.edge)
             for adapter in channel.adapters:
-                slowest.append(kept // min(int(adapter.parameters["IN"]), int(adapter.parameters["OUT"])))
+                slowest.append(kept // min(cast(int, adapter.parameters[end]) for end in ("IN", "OUT")))
         return max(slowest)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from codesign.backends.rtl.layout import Layout
-from codesign.backends.rtl.unit import Block, Function
+from codesign.backends.rtl.unit import Block, Function, Packed, Parameter
 
 TOP = "network"
 
@@ -23,9 +23,7 @@ class _Writer:
         self.lines.append(f"    logic [{width - 1}:0] {name}_data;")
         return name
 
-    def instance(
-        self, module: str, name: str, parameters: Mapping[str, int | bool | str], ports: Mapping[str, str]
-    ) -> None:
+    def instance(self, module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]) -> None:
         """Write an instance."""
         values = ", ".join(f".{key}({_literal(value)})" for key, value in parameters.items())
         wires = ", ".join(f".{port}({wire})" for port, wire in ports.items())
@@ -70,7 +68,9 @@ def _ports(port: str, stream: str) -> dict[str, str]:
     return {f"{port}_{part}": f"{stream}_{part}" for part in ("valid", "ready", "data")}
 
 
-def _literal(value: int | bool | str) -> str:
+def _literal(value: Parameter) -> str:
+    if isinstance(value, Packed):
+        return value.literal
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):
