@@ -88,7 +88,11 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("a lane reads the weights of another", UNEQUAL_LANES, ("FIRST+s*BITS", "s*BITS")),
     ("takes a narrow weight for a magnitude", UNEQUAL_LANES, ("PRODUCT'($signed(weights", "PRODUCT'((weights")),
     ("forgets the sign of a narrow sum", UNEQUAL_LANES, ("ACC'(accumulator)", "ACC'({1'b0, accumulator})")),
-    ("a pruned lane has no bias", SMALL_LANES, ("open ? start : accumulator", "open && BITS != 0 ? start : accumulator")),
+    (
+        "a pruned lane has no bias",
+        SMALL_LANES,
+        ("open ? start : accumulator", "open && BITS != 0 ? start : accumulator"),
+    ),
     ("biases begin anew early", SMALL_LANES, ("bias_turn == TURN'(FOLD_OUT - 1) ? '0", "1'b1 ? '0")),
     ("forgets to shift", PLANES, ("? accumulator << PLANES : accumulator", "? accumulator : accumulator")),
     ("lowest bits first", PLANES, ("(TURNS-1-t)*PLANES+k", "t*PLANES+k")),
