@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 
 from codesign import boards
 from codesign.backends import rtl
+from codesign.backends.rtl import ops
 from codesign.ir import Graph, GraphBuilder, IntType, golden
 from codesign.ir.ops import Add, Conv2d, Dense, Flatten, Threshold
 from codesign.toolchain import verilator
 from codesign.verify.compare import compare
 from codesign.verify.frames import random_frames
+from codesign.verify.random_graphs import random_graph
 
 WIDTHS = {
     # A third of the channels pruned, which fill a lane. They share their order with those of n2.
@@ -108,3 +111,24 @@ def test_the_map_tells_lanes_and_orders(tmp_path: Path) -> None:
     assert sorted(moved.reshape(2, 3).T.tolist()) == [[0, 0], [2, 2], [6, 6]]
     assert about["channel_orders"]["n0"] == about["channel_orders"]["n4"]
     assert about["graph_sha256"] == rtl.emit(graph, boards.load("pynq-z2"), tmp_path / "q").about["graph_sha256"]
+
+
+def multiplying(graph: Graph, seed: int) -> dict[str, dict[str, Any]]:
+    """Return folds with multipliers for all layers that can have them, of several lanes where that is possible."""
+    rng = np.random.default_rng(seed)
+    chosen = {}
+    for node in graph:
+        if isinstance(node.op, Conv2d | Dense):
+            found = [fold for fold in ops.module(node.op.name).folds(node, graph) if not fold.planes]
+            several = [fold for fold in found if fold.pe > 1]
+            fold = (several or found)[rng.integers(len(several or found))]
+            chosen[node.name] = {"pe": fold.pe, "simd": fold.simd, "window": fold.window, "planes": 0}
+    return chosen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs_with_multipliers(seed: int, verify_rtl: Callable[..., None]) -> None:
+    graph = random_graph(seed)
+    print(f"seed {seed}\n{graph}")
+    verify_rtl(graph, 1, seed, folds=multiplying(graph, seed))
