@@ -60,13 +60,11 @@ FOLDS: dict[str, dict[str, dict[str, Any]]] = {
         "multipliers, PE 4, SIMD 2": {"pe": 4, "simd": 2, "window": False, "planes": 0},
         "multipliers, PE 8, SIMD 4": {"pe": 8, "simd": 4, "window": False, "planes": 0},
         "tables, PE 4, SIMD 16": {"pe": 4, "simd": 16, "window": False, "planes": 1},
-        "tables, PE 8, SIMD 16": {"pe": 8, "simd": 16, "window": False, "planes": 1},
     },
     "dense 64x64": {
         "multipliers, PE 8, SIMD 1": {"pe": 8, "simd": 1, "planes": 0},
         "multipliers, PE 8, SIMD 4": {"pe": 8, "simd": 4, "planes": 0},
         "tables, PE 4, SIMD 32": {"pe": 4, "simd": 32, "planes": 1},
-        "tables, PE 16, SIMD 32": {"pe": 16, "simd": 32, "planes": 1},
     },
 }
 

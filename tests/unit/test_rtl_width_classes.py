@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -174,3 +175,18 @@ def test_synthesis_finds_fewer_luts(tmp_path: Path) -> None:
         shutil.rmtree(folder)
     # The small network has window, FIFOs, thresholds and another layer as well.
     assert luts[1] < 0.97 * luts[0], luts
+
+
+def test_the_benchmark_says_what_was_measured() -> None:
+    folder = Path(__file__).resolve().parents[2] / "benchmarks" / "width_classes"
+    found = importlib.util.spec_from_file_location("width_classes_bench", folder / "bench.py")
+    assert found is not None
+    assert found.loader is not None
+    bench = importlib.util.module_from_spec(found)
+    found.loader.exec_module(bench)
+    results = json.loads((folder / "results.json").read_text())
+    assert bench.table(results["layers"]) in (folder / "README.md").read_text()
+    assert results["widths"] == {layer: bench.mixes(size[-1]) for layer, (_, size) in bench.LAYERS.items()}
+    assert {layer: list(folds) for layer, folds in results["layers"].items()} == {
+        layer: list(folds) for layer, folds in bench.FOLDS.items()
+    }

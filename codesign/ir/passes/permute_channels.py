@@ -38,9 +38,10 @@ def channel_orders(graph: Graph, lanes: Mapping[str, int] | None = None) -> Orde
 
     Notes
     -----
-    A layer takes part when its weights have several widths, see `Conv2d.mixed_widths`. Where several such layers
-    share the order of their outputs, as before a residual sum, some ways to sort are compared by the bits of
-    weights that lanes would hold in all of these layers. Channels as they come are one of the ways.
+    A layer takes part when its weights have several widths, see `Conv2d.mixed_widths`; a depthwise one does not.
+    Where several such layers share the order of their outputs, as before a residual sum, some ways to sort are
+    compared by the bits of weights that lanes would hold in all of these layers. Channels as they come are one of
+    the ways.
     """
     orders: Orders = {}
     for component in components(graph):
