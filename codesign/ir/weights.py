@@ -70,3 +70,15 @@ def checked_widths(widths: object, weight: np.ndarray, codebook: np.ndarray | No
             f"output channel {channel} declares {have}-bit weights but needs {need} (at most {MAX_WEIGHT_BITS})",
         )
     return declared
+
+
+def used_widths(values: np.ndarray) -> np.ndarray:
+    """Return the bits that the weights of each output channel (last axis) need: 0 where all are 0 (pruned)."""
+    columns = values.reshape(-1, values.shape[-1])
+    widths = [weight_bits(column) if column.any() else 0 for column in columns.T]
+    return np.array(widths, dtype=np.int64)
+
+
+def are_mixed(declared: tuple[int, ...], values: np.ndarray) -> bool:
+    """Tell whether output channels declare different widths, or some but not all of them are pruned."""
+    return len(set(declared)) > 1 or len(set((used_widths(values) > 0).tolist())) > 1

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from codesign.backends.rtl import memory
+from codesign.backends.rtl.unit import Packed, Parameter
 from codesign.toolchain import verilator
 from codesign.toolchain.run import run
 
@@ -59,7 +60,7 @@ class Case:
     Parameters
     ----------
     module : str
-    parameters : mapping of str to int, bool or str
+    parameters : mapping of str to int, bool, str or Packed
         A string that `files` has names a memory file.
     inputs, outputs : mapping of str to Words
         Streams by their prefix.
@@ -79,7 +80,7 @@ class Case:
     """
 
     module: str
-    parameters: Mapping[str, int | bool | str]
+    parameters: Mapping[str, Parameter]
     inputs: Mapping[str, Words]
     outputs: Mapping[str, Words]
     files: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +118,9 @@ class Case:
         lines.append(f"    assign moved = {' || '.join(moved)};")
         return "\n".join([*lines, "endmodule", ""])
 
-    def _literal(self, value: int | bool | str, number: int) -> str:
+    def _literal(self, value: Parameter, number: int) -> str:
+        if isinstance(value, Packed):
+            return value.literal
         if isinstance(value, str):
             return f'"{number}.{value}.mem"' if value in self.files else f'"{value}"'
         if isinstance(value, bool):

@@ -20,6 +20,9 @@ FIFO = {depth: Proof("stream_fifo", {"DEPTH": depth}) for depth in (1, 2, 3, 4)}
 # The first that reads a block memory; it takes 68 clocks to fill and empty it.
 BLOCK_FIFO = Proof("stream_fifo", {"DEPTH": 65, "WIDTH": 1}, steps=80)
 SMALL_MVAU = Proof("mvau", {"PE": 1}, MVAU)
+# A pruned lane beside one of two bits; widths are in bytes, lane 0 in the lowest.
+SMALL_LANES = Proof("mvau_lanes", {"SIMD": 1, "W": 0x0200, "SUMS": 0x0403, "ACC": 5}, MVAU)
+UNEQUAL_LANES = Proof("mvau_lanes", {"SIMD": 1, "W": 0x0201, "SUMS": 0x0504, "ACC": 5, "FOLD_OUT": 1}, MVAU)
 PLANES = Proof("mvau_planes", {"FOLD_OUT": 1}, ANY, steps=16)
 BOTH_PLANES = Proof("mvau_planes", {"PLANES": 2, "SIMD": 1, "X_SIGNED": 1}, ANY, steps=16)
 SMALL_THRESHOLD = Proof("threshold", {"FOLD": 2}, ANY)
@@ -36,6 +39,8 @@ PROOFS = [
     *FIFO.values(),
     SMALL_MVAU,
     Proof("mvau", {"PE": 1, "SIMD": 2, "W": 1, "STEP": 1, "FOLD_IN": 1, "FOLD_OUT": 3, "X_SIGNED": 1}, MVAU),
+    SMALL_LANES,
+    UNEQUAL_LANES,
     PLANES,
     BOTH_PLANES,
     SMALL_THRESHOLD,
@@ -58,6 +63,9 @@ LARGER = [
     Proof("mvau", {"PE": 1, "SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0}, MVAU),
     Proof("mvau", {"PE": 1, "SIMD": 1, "X": 3, "W": 3, "ACC": 8, "FOLD_IN": 3, "FOLD_OUT": 3}, MVAU),
     Proof("mvau", {"PE": 1, "SIMD": 4, "W": 2, "X": 1, "FOLD_IN": 3, "FOLD_OUT": 1}, MVAU),
+    Proof("mvau_lanes", {}, MVAU),
+    Proof("mvau_lanes", {"SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0, "W": 0x0102, "SUMS": 0x0306}, MVAU),
+    Proof("mvau_lanes", {"PE": 3, "SIMD": 1, "W": 0x020001, "SUMS": 0x050304, "X_SIGNED": 1}, MVAU),
     Proof("mvau_planes", {}, ANY),
     Proof("mvau_planes", {"X": 3, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_IN": 1}, ANY),
     Proof("mvau_planes", {"X": 4, "PLANES": 2, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_OUT": 1, "ACC": 8}, ANY),
@@ -81,6 +89,16 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("weights begin anew early", SMALL_MVAU, ("turn == TURN'(FOLD_OUT - 1);", "1'b1;")),
     ("biases begin anew early", SMALL_MVAU, ("bias_turn == TURN'(FOLD_OUT - 1) ? '0", "1'b1 ? '0")),
     ("adds to the output before", SMALL_MVAU, ("open ? start : accumulator", "accumulator")),
+    ("moves over a waiting output", SMALL_LANES, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),
+    ("a lane reads the weights of another", UNEQUAL_LANES, ("FIRST+s*BITS", "s*BITS")),
+    ("takes a narrow weight for a magnitude", UNEQUAL_LANES, ("PRODUCT'($signed(weights", "PRODUCT'((weights")),
+    ("forgets the sign of a narrow sum", UNEQUAL_LANES, ("ACC'(accumulator)", "ACC'({1'b0, accumulator})")),
+    (
+        "a pruned lane has no bias",
+        SMALL_LANES,
+        ("open ? start : accumulator", "open && BITS != 0 ? start : accumulator"),
+    ),
+    ("biases begin anew early", SMALL_LANES, ("bias_turn == TURN'(FOLD_OUT - 1) ? '0", "1'b1 ? '0")),
     ("forgets to shift", PLANES, ("? accumulator << PLANES : accumulator", "? accumulator : accumulator")),
     ("lowest bits first", PLANES, ("(TURNS-1-t)*PLANES+k", "t*PLANES+k")),
     ("moves over a waiting output", PLANES, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from codesign import ir, resources
 from codesign.backends import emission
-from codesign.backends.rtl import verilog
-from codesign.backends.rtl.layout import Layout, lay_out
+from codesign.backends.rtl import lanes, permutation, verilog
+from codesign.backends.rtl.layout import Layout, lay_out, require_folds
 from codesign.backends.rtl.options import Options
-from codesign.backends.rtl.project import GRAPH_FILE, MAP_FILE, RtlProject
+from codesign.backends.rtl.project import GRAPH_FILE, MAP_FILE, ORDERS, RtlProject
 from codesign.boards import Board
 from codesign.errors import UserError
-from codesign.ir import Graph
+from codesign.ir import Graph, Node
+from codesign.ir.channels import is_tied
+from codesign.ir.ops import Conv2d, Dense
+from codesign.ir.passes.permute_channels import Orders, reordered
 
 _INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\()", re.MULTILINE)
 
@@ -47,21 +51,27 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     Notes
     -----
     The same graph, board and options give the same bytes. Names in generated code are those of the graph's
-    edges; labels of the user's model are in ``map.json`` and ``graph.cdg`` alone.
+    edges; labels of the user's model are in ``map.json`` and ``graph.cdg`` alone. Where channels of inner edges have
+    another order in hardware, ``map.json`` has it; ``graph.cdg`` and `RtlProject` keep to that of `graph`.
     """
     require_board(board)
     chosen = Options.from_keywords(options)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
-    layout = lay_out(graph, chosen.cycles, chosen.folds, board.lut_inputs)
+    require_folds(graph, chosen.folds)
+    orders: Orders = {}
+    if chosen.permute:
+        orders = permutation.cheapest(graph, chosen.cycles, chosen.folds, board.lut_inputs)
+    moved = reordered(graph, orders)
+    layout = lay_out(moved, chosen.cycles, chosen.folds, board.lut_inputs)
     folder = Path(folder)
-    retired = emission.replace(folder, lambda new: _write(layout, board, new))
+    retired = emission.replace(folder, lambda new: _write(graph, layout, orders, board, new))
     return RtlProject(folder, graph, retired=retired)
 
 
-def _write(layout: Layout, board: Board, folder: Path) -> None:
+def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, folder: Path) -> None:
     files = verilog.write(layout)
-    files[MAP_FILE] = json.dumps(_map(layout, board), indent=1) + "\n"
+    files[MAP_FILE] = json.dumps(_map(graph, layout, orders, board), indent=1) + "\n"
     for name, text in files.items():
         (folder / name).write_text(text)
     library = resources.folder("hw") / "rtl"
@@ -69,7 +79,7 @@ def _write(layout: Layout, board: Board, folder: Path) -> None:
         shutil.copyfile(library / f"{module}.sv", folder / f"{module}.sv")
     for path in sorted((library / "sim").iterdir()):
         shutil.copyfile(path, folder / path.name)
-    ir.save(layout.graph, folder / GRAPH_FILE)
+    ir.save(graph, folder / GRAPH_FILE)
 
 
 def _needed(text: str, library: Path) -> list[str]:
@@ -84,10 +94,9 @@ def _needed(text: str, library: Path) -> list[str]:
     return sorted(found)
 
 
-def _map(layout: Layout, board: Board) -> dict[str, Any]:
+def _map(graph: Graph, layout: Layout, orders: Orders, board: Board) -> dict[str, Any]:
     """Return what people and scripts want to know of a design."""
-    graph = layout.graph
-    return {
+    about: dict[str, Any] = {
         "board": board.name,
         "family": board.family,
         "graph_sha256": ir.digest(graph),
@@ -106,14 +115,19 @@ def _map(layout: Layout, board: Board) -> dict[str, Any]:
                 "planes": layout.folds[node.name].planes,
                 "search": layout.folds[node.name].search,
                 "cycles": layout.units[node.name].cycles,
+                **_lane_widths(node, layout.folds[node.name].pe),
             }
-            for node in graph
+            for node in layout.graph
         },
         "fifos": [
             {"edge": c.edge, "node": c.node, "operand": c.operand, "depth": c.depth, "width": c.width}
             for c in layout.channels
         ],
     }
+    if orders:
+        # Channel i of an edge in hardware is channel order[i] of it in the graph.
+        about[ORDERS] = {edge: order.tolist() for edge, order in orders.items()}
+    return about
 
 
 def _stream(layout: Layout, edge: str) -> dict[str, Any]:
@@ -126,3 +140,11 @@ def _stream(layout: Layout, edge: str) -> dict[str, Any]:
         "signed": tensor.type.signed,
         "lanes": layout.lanes(edge),
     }
+
+
+def _lane_widths(node: Node, pe: int) -> dict[str, dict[int, int]]:
+    """Return how many lanes of a layer whose weights have several widths are of which width."""
+    op = node.op
+    if not isinstance(op, Conv2d | Dense) or not op.mixed_widths or (isinstance(op, Conv2d) and is_tied(op)):
+        return {}
+    return {"lanes_by_width": dict(sorted(Counter(lanes.widths(op, pe)).items()))}

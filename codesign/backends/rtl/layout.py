@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -105,10 +105,9 @@ class Layout:
         slowest += [sizes[edge] // self.lanes(edge) for edge in sizes]
         for channel in self.channels:
             kept = channel.words(self.lanes(channel.edge)) * self.lanes(channel.edge)
-            for adapter in channel.parts, *channel.adapters:
-                if adapter is None:
-                    continue
-                slowest.append(kept // min(int(adapter.parameters["IN"]), int(adapter.parameters["OUT"])))
+            for adapter in (*channel.adapters, *channel.entry):
+                if adapter.module == "lane_adapter":
+                    slowest.append(kept // min(cast(int, adapter.parameters[end]) for end in ("IN", "OUT")))
         return max(slowest)
 
 
@@ -191,6 +190,17 @@ def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) 
     )
 
 
+def require_folds(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `UserError` when folds are given for a node that does not exist."""
+    if unknown := set(given) - {node.name for node in graph}:
+        raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
+
+
+def fold(node: Node, graph: Graph, cycles: int, given: Mapping[str, Mapping[str, Any]], lookup: int) -> Fold:
+    """Return the fold of a node: the given one, see `fixed`, or the chosen one, see `choose`."""
+    return fixed(node, graph, given[node.name], lookup) if node.name in given else choose(node, graph, cycles, lookup)
+
+
 def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | None = None, lookup: int = 6) -> Layout:
     """Return the hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
 
@@ -210,14 +220,10 @@ def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | 
         For a node that does not exist, or a fold that it cannot have.
     """
     given = folds or {}
-    if unknown := set(given) - {node.name for node in graph}:
-        raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
-    chosen = {
-        n.name: fixed(n, graph, given[n.name], lookup) if n.name in given else choose(n, graph, cycles, lookup)
-        for n in graph
-    }
+    require_folds(graph, given)
+    chosen = {node.name: fold(node, graph, cycles, given, lookup) for node in graph}
     for spare in range(MOST_SPARE + 1):
-        layout = _joined(graph, {name: replace(fold, spare=spare) for name, fold in chosen.items()})
+        layout = _joined(graph, {name: replace(each, spare=spare) for name, each in chosen.items()})
         wanted = layout.cycles_per_frame
         found = schedule.depths(layout)
         if found.pace == wanted:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from codesign.backends.rtl import distributed, memory
+from codesign.backends.rtl import distributed, lanes, memory
 from codesign.backends.rtl.divisors import divisors
 from codesign.backends.rtl.timing import Every
-from codesign.backends.rtl.unit import Block, Fold, Function, Unit
+from codesign.backends.rtl.unit import Block, Fold, Function, Parameter, Unit
 from codesign.backends.rtl.windows import Window
 from codesign.ir import Tensor
+from codesign.ir.ops import Conv2d, Dense
 from codesign.ir.types import weight_bits
 
 STEP = 2
@@ -56,22 +58,20 @@ def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> I
                             yield Fold(pe, simd, window=True, planes=planes)
 
 
-def unit(
-    weight: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, groups: int, window: Window, fold: Fold
-) -> Unit:
+def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -> Unit:
     """Return window and matrix-vector unit.
 
     Parameters
     ----------
-    weight : ndarray of int, shape (kernel height, kernel width, inputs of a group, outputs)
-    bias : ndarray of int, shape (outputs,), or None
+    op : Conv2d or Dense
     x, y : Tensor
         Edges.
-    groups : int
     window : Window
     fold : Fold
         Its PE divides the outputs of a group, its SIMD the inputs, its planes the bits of an input.
     """
+    values, groups = op.values(), op.groups if isinstance(op, Conv2d) else 1
+    weight = values if values.ndim == 4 else values[None, None]
     height, width, group_in, outputs = weight.shape
     taps, pe = height * width, fold.pe
     turns = x.type.bits // fold.planes if fold.planes else 1
@@ -97,30 +97,41 @@ def unit(
             walk, cycles = window.serial(simd * x.type.bits, parts * groups, groups, sent)
             blocks.append(walk)
     table = table.reshape(-1, pe, simd)
-    make = _distributed if fold.planes else _multiplied
-    block, luts = make(table, None if bias is None else bias.reshape(-1, pe), x, y, fold_in, fold)
+    bias = None if op.bias is None else op.bias.reshape(-1, pe)
+    if fold.planes:
+        block, luts = _distributed(table, bias, x, y, fold_in, fold)
+    else:
+        # Weights that only happen to be narrow in some lanes are no reason to treat lanes apart.
+        widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
+        block, luts = _multiplied(table, widths, bias, x, y, fold_in)
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
     return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
 
 
 def _multiplied(
-    table: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int, fold: Fold
+    table: np.ndarray, widths: tuple[int, ...], bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
 ) -> tuple[Block, float]:
-    """Return the unit with multipliers for words (words, PE, SIMD) of weights, and its LUTs."""
+    """Return the unit with multipliers for words (words, PE, SIMD) of weights, and its LUTs.
+
+    Lanes of one width are those of `mvau`, lanes of several those of `mvau_lanes`.
+    """
     words, pe, simd = table.shape
-    bits = weight_bits(table)
-    files: dict[str, Callable[[], str]] = {
-        "weights": functools.partial(memory.words, table.reshape(words, -1), bits),
-    }
+    apart = len(set(widths)) > 1
+    # The accumulators of lanes, which are as wide as the outputs where all weights are.
+    sums = lanes.sum_bits(table, bias, x, y, fold_in) if apart else (y.type.bits,) * pe
+    fields = lanes.packed(table, widths)
+    files: dict[str, Callable[[], str]] = {"weights": fields}
     if bias is not None:
         files["biases"] = functools.partial(memory.words, bias, y.type.bits)
-    parameters: dict[str, int | bool | str] = {
+    own: dict[str, Parameter] = {"W": lanes.vector(widths), "SUMS": lanes.vector(sums)} if apart else {"W": widths[0]}
+    style = rom_style(words, simd * sum(widths))
+    parameters: dict[str, Parameter] = {
         "PE": pe,
         "SIMD": simd,
         "X": x.type.bits,
         "X_SIGNED": x.type.signed,
-        "W": bits,
+        **own,
         "ACC": y.type.bits,
         "FOLD_IN": fold_in,
         "FOLD_OUT": words // fold_in,
@@ -128,15 +139,20 @@ def _multiplied(
         "STEP": STEP,
         "WEIGHTS": "weights",
         "BIASES": "biases" if bias is not None else "",
-        "STYLE": rom_style(words, pe * simd * bits),
+        "STYLE": style,
     }
     latency = 3 + (simd - 1).bit_length() // STEP
-    product = x.type.bits + bits
-    each = DSP_LUTS if product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
     # A LUT holds 64 words of one bit.
-    memory_luts = BLOCK_LUTS if parameters["STYLE"] == "block" else max(1, words / 64)
-    luts = pe * simd * (each + product + 1 + bits * memory_luts) + 2 * pe * y.type.bits
-    return Block("mvau", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
+    memory_luts = BLOCK_LUTS if style == "block" else max(1, words / 64)
+    luts = 0.0
+    for (bits, acc), count in sorted(Counter(zip(widths, sums, strict=True)).items()):
+        product = x.type.bits + bits
+        each = DSP_LUTS if product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
+        if bits:
+            luts += count * simd * (each + product + 1 + bits * memory_luts)
+        luts += 2 * count * acc
+    module = "mvau_lanes" if apart else "mvau"
+    return Block(module, parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
 def _distributed(
@@ -153,7 +169,7 @@ def _distributed(
     if bias is not None:
         total += bias
     constants = distributed.constants(total, planes, turns, y.type.bits)
-    parameters: dict[str, int | bool | str] = {
+    parameters: dict[str, Parameter] = {
         "PE": pe,
         "SIMD": simd,
         "X": x.type.bits,

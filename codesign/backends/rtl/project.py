@@ -26,6 +26,8 @@ from codesign.toolchain import nextpnr, yosys
 
 GRAPH_FILE = "graph.cdg"
 MAP_FILE = "map.json"
+ORDERS = "channel_orders"
+"""In it, the order of the channels of edges that have another one in hardware than in the graph."""
 
 
 STEADY = 4
@@ -104,7 +106,7 @@ class RtlProject:
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
-        """What ``map.json`` says: lanes, folds, FIFOs, cycles per frame."""
+        """What ``map.json`` says: lanes, folds, FIFOs, cycles per frame, orders of channels."""
         about: dict[str, Any] = json.loads((self.folder / MAP_FILE).read_bytes())
         return about
 
@@ -133,7 +135,7 @@ class RtlProject:
         return found.edges if trace else found.output
 
     def simulate(self, x: np.ndarray, **options: Any) -> Simulated:
-        """Simulate frames cycle by cycle.
+        """Simulate frames cycle by cycle; channels are returned in the order of the graph.
 
         Parameters
         ----------
@@ -143,7 +145,11 @@ class RtlProject:
         """
         x = golden.checked_input(self.graph, x)
         drain = self.about["latency_cycles"]
-        return simulate.simulate(self.graph, self.about["lanes"], self.folder, x, drain=drain, **options)
+        found = simulate.simulate(self.graph, self.about["lanes"], self.folder, x, drain=drain, **options)
+        for edge, order in self.about.get(ORDERS, {}).items():
+            if edge in found.edges:
+                found.edges[edge] = found.edges[edge][..., np.argsort(order)]
+        return found
 
     def pausing(self, seed: int) -> Pausing:
         """Return this project with a source and a sink that pause at random."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from codesign.backends.rtl import memory
 from codesign.backends.rtl.timing import Timing
 
 
@@ -67,6 +68,32 @@ class Function:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A parameter that is a vector of small numbers, the first in the lowest bits.
+
+    Parameters
+    ----------
+    values : tuple of int
+        From 0 to 2^bits - 1.
+    bits : int
+        Of each.
+    """
+
+    values: tuple[int, ...]
+    bits: int
+
+    @property
+    def literal(self) -> str:
+        """The vector in SystemVerilog."""
+        size, total = len(self.values) * self.bits, memory.packed(list(self.values), self.bits)
+        return f"{size}'h{total:0{-(-size // 4)}x}"
+
+
+Parameter = int | bool | str | Packed
+"""Of an instance."""
+
+
+@dataclass(frozen=True)
 class Block:
     """One instance of a module.
 
@@ -90,7 +117,7 @@ class Block:
     """
 
     module: str
-    parameters: Mapping[str, int | bool | str]
+    parameters: Mapping[str, Parameter]
     width: int
     timing: Timing
     inputs: Sequence[str] = ("in",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from codesign.backends.rtl.layout import Channel, Layout
-from codesign.backends.rtl.unit import Block, Function, Unit
+from codesign.backends.rtl.unit import Block, Function, Packed, Parameter, Unit
 
 TOP = "network"
 
@@ -41,9 +41,7 @@ class _Module:
         self.lines.append(f"    logic [{width - 1}:0] {name}_data;")
         return name
 
-    def instance(
-        self, module: str, name: str, parameters: Mapping[str, int | bool | str], ports: Mapping[str, str]
-    ) -> None:
+    def instance(self, module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]) -> None:
         """Write an instance."""
         values = ", ".join(f".{key}({_literal(value)})" for key, value in parameters.items())
         wires = ", ".join(f".{port}({wire})" for port, wire in ports.items())
@@ -94,7 +92,9 @@ def _ports(port: str, stream: str) -> dict[str, str]:
     return {f"{port}_{part}": f"{stream}_{part}" for part in ("valid", "ready", "data")}
 
 
-def _literal(value: int | bool | str) -> str:
+def _literal(value: Parameter) -> str:
+    if isinstance(value, Packed):
+        return value.literal
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):

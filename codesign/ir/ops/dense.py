@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from codesign.ir import exact
 from codesign.ir.operator import Operator, accumulator_type, extreme_sums, int_array, require, with_bias
 from codesign.ir.tensor import Tensor
-from codesign.ir.weights import checked_widths, decode, weight_array
+from codesign.ir.weights import are_mixed, checked_widths, decode, used_widths, weight_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,16 @@ class Dense(Operator):
     def channel_bits(self) -> tuple[int, ...]:
         """Declared weight width of every output channel."""
         return checked_widths(self.weight_bits, self.weight, self.codebook)
+
+    @cached_property
+    def used_widths(self) -> np.ndarray:
+        """Bits that the integer weights of every output channel need, 0 for a channel of zeros: (channels,)."""
+        return used_widths(self.values())
+
+    @cached_property
+    def mixed_widths(self) -> bool:
+        """Whether output channels declare weights of different widths, or some of them are pruned."""
+        return are_mixed(self.channel_bits, self.values())
 
     def values(self) -> np.ndarray:
         """Return the integer weights, shape as `weight`."""

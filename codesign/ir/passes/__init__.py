@@ -1,7 +1,8 @@
 """Rewrites of the integer graph, one per file, each a pure function graph to graph that keeps every output.
 
 A pass returns the very graph it was given when it has nothing to do; `simplify` runs all of them until none
-does anything.
+does anything. `permute_channels` is for hardware that shares lanes among channels, and not one of them: a backend asks
+for it, and knows the orders of the inner edges.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.passes.absorb_negation import absorb_negation
 from codesign.ir.passes.compose_dyadic_threshold import compose_dyadic_threshold
 from codesign.ir.passes.merge_duplicates import merge_duplicates
+from codesign.ir.passes.permute_channels import permute_channels
 from codesign.ir.passes.pool_after_threshold import pool_after_threshold
 from codesign.ir.passes.remove_dead import remove_dead
 from codesign.ir.passes.remove_identity import remove_identity
@@ -21,6 +23,7 @@ __all__ = [
     "absorb_negation",
     "compose_dyadic_threshold",
     "merge_duplicates",
+    "permute_channels",
     "pool_after_threshold",
     "remove_dead",
     "remove_identity",

@@ -38,7 +38,7 @@ def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
         return _depthwise(op, x, y, window, fold.pe)
     if op.kernel == (1, 1) and not any(op.padding):  # type: ignore[arg-type]
         return _pointwise(op, x, y, fold)
-    return mac.unit(op.values(), op.bias, x, y, op.groups, window, fold)
+    return mac.unit(op, x, y, window, fold)
 
 
 def _is_depthwise(op: Conv2d) -> bool:
@@ -55,7 +55,7 @@ def _window(op: Conv2d, x: Tensor, y: Tensor, spare: int) -> Window:
 def _pointwise(op: Conv2d, x: Tensor, y: Tensor, fold: Fold) -> Unit:
     """A pixel is a frame of its own: none is kept for the next, and those between strides are dropped."""
     pixels = y.shape[0] * y.shape[1]
-    inner = mac.unit(op.values(), op.bias, x, y, op.groups, Window(1, 1, 1, 1, spare=fold.spare), fold)
+    inner = mac.unit(op, x, y, Window(1, 1, 1, 1, spare=fold.spare), fold)
     sieve = None if op.stride == (1, 1) else functools.partial(_subsample, op, x, y)
     return Unit(inner.blocks, inner.lanes_in, inner.lanes_out, inner.cycles * pixels, sieve, luts=inner.luts)
 

@@ -23,4 +23,4 @@ def folds(node: Node, graph: Graph) -> Iterator[Fold]:
 def unit(node: Node, graph: Graph, fold: Fold) -> Unit:
     """Return the hardware of a fully connected layer: a frame of one pixel."""
     op, (x,), y = cast(Dense, node.op), graph.input_edges(node), graph.edges[node.name]
-    return mac.unit(op.values()[None, None], op.bias, x, y, 1, Window(1, 1, 1, 1, spare=fold.spare), fold)
+    return mac.unit(op, x, y, Window(1, 1, 1, 1, spare=fold.spare), fold)
