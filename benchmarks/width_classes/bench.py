@@ -103,7 +103,7 @@ def measure(yosys: Yosys, place: str, op: Layer, shape: tuple[int, ...], fold: M
     """Synthesise a layer, its window and its FIFO, and count; the estimate is that of the backend, without the FIFO."""
     graph = alone(op, shape)
     project = rtl.emit(graph, boards.load(BOARD), CACHE / place, folds={"n0": fold}, permute=False)
-    report, _ = synthesis.synthesise(yosys, FAMILY, project.folder, project.cycles_per_frame)
+    report = synthesis.synthesise(yosys, FAMILY, project.folder, ["n0"], project.cycles_per_frame).report
     unit = layout.lay_out(graph, 1, {"n0": fold}).units["n0"]
     lanes = project.about["nodes"]["n0"].get("lanes_by_width")
     print(f"{place:50} {report.lut:6} LUT", file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 
+from codesign import boards
 from codesign.errors import UserError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -48,6 +49,29 @@ tool = click.option(
     help="Synthesise with open tools; with Vivado to a bitstream for a Zynq-7000 board; or with Vivado the network "
     "alone, out of context; rtl. [default: yosys]",
 )
+frames_per_second = click.option(
+    "--fps",
+    "frames_per_second",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames per second at the board's clock, instead of --cycles; rtl.",
+)
+fastest = click.option(
+    "--fastest",
+    is_flag=True,
+    default=None,
+    help="As few clock cycles as fit the board, by estimate, instead of --cycles; rtl.",
+)
+dsp = click.option(
+    "--dsp", type=click.IntRange(0), help="Multiplier blocks that may be taken; rtl. [default: all of the board]"
+)
+
+
+def folding(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose how far an RTL design is laid out in parallel."""
+    for option in (dsp, fastest, frames_per_second, cycles):
+        function = option(function)
+    return function
+
 
 _FLAGS = {
     "io_type": ("--io", "hls4ml"),
@@ -55,11 +79,14 @@ _FLAGS = {
     "reuse_factor": ("--reuse-factor", "hls4ml"),
     "clock_mhz": ("--clock", "hls4ml"),
     "cycles": ("--cycles", "rtl"),
+    "frames_per_second": ("--fps", "rtl"),
+    "fastest": ("--fastest", "rtl"),
+    "dsp": ("--dsp", "rtl"),
     "tool": ("--tool", "rtl"),
 }
 
 
-def given(backend: str | None, chosen: dict[str, Any]) -> dict[str, Any]:
+def given(backend: str | None, chosen: dict[str, Any], board: str | None = None) -> dict[str, Any]:
     """Return the options of a backend that were given on the command line.
 
     Parameters
@@ -68,6 +95,8 @@ def given(backend: str | None, chosen: dict[str, Any]) -> dict[str, Any]:
         None for what has no options.
     chosen : dict
         Values by parameter, None where nothing was given.
+    board : str, optional
+        Whose clock a number of frames per second is for.
 
     Raises
     ------
@@ -79,6 +108,16 @@ def given(backend: str | None, chosen: dict[str, Any]) -> dict[str, Any]:
         flag, owner = _FLAGS[name]
         if owner != backend:
             raise UserError(f"{flag} is for the {owner} backend; leave it out.")
+    speeds = [_FLAGS[name][0] for name in ("cycles", "frames_per_second", "fastest") if name in found]
+    if len(speeds) > 1:
+        raise UserError(f"{' and '.join(speeds)} each say how fast a design is to be; give one of them.")
+    if (rate := found.pop("frames_per_second", None)) is not None:
+        if board is None:
+            raise UserError("--fps needs a board with a clock; give --cycles instead.")
+        clock = boards.load(board).clock_mhz
+        found["cycles"] = int(1e6 * clock / rate)
+        if found["cycles"] < 1:
+            raise UserError(f"--fps {rate:g} is more than a frame for each clock of {board}, {clock:g} MHz; give less.")
     return found
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from codesign import boards
 from codesign.backends import rtl
-from codesign.backends.rtl import layout, ops
-from codesign.backends.rtl.layout import adapters, choose, lay_out
+from codesign.backends.rtl import folds, ops
+from codesign.backends.rtl.joints import adapters
+from codesign.backends.rtl.layout import lay_out
 from codesign.backends.rtl.timing import Every, Narrow
 from codesign.errors import UserError
-from codesign.ir import Graph, GraphBuilder, IntType, Node
+from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir import ops as ir_ops
 from codesign.ir.ops import Conv2d, Dense, Flatten, Threshold
 
@@ -34,39 +35,6 @@ def network(channels: int = 6) -> Graph:
         edge = builder.add(Threshold(np.sort(rng.integers(-9, 9, (outputs, 3)), axis=1)), edge)
     edge = builder.add(Flatten(), edge)
     return builder.build(builder.add(Dense(rng.integers(-2, 3, (64, 5))), edge))
-
-
-def candidates(node: Node, graph: Graph) -> list[tuple[int, float]]:
-    """Return clocks and size of every fold of a node."""
-    module = ops.module(node.op.name)
-    units = [(fold, module.unit(node, graph, fold)) for fold in module.folds(node, graph)]
-    return [(unit.cycles, unit.luts or fold.pe * fold.simd) for fold, unit in units]
-
-
-@pytest.mark.parametrize("cycles", [1, 16, 40, 100, 300, 10_000])
-def test_the_smallest_fold_that_keeps_to_the_clocks_is_chosen(cycles: int) -> None:
-    graph = network()
-    for node in graph:
-        fold = choose(node, graph, cycles)
-        unit = ops.module(node.op.name).unit(node, graph, fold)
-        size = unit.luts or fold.pe * fold.simd
-        every = candidates(node, graph)
-        keeping = [other for busy, other in every if busy <= cycles]
-        if keeping:
-            assert unit.cycles <= cycles
-            assert size == min(keeping)
-        else:
-            assert unit.cycles == min(busy for busy, _ in every)
-
-
-def test_fewer_clocks_take_more_hardware() -> None:
-    graph = network()
-    node = graph.nodes[0]
-    folds = [choose(node, graph, cycles) for cycles in (1, 100, 10_000)]
-    units = [ops.module("conv2d").unit(node, graph, fold) for fold in folds]
-    sizes = [unit.luts or fold.pe * fold.simd for unit, fold in zip(units, folds, strict=True)]
-    assert sizes[0] > sizes[1] > sizes[2]
-    assert units[0].cycles < units[1].cycles < units[2].cycles
 
 
 @pytest.mark.parametrize(
@@ -123,7 +91,7 @@ def test_chosen_folds_are_kept_and_impossible_ones_refused() -> None:
 
 
 def test_operators_that_the_backend_has_not_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout.ops, "names", lambda: ["conv2d", "flatten"])
+    monkeypatch.setattr(folds.ops, "names", lambda: ["conv2d", "flatten"])
     with pytest.raises(UserError) as refused:
         lay_out(network(), 100)
     assert str(refused.value) == "the rtl backend has no operator threshold (n1); use the hls4ml backend."

@@ -12,7 +12,7 @@ import pytest
 
 from codesign import boards
 from codesign.backends import rtl
-from codesign.backends.rtl import lanes, layout, ops, permutation
+from codesign.backends.rtl import choice, lanes, ops, permutation
 from codesign.backends.rtl.unit import Fold, Packed, Unit
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType, Tensor
@@ -71,8 +71,8 @@ def test_memory_and_parameters_shrink(tmp_path: Path) -> None:
     # 6 and 6 bits a word of weights, and 2 and 6.
     words = [(p.folder / "n0_weights.mem").read_text().split() for p in (plain, moved)]
     assert [(len(part), len(part[0])) for part in words] == [(12, 3), (12, 2)]
-    assert ".W(6)" in (plain.folder / "network.sv").read_text()
-    assert ".W(16'h0602)" in (moved.folder / "network.sv").read_text()
+    assert ".W(6)" in (plain.folder / "n0_unit.sv").read_text()
+    assert ".W(16'h0602)" in (moved.folder / "n0_unit.sv").read_text()
     assert moved.about["channel_orders"]["n0"] in ([1, 0, 2, 3], [1, 3, 2, 0], [2, 0, 1, 3], [2, 3, 1, 0])
     assert moved.graph.same_as(plain.graph)
     assert (plain.folder / "graph.cdg").read_bytes() == (moved.folder / "graph.cdg").read_bytes()
@@ -144,8 +144,8 @@ def test_an_order_is_taken_only_where_it_is_estimated_smaller() -> None:
         moved += 1
         total = []
         for each in (graph, permutation.reordered(graph, orders)):
-            units = [unit(each, node.name, layout.choose(node, each, 10)) for node in each]
-            total.append(sum(made.luts for made in units))
+            asked = choice.problem(each, {}, 6, {})
+            total.append(asked.weighed(choice.solve(asked, 10).cost))
         assert total[1] < total[0], f"seed {seed}"
     assert moved >= 3
 

@@ -12,9 +12,11 @@ from typing import Any
 from codesign import ir, resources
 from codesign.backends import emission
 from codesign.backends.rtl import lanes, permutation, verilog
-from codesign.backends.rtl.layout import Layout, lay_out, require_folds
+from codesign.backends.rtl.folder import GRAPH_FILE, MAP_FILE, ORDERS
+from codesign.backends.rtl.folds import require_folds
+from codesign.backends.rtl.layout import Layout, lay_out
 from codesign.backends.rtl.options import Options
-from codesign.backends.rtl.project import GRAPH_FILE, MAP_FILE, ORDERS, RtlProject
+from codesign.backends.rtl.project import RtlProject
 from codesign.boards import Board
 from codesign.errors import UserError
 from codesign.ir import Graph, Node
@@ -60,18 +62,19 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
     require_folds(graph, chosen.folds)
     orders: Orders = {}
+    asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board)
     if chosen.permute:
-        orders = permutation.cheapest(graph, chosen.cycles, chosen.folds, board.lut_inputs)
-    moved = reordered(graph, orders)
-    layout = lay_out(moved, chosen.cycles, chosen.folds, board.lut_inputs)
+        orders = permutation.cheapest(graph, *asked)
+    layout = lay_out(reordered(graph, orders), *asked)
+    blocks = int(chosen.limits(board)["dsp"])
     folder = Path(folder)
-    retired = emission.replace(folder, lambda new: _write(graph, layout, orders, board, new))
+    retired = emission.replace(folder, lambda new: _write(graph, layout, orders, board, blocks, new))
     return RtlProject(folder, graph, retired=retired)
 
 
-def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, folder: Path) -> None:
+def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int, folder: Path) -> None:
     files = verilog.write(layout)
-    files[MAP_FILE] = json.dumps(_map(graph, layout, orders, board), indent=1) + "\n"
+    files[MAP_FILE] = json.dumps(_map(graph, layout, orders, board, blocks), indent=1) + "\n"
     for name, text in files.items():
         (folder / name).write_text(text)
     library = resources.folder("hw") / "rtl"
@@ -94,7 +97,7 @@ def _needed(text: str, library: Path) -> list[str]:
     return sorted(found)
 
 
-def _map(graph: Graph, layout: Layout, orders: Orders, board: Board) -> dict[str, Any]:
+def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int) -> dict[str, Any]:
     """Return what people and scripts want to know of a design."""
     about: dict[str, Any] = {
         "board": board.name,
@@ -102,6 +105,8 @@ def _map(graph: Graph, layout: Layout, orders: Orders, board: Board) -> dict[str
         "graph_sha256": ir.digest(graph),
         "cycles_per_frame": layout.cycles_per_frame,
         "latency_cycles": layout.latency,
+        # The most that synthesis for a part whose multiplications are placed by size may take.
+        "multiplier_blocks": blocks,
         "input": _stream(layout, graph.inputs[0]),
         "output": _stream(layout, graph.outputs[0]),
         "lanes": {edge: layout.lanes(edge) for edge in graph.edges},
@@ -114,6 +119,7 @@ def _map(graph: Graph, layout: Layout, orders: Orders, board: Board) -> dict[str
                 "window": layout.folds[node.name].window,
                 "planes": layout.folds[node.name].planes,
                 "search": layout.folds[node.name].search,
+                "dsp": layout.folds[node.name].dsp,
                 "cycles": layout.units[node.name].cycles,
                 **_lane_widths(node, layout.folds[node.name].pe),
             }

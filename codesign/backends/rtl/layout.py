@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
-from codesign.backends.rtl import ops, schedule
-from codesign.backends.rtl.timing import Every, Narrow, Timing
+from codesign.backends.rtl import choice, ops, schedule
+from codesign.backends.rtl.joints import adapters, input_lanes
 from codesign.backends.rtl.unit import Block, Fold, Unit
-from codesign.errors import UserError
-from codesign.ir import Graph, Node
+from codesign.ir import Graph
 
 MOST_SPARE = 3
 """Rows more than needed that the windows may get."""
@@ -111,119 +108,40 @@ class Layout:
         return max(slowest)
 
 
-def input_lanes(graph: Graph, edge: str) -> int:
-    """Return the elements in a word of a graph input: a pixel, or one feature."""
-    shape = graph.edges[edge].shape
-    return shape[-1] if len(shape) == 3 else 1
-
-
-def adapters(bits: int, lanes: int, wanted: int) -> tuple[Block, ...]:
-    """Return what makes words of `wanted` elements out of words of `lanes`, over their common divisor if need be."""
-    if lanes == wanted:
-        return ()
-    between = math.gcd(lanes, wanted)
-    steps = [lanes, wanted] if between in (lanes, wanted) else [lanes, between, wanted]
-    return tuple(
-        Block("lane_adapter", {"BITS": bits, "IN": a, "OUT": b}, b * bits, _adapting(a, b))
-        for a, b in itertools.pairwise(steps)
-    )
-
-
-def _adapting(lanes: int, wanted: int) -> Timing:
-    if lanes > wanted:
-        return Narrow(lanes // wanted)
-    return Every(wanted // lanes, 1)
-
-
-_FIELDS = {"pe", "simd", "window", "planes", "search"}
-
-
-def require_operator(node: Node) -> None:
-    """Raise `UserError` when the backend does not have the operator of a node."""
-    if node.op.name not in ops.names():
-        raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
-
-
-def choose(node: Node, graph: Graph, cycles: int, lookup: int = 6) -> Fold:
-    """Return the smallest fold of a node that is busy for at most `cycles` clocks with a frame; else the fastest.
-
-    Parameters
-    ----------
-    node : Node
-    graph : Graph
-    cycles : int
-    lookup : int
-        Inputs of a LUT of the family.
-
-    Raises
-    ------
-    UserError
-        When the backend does not have the operator.
-    """
-    require_operator(node)
-    module = ops.module(node.op.name)
-
-    def rank(fold: Fold) -> tuple[float, ...]:
-        unit = module.unit(node, graph, fold)
-        size, busy = unit.luts or fold.pe * fold.simd, unit.cycles
-        return (0, size, busy, -fold.simd) if busy <= cycles else (1, busy, size, -fold.simd)
-
-    return min((replace(fold, lookup=lookup) for fold in module.folds(node, graph)), key=rank)
-
-
-def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) -> Fold:
-    """Return the fold of a node that has these fields.
-
-    Raises
-    ------
-    UserError
-        When it cannot have them.
-    """
-    require_operator(node)
-    for fold in ops.module(node.op.name).folds(node, graph):
-        if fields.keys() <= _FIELDS and fold == replace(fold, **fields):
-            return replace(fold, lookup=lookup)
-    told = ", ".join(f"{name} = {value}" for name, value in fields.items())
-    raise UserError(
-        f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
-        "planes the bits of an input, and fields are pe, simd, window, planes and search."
-    )
-
-
-def require_folds(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise `UserError` when folds are given for a node that does not exist."""
-    if unknown := set(given) - {node.name for node in graph}:
-        raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
-
-
-def fold(node: Node, graph: Graph, cycles: int, given: Mapping[str, Mapping[str, Any]], lookup: int) -> Fold:
-    """Return the fold of a node: the given one, see `fixed`, or the chosen one, see `choose`."""
-    return fixed(node, graph, given[node.name], lookup) if node.name in given else choose(node, graph, cycles, lookup)
-
-
-def lay_out(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]] | None = None, lookup: int = 6) -> Layout:
-    """Return the hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
+def lay_out(
+    graph: Graph,
+    cycles: int | None,
+    folds: Mapping[str, Mapping[str, Any]] | None = None,
+    lookup: int = 6,
+    limits: Mapping[str, float] | None = None,
+) -> Layout:
+    """Return the cheapest hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
 
     Parameters
     ----------
     graph : Graph
-    cycles : int
-        Wanted.
+    cycles : int or None
+        Wanted; None for as few as the limits allow.
     folds : mapping of str to mapping, optional
         Fields of `Fold` by node, where the fold is not to be chosen here.
     lookup : int
         Inputs of a LUT of the family.
+    limits : mapping of str to float, optional
+        See `choice.choose`.
 
     Raises
     ------
     UserError
         For a node that does not exist, or a fold that it cannot have.
     """
-    given = folds or {}
-    require_folds(graph, given)
-    chosen = {node.name: fold(node, graph, cycles, given, lookup) for node in graph}
+    chosen = choice.choose(graph, cycles, folds or {}, lookup, limits or {})
+    return place(graph, {node: one.fold for node, one in chosen.candidates.items()})
+
+
+def place(graph: Graph, folds: Mapping[str, Fold]) -> Layout:
+    """Return the hardware of a graph with these folds, its FIFOs deep enough."""
     for spare in range(MOST_SPARE + 1):
-        layout = _joined(graph, {name: replace(each, spare=spare) for name, each in chosen.items()})
+        layout = _joined(graph, {name: replace(each, spare=spare) for name, each in folds.items()})
         wanted = layout.cycles_per_frame
         found = schedule.depths(layout)
         if found.pace == wanted:

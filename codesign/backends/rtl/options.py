@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from codesign.boards import Board
 from codesign.errors import UserError
+
+MARGIN = 0.85
+"""Of a board's LUTs that the estimate of the fastest design may take: estimates are no synthesis, and what is placed
+and routed needs some room."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +21,12 @@ class Options:
     Parameters
     ----------
     cycles : int
-        Clocks that a frame may take. Every operator gets the fewest multipliers with which it keeps to that, or
-        as many as it can have.
+        Clocks that a frame may take. The folds are the cheapest ones together that keep to that, by the estimates
+        of `codesign.backends.rtl.cost`, within the board's multiplier blocks and block memories.
+    fastest : bool
+        As few clocks as fit the board, instead: by the estimates, within `MARGIN` of its LUTs.
+    dsp : int, optional
+        Multiplier blocks that may be taken; as many as the board has, unless given.
     folds : mapping of str to mapping
         Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
         ``{"pe": 4, "simd": 16, "planes": 1}``.
@@ -26,6 +35,8 @@ class Options:
     """
 
     cycles: int = 10_000
+    fastest: bool = False
+    dsp: int | None = None
     folds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     permute: bool = True
 
@@ -34,8 +45,26 @@ class Options:
             raise UserError(f"the clocks of a frame are a whole number from 1 on, not {self.cycles!r}.")
         if not isinstance(self.folds, Mapping) or not all(isinstance(f, Mapping) for f in self.folds.values()):
             raise UserError(f'folds are fields by node, such as {{"n0": {{"pe": 2}}}}, not {self.folds!r}.')
+        if not isinstance(self.fastest, bool):
+            raise UserError(
+                f"a design is the fastest that fits or not: fastest is True or False, not {self.fastest!r}."
+            )
+        if self.dsp is not None and (not isinstance(self.dsp, int) or isinstance(self.dsp, bool) or self.dsp < 0):
+            raise UserError(f"multiplier blocks are a whole number from 0 on, not {self.dsp!r}.")
         if not isinstance(self.permute, bool):
             raise UserError(f"channels are permuted or not: permute is True or False, not {self.permute!r}.")
+
+    @property
+    def wanted(self) -> int | None:
+        """Clocks that a frame may take, None for as few as fit."""
+        return None if self.fastest else self.cycles
+
+    def limits(self, board: Board) -> dict[str, float]:
+        """Return the most that a design may take, by resource."""
+        count, kib = board.memories
+        blocks = board.dsp if self.dsp is None else min(self.dsp, board.dsp)
+        found = {"dsp": float(blocks), "bram36": count * kib / 36}
+        return found | {"lut": MARGIN * board.lut} if self.fastest else found
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from codesign.backends.rtl import layout, ops
-from codesign.backends.rtl.unit import Fold
-from codesign.ir import Graph
+from codesign.backends.rtl import choice
+from codesign.folding import Candidate
+from codesign.ir import Graph, Node
 from codesign.ir.ops import Conv2d, Dense
 from codesign.ir.passes.permute_channels import Orders, channel_orders, reordered
 
@@ -15,7 +15,13 @@ _ROUNDS = 4
 """Folds and orders that are tried one after the other."""
 
 
-def cheapest(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]], lookup: int) -> Orders:
+def cheapest(
+    graph: Graph,
+    cycles: int | None,
+    folds: Mapping[str, Mapping[str, Any]],
+    lookup: int,
+    limits: Mapping[str, float] | None = None,
+) -> Orders:
     """Return the cheapest order of the channels of a graph that is found.
 
     An order is good for certain folds, and which folds are the cheapest depends on the order. So there are several
@@ -25,45 +31,54 @@ def cheapest(graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]], 
     Parameters
     ----------
     graph : Graph
-    cycles, folds, lookup
+    cycles, folds, lookup, limits
         As for `layout.lay_out`.
     """
     if not any(isinstance(node.op, Conv2d | Dense) and node.op.mixed_widths for node in graph):
         return {}
-    choice = _Choice(graph, cycles, folds, lookup)
-    fewest, chosen = choice.of({})
+    attempts = _Attempts(graph, cycles, folds, lookup, limits or {})
+    fewest, lanes_of = attempts.of({})
     best: Orders = {}
     lanes: Mapping[str, int] | None = None
     for _ in range(_ROUNDS):
         orders = channel_orders(graph, lanes)
-        luts, found = choice.of(orders)
-        if luts < fewest:
-            fewest, best, chosen = luts, orders, found
+        cost, found = attempts.of(orders)
+        if cost < fewest:
+            fewest, best, lanes_of = cost, orders, found
         elif lanes is not None:
             break
-        lanes = {name: fold.pe for name, fold in chosen.items()}
+        lanes = lanes_of
     return best
 
 
-class _Choice:
-    """Folds and LUTs of the layers of a graph for orders of its channels."""
+class _Attempts:
+    """Clocks, cost and lanes of a graph for orders of its channels."""
 
-    def __init__(self, graph: Graph, cycles: int, folds: Mapping[str, Mapping[str, Any]], lookup: int) -> None:
-        self.graph, self.cycles, self.folds, self.lookup = graph, cycles, folds, lookup
-        self.known: dict[tuple[str, bytes, bytes], tuple[float, Fold]] = {}
+    def __init__(
+        self,
+        graph: Graph,
+        cycles: int | None,
+        folds: Mapping[str, Mapping[str, Any]],
+        lookup: int,
+        limits: Mapping[str, float],
+    ) -> None:
+        self.graph, self.cycles, self.folds, self.lookup, self.limits = graph, cycles, folds, lookup, limits
+        self.known: dict[tuple[str, ...] | tuple[Any, ...], list[Candidate]] = {}
 
-    def of(self, orders: Orders) -> tuple[float, dict[str, Fold]]:
-        """Return the LUTs of all layers, and their folds."""
-        moved = reordered(self.graph, orders)
-        total, chosen = 0.0, {}
-        for node in moved:
-            if not isinstance(node.op, Conv2d | Dense):
-                continue
-            ends = [orders[edge].tobytes() if edge in orders else b"" for edge in (node.inputs[0], node.name)]
-            key = (node.name, ends[0], ends[1])
+    def of(self, orders: Orders) -> tuple[tuple[int, float], dict[str, int]]:
+        """Return what counts, the clocks where they are to be few and the cost, and the lanes of the layers."""
+
+        def candidates(node: Node, make: Callable[[], list[Candidate]]) -> list[Candidate]:
+            # They depend on the order of the edges at the node, and on nothing else of the others.
+            ends = [orders[edge].tobytes() if edge in orders else b"" for edge in (*node.inputs, node.name)]
+            key = (node.name, *ends)
             if key not in self.known:
-                fold = layout.fold(node, moved, self.cycles, self.folds, self.lookup)
-                self.known[key] = ops.module(node.op.name).unit(node, moved, fold).luts, fold
-            luts, chosen[node.name] = self.known[key]
-            total += luts
-        return total, chosen
+                self.known[key] = make()
+            return self.known[key]
+
+        moved = reordered(self.graph, orders)
+        asked = choice.problem(moved, self.folds, self.lookup, self.limits, candidates)
+        found = choice.solve(asked, self.cycles)
+        layers = [node.name for node in moved if isinstance(node.op, Conv2d | Dense)]
+        cost = found.cycles if self.cycles is None else 0, asked.weighed(found.cost)
+        return cost, {name: found.candidates[name].fold.pe for name in layers}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codesign import resources
 from codesign.backends.rtl import stage, synthesis
+from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
 from codesign.errors import UserError
@@ -376,7 +377,7 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
         lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
     )
     multiplications = (folder / elaborated / "multiplications.txt").read_text()
-    chosen = choose(multiplications, family.dsp_bits, board.dsp)
+    chosen = choose(multiplications, family.dsp_bits, read_map(folder)["multiplier_blocks"])
     name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
     netlist = stage.kept(
         folder,

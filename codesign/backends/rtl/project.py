@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,18 +16,13 @@ from codesign import boards, ir
 from codesign.backends.base import OperatorUse, Simulation, SynthResult
 from codesign.backends.rtl import place_and_route, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
+from codesign.backends.rtl.folder import GRAPH_FILE, ORDERS, read_map
 from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.boards import Board
 from codesign.ir import Graph, golden
 from codesign.toolchain import nextpnr, yosys
-
-GRAPH_FILE = "graph.cdg"
-MAP_FILE = "map.json"
-ORDERS = "channel_orders"
-"""In it, the order of the channels of edges that have another one in hardware than in the graph."""
-
 
 STEADY = 4
 """Frames whose distances are measured."""
@@ -107,8 +101,7 @@ class RtlProject:
     @functools.cached_property
     def about(self) -> dict[str, Any]:
         """What ``map.json`` says: lanes, folds, FIFOs, cycles per frame, orders of channels."""
-        about: dict[str, Any] = json.loads((self.folder / MAP_FILE).read_bytes())
-        return about
+        return read_map(self.folder)
 
     @property
     def cycles_per_frame(self) -> int:

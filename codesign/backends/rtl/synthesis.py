@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codesign.backends.rtl import stage
+from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.errors import UserError
 from codesign.toolchain.synth_report import SynthReport
@@ -165,12 +166,15 @@ class Part:
         Modules in it that stay empty.
     read : tuple of str
         Sources that Yosys must see beside `files`, for the ports of the empty modules.
+    dsp : bool
+        Multiplications may take multiplier blocks.
     """
 
     module: str
     files: tuple[str, ...]
     boxes: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    dsp: bool = True
 
     def script(self, family: Family, place: str) -> str:
         """Return what Yosys is to do; its results go to `place`."""
@@ -178,15 +182,19 @@ class Part:
         read = sorted({*(name for name in self.files if name.endswith(".sv")), *self.read})
         return (
             f"read_slang --threads 1 --top {self.module} {' '.join([*boxes, *read])}\n"
-            f"{family.command} -top {self.module}\n"
+            f"{family.command}{'' if self.dsp else ' -nodsp'} -top {self.module}\n"
             f"tee -q -o {place}cells.json stat -json\nwrite_rtlil {place}part.il\n"
         )
 
 
 def parts(folder: Path, nodes: Sequence[str]) -> list[Part]:
     """Return the parts of a project, the top level last."""
+    about = read_map(folder)["nodes"]
     units = [unit_name(node) for node in nodes]
-    found = [Part(unit, tuple(closure(folder, unit))) for unit in units]
+    found = [
+        Part(unit, tuple(closure(folder, unit)), dsp=about[node]["dsp"])
+        for node, unit in zip(nodes, units, strict=True)
+    ]
     top = Part(TOP, tuple(closure(folder, TOP, without=units)), tuple(units), tuple(sources(folder)))
     return [*found, top]
 
@@ -201,9 +209,11 @@ def link(places: Sequence[str], place: str) -> str:
 
 
 def by_hand(folder: Path, family: Family) -> str:
-    """Return a script that does the same in one step, for a shell."""
+    """Return a script that does the same in one step, for a shell; there all nodes take multiplier blocks, or none."""
+    dsp = any(node["dsp"] for node in read_map(folder)["nodes"].values())
     return (
-        f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n{family.command} -top {TOP}\n"
+        f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n"
+        f"{family.command}{'' if dsp else ' -nodsp'} -top {TOP}\n"
         "tee -q -o build/cells.json stat -json\nwrite_verilog -noattr build/netlist.v\n"
     )
 

@@ -25,6 +25,8 @@ class Fold:
         Bits of an input taken at a time by lookup of sums; 0 for multipliers.
     search : bool
         Thresholds by binary search, one bit of the result after the other, instead of all at once.
+    dsp : bool
+        Multiplications may take multiplier blocks.
     spare : int
         Rows that a window holds beside those that it needs when words come evenly.
     lookup : int
@@ -37,6 +39,7 @@ class Fold:
     planes: int = 0
     lookup: int = 6
     search: bool = False
+    dsp: bool = True
     spare: int = 0
 
 

@@ -18,7 +18,7 @@ from codesign.cli.work import Work
 @options.strategy
 @options.reuse_factor
 @options.clock
-@options.cycles
+@options.folding
 def command(console: Console, model: str, board: str, backend: str, **chosen: Any) -> None:
     """Write the hardware project of a model to build/MODEL/BOARD/.
 
@@ -26,7 +26,7 @@ def command(console: Console, model: str, board: str, backend: str, **chosen: An
     """
     from codesign import ir
 
-    chosen = options.given(backend, chosen)
+    chosen = options.given(backend, chosen, board)
     work = Work.on(model, board, console)
     project = work.emit(backend, **chosen)
     console.result(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @options.strategy
 @options.reuse_factor
 @options.clock
-@options.cycles
+@options.folding
 @options.tool
 def command(console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any) -> int:
     """Write the hardware project of a model, prove its simulation exact, and synthesise it.
@@ -38,7 +38,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     """
     from codesign import ir, report
 
-    chosen = options.given(backend, chosen)
+    chosen = options.given(backend, chosen, board)
     work = Work.on(model, board, console)
     tool = chosen.pop("tool", None)
     if tool is not None:

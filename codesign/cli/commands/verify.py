@@ -27,7 +27,7 @@ from codesign.errors import UserError
 @options.seed
 @options.board
 @options.io_type
-@options.cycles
+@options.folding
 @click.option("--wave", is_flag=True, help="Write a waveform of the first frames too (rtl only).")
 def command(
     console: Console, model: str, backend: str, vectors: int, seed: int, board: str, wave: bool, **chosen: Any
@@ -41,7 +41,7 @@ def command(
     from codesign import ir, report
 
     kind: Literal["csim", "rtl", "float64"] = backend  # type: ignore[assignment]
-    chosen = options.given({"csim": "hls4ml", "rtl": "rtl"}.get(backend), chosen)
+    chosen = options.given({"csim": "hls4ml", "rtl": "rtl"}.get(backend), chosen, board)
     if wave and backend != "rtl":
         raise UserError("--wave is written by the RTL simulation alone; add --backend rtl, or leave it out.")
     work = Work.on(model, board, console)

@@ -1,0 +1,134 @@
+"""The folds of all nodes together: the folding problem of a graph, with what FIFOs and adapters take."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from codesign import folding
+from codesign.backends.rtl import cost, mac, ops, schedule
+from codesign.backends.rtl.folds import fixed, require_folds, require_operator
+from codesign.backends.rtl.joints import adapters, input_lanes
+from codesign.backends.rtl.unit import Fold
+from codesign.folding import Candidate, Chosen, Edge, Problem
+from codesign.ir import Graph, Node
+
+OBJECTIVE = {"lut": 1.0, "dsp": mac.DSP_LUTS, "bram36": 72 * mac.BLOCK_LUTS}
+"""What a multiplier block and a block memory are worth in LUTs, as long as there are some."""
+
+
+def problem(
+    graph: Graph,
+    given: Mapping[str, Mapping[str, Any]],
+    lookup: int,
+    limits: Mapping[str, float],
+    known: Callable[[Node, Callable[[], list[Candidate]]], list[Candidate]] | None = None,
+) -> Problem:
+    """Return the folding problem of a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    given : mapping of str to mapping
+        Fields of `Fold` by node, where the fold is not to be chosen.
+    lookup : int
+        Inputs of a LUT of the family.
+    limits : mapping of str to float
+        The most that all may take, by resource: "lut", "bram36", "dsp".
+    known : callable, optional
+        Told a node and what works its candidates out, returns them; for what asks many times.
+
+    Raises
+    ------
+    UserError
+        When the backend does not have an operator, or a node cannot have the fold that is given for it.
+    """
+    require_folds(graph, given)
+    candidates = {}
+    for node in graph:
+        make = functools.partial(_candidates, node, graph, given.get(node.name), lookup)
+        candidates[node.name] = make() if known is None else known(node, make)
+    edges = []
+    for node in graph:
+        for operand, edge in enumerate(node.inputs):
+            tensor = graph.edges[edge]
+            kept = tensor.size if operand else _kept(node, graph, candidates[node.name][0].fold, edge)
+            joint = functools.partial(_joint, tensor.type.bits)
+            edges.append(Edge(edge, node.name, operand, kept, joint))
+    lanes = {edge: input_lanes(graph, edge) for edge in graph.inputs}
+    return Problem(candidates, edges, lanes, limits, OBJECTIVE)
+
+
+def choose(
+    graph: Graph, cycles: int | None, given: Mapping[str, Mapping[str, Any]], lookup: int, limits: Mapping[str, float]
+) -> Chosen:
+    """Return the cheapest folds with which a frame takes at most `cycles` clocks within the limits.
+
+    Where there are none, the limits but that of multiplier blocks are left aside, since estimates are no synthesis;
+    where there are none even so, the fastest are taken. Where nothing fits, what is to be the fastest is the smallest.
+
+    Parameters
+    ----------
+    graph, given, lookup, limits
+        As for `problem`.
+    cycles : int or None
+        None for the fewest clocks with which the limits are kept.
+    """
+    return solve(problem(graph, given, lookup, limits), cycles)
+
+
+def solve(asked: Problem, cycles: int | None) -> Chosen:
+    """Return the folds of a problem, as `choose` does."""
+    # Multiplier blocks can always be done without; the other limits are left aside where nothing keeps to them.
+    free = replace(asked, limits={name: limit for name, limit in asked.limits.items() if name == "dsp"})
+    if cycles is None:
+        found = folding.fastest(asked) or folding.solve(free, _SLOWEST)
+    else:
+        found = folding.solve(asked, cycles) or folding.solve(free, cycles) or folding.fastest(free)
+    if found is None:  # pragma: no cover - every node has a candidate
+        raise RuntimeError("no folds at all")
+    return found
+
+
+_SLOWEST = 1 << 62
+
+
+def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int) -> list[Candidate]:
+    require_operator(node)
+    module = ops.module(node.op.name)
+    if given is not None:
+        folds = [fixed(node, graph, given, lookup)]
+    else:
+        folds = [replace(fold, lookup=lookup) for fold in module.folds(node, graph)]
+    found = []
+    for fold in folds:
+        hardware = module.unit(node, graph, fold)
+        about = tuple(hardware.lanes_in), hardware.lanes_out, hardware.cycles
+        taken = cost.unit(hardware, fold.dsp)
+        found.append(Candidate(*about, taken, fold))
+        if given is None and taken.get("dsp"):
+            found.append(Candidate(*about, cost.unit(hardware, False), replace(fold, dsp=False)))
+    return found
+
+
+def _kept(node: Node, graph: Graph, fold: Fold, edge: str) -> int:
+    """Return the elements of a frame that reach a node: all but those between strides, which are dropped."""
+    hardware = ops.module(node.op.name).unit(node, graph, fold)
+    size = graph.edges[edge].size
+    if hardware.sieve is None:
+        return size
+    pixels = size // graph.edges[edge].channels
+    left = hardware.sieve(graph.edges[edge].channels).timing.run(np.zeros(pixels, dtype=np.int64), 1)[1]
+    return len(left) * graph.edges[edge].channels
+
+
+def _joint(bits: int, lanes: int, wanted: int) -> dict[str, float]:
+    between = adapters(bits, lanes, wanted)
+    # Words become narrow before the FIFO where they can.
+    width = min(lanes, between[0].width // bits) * bits if between else lanes * bits
+    fifo = cost.stream_fifo({"WIDTH": width, "DEPTH": schedule.LEAST})
+    return cost.added([fifo, *(cost.block(adapter) for adapter in between)])

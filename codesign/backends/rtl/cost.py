@@ -1,0 +1,207 @@
+"""About how much a block of `hw/rtl` takes, to choose among folds: LUTs, block memories and multiplier blocks.
+
+A function is named as the module it is about. The constants come from netlists of Yosys for 7-series parts; they say
+which of two folds is the smaller one, not what a design takes in the end, for which there is synthesis. What a
+matrix-vector unit takes is worked out where its tables and multipliers are, in `mac.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+from codesign.backends.rtl import mac
+from codesign.backends.rtl.unit import Block, Packed, Unit
+
+Cost = dict[str, float]
+
+CONTROL = 6
+"""LUTs of a handshake with its counters."""
+WALK = 70
+"""LUTs of the row and column counters of a window."""
+SOFT = "soft"
+"""Among costs: the LUTs that multiplications take where they get no multiplier blocks."""
+DISTRIBUTED = 1024
+"""Bits of a memory up to which LUTs hold it."""
+
+
+def unit(hardware: Unit, blocks: bool = True) -> Cost:
+    """Return what the blocks of a node take.
+
+    Where `Unit.luts` is given, it is for all that calculates; a multiplier block in it counts as `mac.DSP_LUTS`.
+
+    Parameters
+    ----------
+    hardware : Unit
+    blocks : bool
+        Multiplications may take multiplier blocks.
+    """
+    parts = [block(one) for one in hardware.blocks]
+    if hardware.luts:
+        parts.append({"lut": hardware.luts})
+        counted = added(block(one) for one in hardware.blocks if one.module.startswith("mvau"))
+        parts.append({"lut": -counted.get("dsp", 0.0) * mac.DSP_LUTS})
+    total = added(parts)
+    soft = total.pop(SOFT, 0.0)
+    if not blocks and total.pop("dsp", 0.0):
+        total["lut"] += soft
+    return total
+
+
+def added(costs: Iterable[Mapping[str, float]]) -> Cost:
+    """Return the sum of costs."""
+    total: Cost = {}
+    for cost in costs:
+        for name, value in cost.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
+
+
+def block(one: Block) -> Cost:
+    """Return what a block takes."""
+    about = MODULES.get(one.module)
+    return about(cast(Mapping[str, Any], one.parameters)) if about else {}
+
+
+def memory(words: int, bits: int) -> Cost:
+    """Return what a memory with a port to write and one to read takes: a block memory, or LUTs for a small one."""
+    if words * bits > DISTRIBUTED and words > 64:
+        return {"bram36": block_memories(words, bits)}
+    # Four LUTs hold 32 words of six bits, or 64 of three.
+    return {"lut": 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))}
+
+
+def block_memories(words: int, bits: int) -> float:
+    """Return how many block memories of 36 Kib hold so many words; half a one where 18 Kib do (UG473)."""
+    shapes = [(1 << k, width) for k, width in ((14, 1), (13, 2), (12, 4), (11, 9), (10, 18), (9, 36))]
+    return min(math.ceil(words / deep) * math.ceil(bits / wide) for deep, wide in shapes) / 2
+
+
+def stream_fifo(p: Mapping[str, Any]) -> Cost:
+    """Two registers with a choice, or a memory."""
+    if p["DEPTH"] <= 2:
+        return {"lut": p["WIDTH"] + CONTROL}
+    control = 14 if p["DEPTH"] <= 64 else 40
+    return added([memory(p["DEPTH"], p["WIDTH"]), {"lut": control}])
+
+
+def lane_adapter(p: Mapping[str, Any]) -> Cost:
+    """A register that shifts, towards smaller words; registers alone, towards larger ones."""
+    return {"lut": CONTROL + (p["IN"] * p["BITS"] if p["IN"] > p["OUT"] else 0)}
+
+
+def subsample(p: Mapping[str, Any]) -> Cost:
+    """Counters."""
+    return {"lut": 20.0}
+
+
+def window_serial(p: Mapping[str, Any]) -> Cost:
+    """A memory of rows, counters, and zeros in the padding."""
+    padded = p["WIDTH"] if p["PAD_TOP"] or p["PAD_LEFT"] or p["KERNEL_H"] > 1 else 0
+    return added([memory(p["ROWS"] * p["COLUMNS_IN"] * p["FOLD"], p["WIDTH"]), {"lut": WALK + padded}])
+
+
+def window_parallel(p: Mapping[str, Any]) -> Cost:
+    """A memory for each row, and counters; the registers of the window count with what reads it."""
+    rows = memory(p["COLUMNS_IN"] * p["FOLD"], p["WIDTH"])
+    return added([*[rows] * p["ROWS"], {"lut": WALK + p["WIDTH"] * p["KERNEL_H"]}])
+
+
+def depthwise(p: Mapping[str, Any]) -> Cost:
+    """A multiplier, or a multiplier block, and an accumulator for each lane."""
+    taken = _products(p["X"], p["W"], p["LANES"])
+    product = 0 if taken else p["X"] * p["W"]
+    return added([taken, {"lut": CONTROL + p["LANES"] * (product + p["ACC"])}])
+
+
+def mvau(p: Mapping[str, Any]) -> Cost:
+    """Multiplier blocks and block memories alone: what it takes in LUTs, `mac.py` knows."""
+    widths = p["W"].values if isinstance(p["W"], Packed) else (p["W"],) * p["PE"]
+    taken = added(_products(p["X"], bits, p["SIMD"]) for bits in widths)
+    return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["SIMD"] * sum(widths))])
+
+
+def mvau_lanes(p: Mapping[str, Any]) -> Cost:
+    """As `mvau`."""
+    return mvau(p)
+
+
+def threshold(p: Mapping[str, Any]) -> Cost:
+    """Block memories alone, as `mvau`."""
+    return _rom(p, p["FOLD"] * p["ENTRIES"], p["LANES"] * p["COUNT"] * p["T"])
+
+
+def select_threshold(p: Mapping[str, Any]) -> Cost:
+    """As `threshold`, and the index of a frame."""
+    return added([threshold(p), {"lut": 20.0}])
+
+
+def threshold_stage(p: Mapping[str, Any]) -> Cost:
+    """As `threshold`; each lane reads for itself."""
+    return added([_rom(p, (p["FOLD"] * p["LANES"]) << p["STAGE"], p["T"])] * p["LANES"])
+
+
+def dyadic(p: Mapping[str, Any]) -> Cost:
+    """A multiplier block, a shifter and a clamp for each lane; constants alone where all channels have the same."""
+    words = p["FOLD"] * p["ENTRIES"]
+    constants = p["M"] + p["C"] + p["S"]
+    shift = 10 if words == 1 else 2 * p["WIDE"]
+    soft = float(p["LANES"] * p["X"] * p["M"])
+    taken = {"dsp": float(p["LANES"]), SOFT: soft, "lut": CONTROL + p["LANES"] * shift}
+    if p["STYLE"] == "block":
+        return added([taken, {"bram36": block_memories(words, p["LANES"] * constants)}])
+    return added([taken, {"lut": p["LANES"] * constants * (math.ceil(words / 64) if words > 16 else 0)}])
+
+
+def select_dyadic(p: Mapping[str, Any]) -> Cost:
+    """The same, and the index of a frame."""
+    return added([dyadic(p), {"lut": 20.0}])
+
+
+def add(p: Mapping[str, Any]) -> Cost:
+    """An adder for each lane."""
+    return {"lut": CONTROL + p["LANES"] * p["Y"]}
+
+
+def pool_rows(p: Mapping[str, Any]) -> Cost:
+    """Results so far of a row of outputs, and an adder or a comparison for each lane."""
+    bits = p["LANES"] * p["Y"]
+    return added([memory(p["COLUMNS_IN"] // p["KERNEL_W"] * p["FOLD"], bits), {"lut": 25 + 1.5 * bits}])
+
+
+def reduce(p: Mapping[str, Any]) -> Cost:
+    """The result so far, and an adder or a comparison for each lane."""
+    return {"lut": CONTROL + 1.5 * p["LANES"] * p["Y"]}
+
+
+MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
+    function.__name__: function
+    for function in (
+        stream_fifo,
+        lane_adapter,
+        subsample,
+        window_serial,
+        window_parallel,
+        depthwise,
+        dyadic,
+        select_dyadic,
+        add,
+        pool_rows,
+        reduce,
+        mvau,
+        mvau_lanes,
+        threshold,
+        select_threshold,
+        threshold_stage,
+    )
+}
+
+
+def _rom(p: Mapping[str, Any], words: int, bits: int) -> Cost:
+    return {"bram36": block_memories(words, bits)} if p["STYLE"] == "block" else {}
+
+
+def _products(a: int, b: int, count: int) -> Cost:
+    """Return what products of a by b bits take: a block each, where Yosys takes one."""
+    return {"dsp": float(count), SOFT: float(count * a * b)} if a + b >= mac.DSP_BITS else {}

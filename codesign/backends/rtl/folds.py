@@ -1,0 +1,47 @@
+"""Folds that a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from codesign.backends.rtl import ops
+from codesign.backends.rtl.unit import Fold
+from codesign.errors import UserError
+from codesign.ir import Graph, Node
+
+_FIELDS = {"pe", "simd", "window", "planes", "search", "dsp"}
+
+
+def require_operator(node: Node) -> None:
+    """Raise `UserError` when the backend does not have the operator of a node."""
+    if node.op.name not in ops.names():
+        raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
+
+
+def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) -> Fold:
+    """Return the fold of a node that has these fields.
+
+    Raises
+    ------
+    UserError
+        When it cannot have them.
+    """
+    require_operator(node)
+    if fields.keys() <= _FIELDS:
+        own = {name: value for name, value in fields.items() if name != "dsp"}
+        for fold in ops.module(node.op.name).folds(node, graph):
+            if fold == replace(fold, **own):
+                return replace(fold, lookup=lookup, dsp=fields.get("dsp", True))
+    told = ", ".join(f"{name} = {value}" for name, value in fields.items())
+    raise UserError(
+        f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
+        "planes the bits of an input, and fields are pe, simd, window, planes, search and dsp."
+    )
+
+
+def require_folds(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `UserError` when folds are given for a node that does not exist."""
+    if unknown := set(given) - {node.name for node in graph}:
+        raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
