@@ -2,11 +2,13 @@
 
     python benchmarks/accuracy/bench.py run [--jobs 2] [--only 'lsq_w4,*_w1'] [--seeds 1,2,3] [--shard 1/3]
     python benchmarks/accuracy/bench.py status
+    python benchmarks/accuracy/bench.py keep
     python benchmarks/accuracy/bench.py table
     python benchmarks/accuracy/bench.py plot
 
 `run` makes the runs that have no result yet, or one of an earlier version of the code, and may be stopped at any
-time: the same command continues. `table` writes results.json and table.md beside this file, `plot` draws accuracy.svg
+time: the same command continues. `keep` copies results of the present code to `runs` beside this file, from where
+another checkout takes them. `table` writes results.json and table.md beside this file, `plot` draws accuracy.svg
 from results.json.
 """
 
@@ -30,6 +32,7 @@ from accuracy_table.runs import ROOT, BusyError, Run, Store, duration, execute, 
 from codesign.errors import UserError  # noqa: E402
 from codesign.files import atomic_write  # noqa: E402
 
+COMMITTED = HERE / "runs"
 RESULTS, TABLE, PLOT = HERE / "results.json", HERE / "table.md", HERE / "accuracy.svg"
 LANES = ROOT / "benchmarks" / "lut_per_mac" / "results.json"
 
@@ -52,7 +55,9 @@ def shard(text: str) -> tuple[int, int]:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "one", "status", "table", "plot"), metavar="run|status|table|plot")
+    parser.add_argument(
+        "command", choices=("run", "one", "status", "keep", "table", "plot"), metavar="run|status|keep|table|plot"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, of one thread each")
     parser.add_argument("--only", type=names, default=[], help="patterns of rows, such as 'lsq_w4,*_w1'")
     parser.add_argument("--seeds", type=seeds, default=[1, 2, 3])
@@ -107,7 +112,7 @@ def status(store: Store, runs: list[Run]) -> int:
 def main() -> int:
     arguments = parse()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    store = Store(arguments.folder.resolve())
+    store = Store(arguments.folder.resolve(), COMMITTED)
     if arguments.command == "plot":
         if not RESULTS.is_file():
             raise UserError(f"there is no {RESULTS}; the command table writes it.")
@@ -122,6 +127,9 @@ def main() -> int:
         return one(store, runs[0])
     if arguments.command == "status":
         return status(store, runs)
+    if arguments.command == "keep":
+        print(f"{sum(store.commit(each) for each in runs)} results new in {COMMITTED}")
+        return 0
     summary = table.summarise([(each.row, each.seed, result) for each in runs if (result := store.result(each))])
     text = table.markdown(summary)
     atomic_write(RESULTS, json.dumps(summary, indent=1) + "\n")

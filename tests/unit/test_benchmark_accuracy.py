@@ -129,6 +129,24 @@ def test_model_files_are_read_and_differ_only_in_the_method(bench: ModuleType, t
     )
 
 
+def test_results_that_come_with_the_checkout_count(bench, tmp_path):
+    run = bench.runs.plan([1], only=["lsq_w4"])[0]
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    store = bench.runs.Store(mine, theirs)
+    assert not store.commit(run)
+    store.write(run, result(88.0, code="of an earlier version"))
+    assert not store.commit(run)
+    assert store.result(run)["accuracy"] == 88.0
+    store.write(run, result(87.5, code=bench.versions.code_digest(run.row)))
+    assert store.commit(run)
+    assert not store.commit(run)
+    elsewhere = bench.runs.Store(tmp_path / "elsewhere", theirs)
+    assert elsewhere.current(run)["accuracy"] == 87.5
+    # What the present code gave counts before what an earlier one gave, wherever it lies.
+    elsewhere.write(run, result(80.0, code="of an earlier version"))
+    assert elsewhere.result(run)["accuracy"] == 87.5
+
+
 def test_plan_orders_chooses_and_shards(bench: ModuleType) -> None:
     plan = bench.runs.plan
     whole = plan([1, 2, 3])

@@ -73,10 +73,12 @@ class Store:
     ----------
     folder : Path
         Holds `models`, `train`, `results`, `logs` and `locks`.
+    committed : Path, optional
+        Holds results that came with the checkout: a file for each run, as in `results`, which counts before it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, committed: Path | None = None) -> None:
+        self.folder, self.committed = folder, committed
 
     def model(self, run: Run) -> zoo.Model:
         """Write the model file of a run and return the model.
@@ -101,11 +103,25 @@ class Store:
         It has either "accuracy" or, when the training diverged, "diverged", a sentence. Its code may be that of an
         earlier version.
         """
+        found = [self._read(folder, run) for folder in (self.folder / "results", self.committed) if folder is not None]
+        known = [one for one in found if one is not None]
+        code = code_digest(run.row)
+        return next((one for one in known if one.get("code") == code), known[0] if known else None)
+
+    def _read(self, folder: Path, run: Run) -> dict[str, Any] | None:
         try:
-            found = json.loads((self.folder / "results" / f"{run.name}.json").read_bytes())
+            found: dict[str, Any] = json.loads((folder / f"{run.name}.json").read_bytes())
         except (OSError, ValueError):
             return None
         return found if found.get("model_file") == model_file(run.row, run.seed, run.epochs) else None
+
+    def commit(self, run: Run) -> bool:
+        """Put the result of a run with the checkout's, when it is of the present code; return whether that was new."""
+        result, name = self.current(run), f"{run.name}.json"
+        if self.committed is None or result is None or self._read(self.committed, run) == result:
+            return False
+        atomic_write(self.committed / name, json.dumps(result, indent=1) + "\n")
+        return True
 
     def current(self, run: Run) -> dict[str, Any] | None:
         """Return the result of a run, None unless it was trained with the code as it is now."""
