@@ -42,7 +42,7 @@ class Yosys:
         Raises
         ------
         UserError
-            With its last error, when it fails.
+            With its last error, when it fails, and when it warns that its netlist is wrong.
         """
         (folder / f"{place}script.ys").write_text(script)
         # Its standard output breaks off where technology mapping begins, hence the log file.
@@ -56,6 +56,12 @@ class Yosys:
         if done.returncode != 0 or "End of script." not in log:
             error = re.findall(r"^ERROR.*", log, re.MULTILINE) or [done.tail(3)]
             raise UserError(f"Yosys failed in {folder}: {error[-1]}")
+        # What it calls a warning is a netlist that computes something else.
+        if conflict := re.search(r"^Warning: Driver-driver conflict for (\S+)", log, re.MULTILINE):
+            raise UserError(
+                f"Yosys made a netlist in which {conflict[1]} has two drivers, which is a fault of Yosys; "
+                f"see {path} and try another version."
+            )
 
 
 def locate() -> Yosys | None:

@@ -9,6 +9,7 @@
 //   MODE_A, _B       what a port reads while it writes: 0 nothing, its output stays; 1 the new word; 2 the old one
 //   OLD              a port reads the old word while the other one writes to it; else what it reads is undefined
 //   GATED            a port that is not enabled is not reset either
+//   ASYNCHRONOUS     resets wait for no clock; such a reset ends the simulation, as it is not modelled
 //   START_A, _B      first output
 //   RESET_A, _B      output after a reset
 //   LAYOUT           of DATA: 8: eight bits of each byte, the ninth ones in NINTH; 9: nine bits of each byte;
@@ -17,7 +18,7 @@
 //
 // PORTS    of a port: enable, reset, write (one bit for each byte of a word), address, in, out
 //
-// Both ports have one clock: `clk_a` of a port that is used must be `clk_b`. An undefined word is the complement of the
+// Ports that are enabled at a time have one clock; two clocks end the simulation. An undefined word is the complement of the
 // one in the memory, so that whoever needs it is noticed. Writing the same byte by both ports ends the simulation.
 module block_memory #(
     parameter int BYTES = 2048,
@@ -27,6 +28,7 @@ module block_memory #(
     parameter int MODE_B = 0,
     parameter bit OLD = 1'b0,
     parameter bit GATED = 1'b0,
+    parameter bit ASYNCHRONOUS = 1'b0,
     parameter logic [71:0] START_A = '0,
     parameter logic [71:0] START_B = '0,
     parameter logic [71:0] RESET_A = '0,
@@ -53,7 +55,6 @@ module block_memory #(
 );
     typedef logic [$clog2(BYTES)-1:0] place_t;
     logic [8:0] bytes [0:BYTES-1];
-    wire clk = WIDTH_A != 0 ? clk_a : clk_b;
 
     initial begin
         for (int i = 0; i < BYTES; i++) begin
@@ -129,8 +130,14 @@ module block_memory #(
         if (hit_b && !OLD) {old_b, new_b} = ~{old_b, new_b};
     end
 
-    always @(posedge clk) begin
-        if (WIDTH_A != 0 && WIDTH_B != 0 && !(clk_a && clk_b)) $fatal(1, "a block memory with two clocks");
+    // The clock of a port that is never enabled stands still.
+    always @(posedge clk_a or posedge clk_b) begin
+        if (WIDTH_A != 0 && WIDTH_B != 0 && enable_a && enable_b && !(clk_a && clk_b)) begin
+            $fatal(1, "a block memory with two clocks");
+        end
+        if (ASYNCHRONOUS && ((WIDTH_A != 0 && reset_a) || (WIDTH_B != 0 && reset_b))) begin
+            $fatal(1, "an asynchronous reset of a block memory");
+        end
         if (both) $fatal(1, "both ports of a block memory write to the same byte");
         if (WIDTH_A != 0) begin
             for (int i = 0; i < count(WIDTH_A); i++) begin

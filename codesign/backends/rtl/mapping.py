@@ -53,7 +53,17 @@ def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequ
         lines += [f"{map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
         lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
         lines += ["chtype -set $mul t:$__soft_mul"]
-    return "\n".join([*lines, f"{synth} -top {top}"])
+    return "\n".join([*lines, two_steps(synth, top)])
+
+
+def two_steps(synth: str, top: str) -> str:
+    """Return what maps the cells, to the end of the command so that more options can follow.
+
+    The library keeps wires, so that adders stay two at a time. That is settled before memories are mapped, and must
+    end there: where lookup tables are mapped (`abc9`), Yosys gives a wire that is kept and driven by several cells
+    two drivers, and resolves that as undefined.
+    """
+    return f"{synth} -top {top} -run begin:map_ram\nsetattr -unset keep w:*\n{synth} -top {top} -run map_ram:"
 
 
 def choose(dump: str, bits: tuple[int, int], blocks: int) -> list[str]:

@@ -280,7 +280,8 @@ class Design:
         """Return what to type in a shell for all steps; Yosys alone chooses which multiplications take blocks."""
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
-        script = f"{self.elaborate('build/')}{family.synth.replace(' -nodsp', '')} -top {TOP} -json {netlist}"
+        script = self.elaborate("build/") + mapping.two_steps(family.synth.replace(" -nodsp", ""), TOP)
+        script += f" -json {netlist}"
         commands = [
             ["cd", str(self.folder)],
             ["yosys", "-p", script],

@@ -5,7 +5,7 @@
 //
 // With words of 36 bits port A writes and port B reads; the upper half of a word takes the pins of port B to write, the
 // lower half those of port A to read. What is not modelled ends the compilation: output registers, chip selects other
-// than 0, asynchronous resets, inverted clocks. Clocks that differ end the simulation.
+// than 0, inverted clocks. Asynchronous resets and clocks that differ end the simulation.
 module DP16KD (
     input logic DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4,
     DIA3, DIA2, DIA1, DIA0,
@@ -102,9 +102,9 @@ module DP16KD (
     localparam int MODE_B = WRITEMODE_B == "READBEFOREWRITE" ? 2 : WRITEMODE_B == "WRITETHROUGH" ? 1 : 0;
 
     generate
-        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || RESETMODE != "SYNC" || CLKAMUX != "CLKA"
+        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA"
             || CLKBMUX != "CLKB" || CSDECODE_A != "0b000" || CSDECODE_B != "0b000") begin : refused
-            $error("DP16KD: output registers, asynchronous resets, inverted clocks, chip selects are not modelled");
+            $error("DP16KD: output registers, inverted clocks and chip selects are not modelled");
         end
     endgenerate
 
@@ -145,6 +145,7 @@ module DP16KD (
         .WIDTH_B(DATA_WIDTH_B),
         .MODE_A(MODE_A),
         .MODE_B(MODE_B),
+        .ASYNCHRONOUS(RESETMODE == "ASYNC"),
         .LAYOUT(20),
         .DATA({
             INITVAL_3F, INITVAL_3E, INITVAL_3D, INITVAL_3C, INITVAL_3B, INITVAL_3A, INITVAL_39, INITVAL_38,

@@ -3,8 +3,8 @@
 // UG285, Gowin Block SRAM and SSRAM User Guide: ports and parameters of DPB, write modes, byte enables in the
 // lowest bits of the address, INIT_RAM_xx of 256 bits.
 //
-// What is not modelled ends the compilation: output registers, block selects other than 0, asynchronous resets.
-// Clocks that differ end the simulation.
+// What is not modelled ends the compilation: output registers, block selects other than 0.
+// Asynchronous resets and clocks that differ end the simulation.
 module DPB (
     input  logic CLKA,
     input  logic CEA,
@@ -100,9 +100,8 @@ module DPB (
     parameter logic [255:0] INIT_RAM_3F = '0;
 
     generate
-        if (READ_MODE0 != 1'b0 || READ_MODE1 != 1'b0 || BLK_SEL_0 != 3'b000 || BLK_SEL_1 != 3'b000
-            || RESET_MODE != "SYNC") begin : refused
-            $error("DPB: output registers, block selects and asynchronous resets are not modelled");
+        if (READ_MODE0 != 1'b0 || READ_MODE1 != 1'b0 || BLK_SEL_0 != 3'b000 || BLK_SEL_1 != 3'b000) begin : refused
+            $error("DPB: output registers and block selects are not modelled");
         end
     endgenerate
 
@@ -133,6 +132,7 @@ module DPB (
         .WIDTH_B(BIT_WIDTH_1 < 8 ? BIT_WIDTH_1 : BIT_WIDTH_1 / 8 * 9),
         .MODE_A(int'(WRITE_MODE0)),
         .MODE_B(int'(WRITE_MODE1)),
+        .ASYNCHRONOUS(RESET_MODE == "ASYNC"),
         .LAYOUT(8),
         .DATA({
             INIT_RAM_3F, INIT_RAM_3E, INIT_RAM_3D, INIT_RAM_3C, INIT_RAM_3B, INIT_RAM_3A, INIT_RAM_39, INIT_RAM_38,

@@ -3,8 +3,8 @@
 // UG285, Gowin Block SRAM and SSRAM User Guide: ports and parameters of SDPB, write modes, byte enables in the
 // lowest bits of the address, INIT_RAM_xx of 256 bits.
 //
-// What is not modelled ends the compilation: output registers, block selects other than 0, asynchronous resets.
-// Clocks that differ end the simulation.
+// What is not modelled ends the compilation: output registers, block selects other than 0.
+// Asynchronous resets and clocks that differ end the simulation.
 module SDPB (
     input  logic CLKA,
     input  logic CEA,
@@ -92,8 +92,8 @@ module SDPB (
     parameter logic [255:0] INIT_RAM_3F = '0;
 
     generate
-        if (READ_MODE != 1'b0 || BLK_SEL_0 != 3'b000 || BLK_SEL_1 != 3'b000 || RESET_MODE != "SYNC") begin : refused
-            $error("SDPB: output registers, block selects and asynchronous resets are not modelled");
+        if (READ_MODE != 1'b0 || BLK_SEL_0 != 3'b000 || BLK_SEL_1 != 3'b000) begin : refused
+            $error("SDPB: output registers and block selects are not modelled");
         end
     endgenerate
 
@@ -115,12 +115,13 @@ module SDPB (
         for (int i = 0; i < 4; i++) squeezed[8*i+:8] = data[9*i+:8];
     endfunction
 
-    wire [71:0] out;
+    wire [71:0] out, unused;
     assign DO = squeezed(out);
 
     block_memory #(
         .WIDTH_A(BIT_WIDTH_0 < 8 ? BIT_WIDTH_0 : BIT_WIDTH_0 / 8 * 9),
         .WIDTH_B(BIT_WIDTH_1 < 8 ? BIT_WIDTH_1 : BIT_WIDTH_1 / 8 * 9),
+        .ASYNCHRONOUS(RESET_MODE == "ASYNC"),
         .LAYOUT(8),
         .DATA({
             INIT_RAM_3F, INIT_RAM_3E, INIT_RAM_3D, INIT_RAM_3C, INIT_RAM_3B, INIT_RAM_3A, INIT_RAM_39, INIT_RAM_38,
@@ -140,7 +141,7 @@ module SDPB (
         .write_a(enables(BIT_WIDTH_0, 1'b1, ADA[3:0])),
         .address_a(ADA),
         .in_a(spread(DI)),
-        .out_a(),
+        .out_a(unused),
         .clk_b(CLKB),
         .enable_b(CEB && BLKSELB == 3'b0),
         .reset_b(RESETB),

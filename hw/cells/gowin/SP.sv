@@ -3,7 +3,8 @@
 // UG285, Gowin Block SRAM and SSRAM User Guide: ports and parameters of SP, write modes, byte enables in the
 // lowest bits of the address, INIT_RAM_xx of 256 bits.
 //
-// What is not modelled ends the compilation: output registers, block selects other than 0, asynchronous resets.
+// What is not modelled ends the compilation: output registers, block selects other than 0.
+// An asynchronous reset ends the simulation.
 module SP (
     input  logic CLK,
     input  logic CE,
@@ -86,8 +87,8 @@ module SP (
     parameter logic [255:0] INIT_RAM_3F = '0;
 
     generate
-        if (READ_MODE != 1'b0 || BLK_SEL != 3'b000 || RESET_MODE != "SYNC") begin : refused
-            $error("SP: output registers, block selects and asynchronous resets are not modelled");
+        if (READ_MODE != 1'b0 || BLK_SEL != 3'b000) begin : refused
+            $error("SP: output registers and block selects are not modelled");
         end
     endgenerate
 
@@ -109,13 +110,14 @@ module SP (
         for (int i = 0; i < 4; i++) squeezed[8*i+:8] = data[9*i+:8];
     endfunction
 
-    wire [71:0] out;
+    wire [71:0] out, unused;
     assign DO = squeezed(out);
 
     block_memory #(
         .WIDTH_A(BIT_WIDTH < 8 ? BIT_WIDTH : BIT_WIDTH / 8 * 9),
         .WIDTH_B(0),
         .MODE_A(int'(WRITE_MODE)),
+        .ASYNCHRONOUS(RESET_MODE == "ASYNC"),
         .LAYOUT(8),
         .DATA({
             INIT_RAM_3F, INIT_RAM_3E, INIT_RAM_3D, INIT_RAM_3C, INIT_RAM_3B, INIT_RAM_3A, INIT_RAM_39, INIT_RAM_38,
@@ -141,6 +143,6 @@ module SP (
         .write_b(8'b0),
         .address_b(14'b0),
         .in_b(72'b0),
-        .out_b()
+        .out_b(unused)
     );
 endmodule

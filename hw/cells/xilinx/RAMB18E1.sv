@@ -5,7 +5,7 @@
 //
 // In simple dual port mode port A reads and port B writes; words of 36 bits take the pins of both ports. What
 // is not modelled ends the compilation: output registers, cascades, different widths to read and to write of one
-// port, inverted pins. Clocks that have both ports must be the same one.
+// port, inverted pins. Clocks that differ end the simulation.
 module RAMB18E1 (
     input  logic CLKARDCLK,
     input  logic CLKBWRCLK,
