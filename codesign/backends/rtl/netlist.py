@@ -106,7 +106,8 @@ class Netlist(RtlProject):
 
     def _synthesise(self, found: Yosys) -> Path:
         if self.family in synthesis.FAMILIES:
-            return synthesis.synthesise(found, synthesis.family(self.family), self.folder, self.cycles_per_frame)[1]
+            family, nodes = synthesis.family(self.family), [node.name for node in self.graph]
+            return synthesis.synthesise(found, family, self.folder, nodes, self.cycles_per_frame).place
         return _alone(found, self.folder, place_and_route.FAMILIES[self.family], boards.load(self.about["board"]).dsp)
 
     def compile(self, trace: bool = False, fast: bool = True) -> Path:
@@ -175,7 +176,8 @@ def _alone(found: Yosys, folder: Path, family: place_and_route.Family, blocks: i
     def run(script: str, place: str) -> None:
         found.script(folder, script, place=place, timeout_s=synthesis.TIMEOUT_S)
 
-    name = stage.digest(folder, synthesis.content(folder), found.version, elaborate(""))
+    files = [*synthesis.sources(folder), *(path.name for path in folder.glob("*.mem"))]
+    name = stage.digest(folder, files, found.version, elaborate(""))
     elaborated = stage.kept(folder, f"build/alone-{name}/", lambda p: run(elaborate(p), p))
     chosen = mapping.choose((folder / elaborated / "multiplications.txt").read_text(), family.dsp_bits, blocks)
     name = stage.digest(folder, [f"{elaborated}design.il"], found.version, map_cells("", ""))

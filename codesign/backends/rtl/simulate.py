@@ -18,7 +18,6 @@ from codesign.ir import Graph, Tensor
 from codesign.toolchain import run as toolchain
 from codesign.toolchain import verilator
 
-
 _SEEDS = 2**31 - 1
 """Verilator takes seeds from 1 to this."""
 
