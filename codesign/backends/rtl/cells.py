@@ -106,7 +106,8 @@ def own(models: Models, cells: Iterable[str]) -> dict[str, Path]:
     wanted = sorted(set(cells) - models.known)
     if missing := [cell for cell in wanted if f"{cell}.sv" not in found]:
         raise UserError(
-            f"no model simulates these cells of the netlist: {', '.join(missing)}; verify the design with --backend rtl."
+            f"no model simulates these cells of the netlist: {', '.join(missing)}; "
+            "verify the design with --backend rtl."
         )
     files = {f"{cell}.sv": found[f"{cell}.sv"] for cell in wanted}
     return {**files, _PART: room / _PART} if files else files
