@@ -14,7 +14,7 @@ import numpy as np
 from codesign import boards
 from codesign.backends.base import Simulation
 from codesign.backends.rtl import cells, mapping, place_and_route, simulate, stage, synthesis
-from codesign.backends.rtl.project import RtlProject
+from codesign.backends.rtl.project import Cycles, RtlProject
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP
 from codesign.errors import UserError
@@ -110,7 +110,7 @@ class Netlist(RtlProject):
             return synthesis.synthesise(found, family, self.folder, nodes, self.cycles_per_frame).place
         return _alone(found, self.folder, place_and_route.FAMILIES[self.family], boards.load(self.about["board"]).dsp)
 
-    def compile(self, trace: bool = False, fast: bool = True) -> Path:
+    def compile(self, trace: bool = False, fast: bool = False) -> Path:
         """Compile the netlist with the models of its cells, unless the same was compiled before.
 
         Parameters
@@ -118,7 +118,8 @@ class Netlist(RtlProject):
         trace : bool
             Of no meaning here.
         fast : bool
-            Compile a fast program, else compile fast.
+            Compile a fast program, else compile fast: for cells by the thousand a fast program takes minutes to
+            make, and a few hundred frames in the other one seconds.
         """
         folder, mapped = self.folder, self.mapped
         models = cells.family(self.family)
@@ -151,9 +152,13 @@ class Netlist(RtlProject):
         """
         options.pop("trace", None)
         x = golden.checked_input(self.graph, x)
-        program = self.compile(fast=options.get("fast", True))
+        program = self.compile(fast=options.get("fast", False))
         found = simulate.simulate(self.graph, self.about["lanes"], self.folder, x, program=program, **options)
         return Simulated(found.output, found.ends, {self.graph.outputs[0]: found.output}, {})
+
+    def count_cycles(self, x: np.ndarray, fast: bool = False) -> Cycles:
+        """Send frames without a pause and count the cycles from one to the next; see `RtlProject`."""
+        return super().count_cycles(x, fast)
 
 
 def _require() -> Yosys:
