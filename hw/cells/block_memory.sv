@@ -18,8 +18,9 @@
 //
 // PORTS    of a port: enable, reset, write (one bit for each byte of a word), address, in, out
 //
-// Ports that are enabled at a time have one clock; two clocks end the simulation. An undefined word is the complement of the
-// one in the memory, so that whoever needs it is noticed. Writing the same byte by both ports ends the simulation.
+// Ports that are enabled at a time have one clock; two clocks end the simulation. An undefined word is the complement
+// of the one in the memory, so that whoever needs it is noticed. Writing the same byte by both ports ends the
+// simulation.
 module block_memory #(
     parameter int BYTES = 2048,
     parameter int WIDTH_A = 9,

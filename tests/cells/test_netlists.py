@@ -176,7 +176,7 @@ def enabled(text: str) -> str:
 
 def set_by_reset(text: str) -> str:
     """Let a register become 1 at a reset."""
-    return replaced(text, r"SB_DFF(E?)SR ", r"SB_DFF\1SS ", 0)
+    return replaced(text, r"SB_DFF(E?)SR (\S+ +\([^;]*?)\.R\(", r"SB_DFF\1SS \2.S(", 0)
 
 
 def swapped(text: str) -> str:
@@ -188,7 +188,7 @@ def swapped(text: str) -> str:
 
 # A fault in every kind of cell: graph, family, what becomes of the text of the netlist.
 FAULTS: dict[str, tuple[str, str, Callable[[str], str]]] = {
-    "bit of a table": ("small", "ice40", lambda t: flipped(t, r"\.LUT_INIT\(16'h([0-9a-f]+)\)", 2)),
+    "bit of a table": ("small", "ice40", lambda t: flipped(t, r"\.LUT_INIT\(16'h([0-9a-f]+)\)", 3)),
     "register set by a reset": ("small", "ice40", set_by_reset),
     "table of another": ("small", "zynq-7000", lambda t: flipped(t, r"LUT[456] #\(\n\s*\.INIT\(\d+'h([0-9a-f]+)\)", 0)),
     "swapped wires": ("mixed", "zynq-7000", swapped),
