@@ -82,7 +82,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     kind : str
-        "C simulation" or "RTL simulation".
+        "C simulation", "RTL simulation" or "netlist simulation".
     of : str
         Backend, and options that matter.
     """

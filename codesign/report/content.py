@@ -23,8 +23,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     name : str
         What was compared with what.
-    kind : {"csim", "rtl", "float64"}
-        What was compared: the C simulation of the hardware, that of its RTL, or the model in float64.
+    kind : {"csim", "rtl", "netlist", "float64"}
+        What was compared: the C simulation of the hardware, that of its RTL or its netlist, or the model in float64.
     done : bool
     vectors, tensors, differences : int or None
         Test vectors sent, edges compared, integers that differed; None when not done.
@@ -35,7 +35,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    kind: Literal["csim", "rtl", "float64"]
+    kind: Literal["csim", "rtl", "netlist", "float64"]
     done: bool
     vectors: int | None = None
     tensors: int | None = None

@@ -69,10 +69,14 @@ def render(content: Mapping[str, Any], graph: Graph) -> str:
     )
 
 
+_SIMULATED = {"csim": "C", "rtl": "RTL", "netlist": "netlist"}
+"""Simulations of the hardware by kind of check, in words."""
+
+
 def _verdict(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     done = [check for check in checks if check["done"]]
     # Only a simulation of the hardware says anything about the hardware.
-    simulated = [check for check in done if check["kind"] in ("csim", "rtl")]
+    simulated = [check for check in done if check["kind"] in _SIMULATED]
     if wrong := sum(check["differences"] or 0 for check in simulated):
         return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the golden executor"}
     if wrong := sum(check["differences"] or 0 for check in done):
@@ -81,10 +85,11 @@ def _verdict(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         return {"kind": "open", "text": "Not verified in simulation yet"}
     vectors = max(check["vectors"] or 0 for check in simulated)
     kinds = {check["kind"] for check in simulated}
-    words = "C and RTL simulation" if len(kinds) == 2 else "RTL simulation" if "rtl" in kinds else "C simulation"
+    *words, last = (word for kind, word in _SIMULATED.items() if kind in kinds)
+    named = f"{', '.join(words)} and {last}" if words else last
     return {
         "kind": "good",
-        "text": f"Exact in {words}: no integer differs, {_number(vectors)} test vectors",
+        "text": f"Exact in {named} simulation: no integer differs, {_number(vectors)} test vectors",
     }
 
 

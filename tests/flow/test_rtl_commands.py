@@ -45,6 +45,21 @@ def test_verify_compares_every_edge_and_counts_cycles(rtl: CommandLine):
 
 
 @needs_verilator
+@needs_yosys
+@pytest.mark.slow
+def test_verify_compares_the_netlist_and_tells_its_cells(rtl: CommandLine):
+    found = rtl("verify", "toy_w3", "--backend", "netlist", "--vectors", "6", "--json")
+    assert found.code == 0
+    told = found.json
+    assert (told["differences"], told["vectors"], told["tensors"], told["first_difference"]) == (0, 6, 1, None)
+    assert set(told["cycles_simulated"]) == {told["cycles_per_frame"]}
+    assert told["family"] == "zynq-7000"
+    assert sum(number for cell, number in told["cells"].items() if cell.startswith("LUT")) > 500
+    content = json.loads((rtl.folder / rtl("report", "toy_w3", "--json").json["json"]).read_text())
+    assert "netlist" in [check["kind"] for check in content["checks"]]
+
+
+@needs_verilator
 def test_a_waveform_on_demand(rtl: CommandLine):
     told = rtl("verify", "toy_w3", "--backend", "rtl", "--vectors", "2", "--wave").out
     wave = rtl.folder / "build" / "toy_w3" / "pynq-z2" / "rtl" / "build" / "wave.vcd"
@@ -98,6 +113,8 @@ def test_synth_counts_the_cells(rtl: CommandLine):
         (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado", "--board", "kv260"), "--tool vivado-ooc"),
         (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado-ooc", "--board", "icebreaker"), "leave --tool out"),
         (("verify", "toy_w3", "--wave"), "--backend rtl"),
+        (("verify", "toy_w3", "--backend", "netlist", "--wave"), "--backend rtl"),
+        (("verify", "toy_w3", "--backend", "netlist", "--io", "io_stream"), "--io is for the hls4ml backend"),
         (("verify", "toy_w3", "--cycles", "9"), "--cycles is for the rtl backend"),
     ],
 )

@@ -184,6 +184,8 @@ def test_nasty_names_stay_text(tmp_path: Path):
         (check(done=False), "Not verified in simulation yet"),
         (check(differences=31), "31 integers differ from the golden executor"),
         (check(differences=0), "no integer differs, 9 test vectors"),
+        (check(kind="netlist", differences=0), "Exact in netlist simulation: no integer differs, 9 test vectors"),
+        (check(kind="netlist", differences=2), "2 integers differ from the golden executor"),
         (check(kind="float64", differences=0), "Not verified in simulation yet"),
         (check(kind="float64", differences=3), "3 integers differ from the model in float64"),
     ],

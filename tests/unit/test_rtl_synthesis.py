@@ -219,7 +219,13 @@ def test_scripts_name_the_shell_and_what_the_board_has(tmp_path: Path):
         assert f"build/shell/{module}.sv" in first
     assert "bench.sv" not in first
     assert "setattr -unset ram_style a:ram_style=distributed" in first
-    assert "synth_ice40 -top uart_shell -json build/y/netlist.json" in design.synthesise("build/x/", "build/y/", [])
+    assert design.synthesise("build/x/", "build/y/", []).splitlines() == [
+        "read_rtlil build/x/design.il",
+        "synth_ice40 -top uart_shell -run begin:map_ram",
+        "setattr -unset keep w:*",
+        "synth_ice40 -top uart_shell -run map_ram: -json build/y/netlist.json",
+        "tee -q -o build/y/cells.json stat -json",
+    ]
     assert "uart_shell/$637 uart_shell/$638" in design.synthesise("", "", ["$637", "$638"])
     assert (tmp_path / "p" / design.pins).read_text().startswith("set_io clk 35\n")
     larger = Design(tmp_path / "p", boards.load("ulx3s-12f"), shell, 300)

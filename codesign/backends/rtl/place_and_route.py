@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codesign import resources
-from codesign.backends.rtl import stage, synthesis
+from codesign.backends.rtl import mapping, stage, synthesis
 from codesign.backends.rtl.folder import read_map
+from codesign.backends.rtl.mapping import choose
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
 from codesign.errors import UserError
@@ -23,10 +24,6 @@ from codesign.toolchain.yosys import Yosys
 
 SHELL = "build/shell/"
 """Below the project folder: sources and pins of the shell."""
-
-NARROWEST = 5
-"""Bits of both operands from which a multiplication may take a multiplier block; narrower ones are small in lookup
-tables."""
 
 
 @dataclass(frozen=True)
@@ -263,23 +260,12 @@ class Design:
         clocks = bit_clocks(self.board.clock_mhz, self.shell.baud)
         parameters = self.serial.parameters(clocks, self.shell.led_low)
         given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
-        lines = [f"read_slang --threads 1 --top {TOP} {given} {' '.join(self.sources)}"]
-        if not self.family.distributed:
-            # The library asks for memory of lookup tables where it is small; here block memory must do.
-            lines.append("setattr -unset ram_style a:ram_style=distributed")
-        lines += [f"hierarchy -top {TOP}", "proc", "flatten", "opt_expr", "opt_clean", "wreduce"]
-        lines += [f"tee -q -o {place}multiplications.txt dump t:$mul", f"write_rtlil {place}design.il"]
-        return "\n".join(lines) + "\n"
+        return mapping.elaborate(f"{TOP} {given}", self.sources, self.family.distributed, place)
 
     def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
-        lines = [f"read_rtlil {elaborated}design.il"]
-        if chosen:
-            lines += [f"{self.family.map_dsp} {' '.join(f'{TOP}/{name}' for name in chosen)}"]
-            lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
-            lines += ["chtype -set $mul t:$__soft_mul"]
-        lines += [f"{self.family.synth} -top {TOP} -json {place}netlist.json"]
-        return "\n".join([*lines, f"tee -q -o {place}cells.json stat -json"]) + "\n"
+        script = mapping.synthesise(TOP, self.family.synth, self.family.map_dsp, elaborated, chosen)
+        return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
         """Return the arguments of nextpnr."""
@@ -290,7 +276,8 @@ class Design:
         """Return what to type in a shell for all steps; Yosys alone chooses which multiplications take blocks."""
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
-        script = f"{self.elaborate('build/')}{family.synth.replace(' -nodsp', '')} -top {TOP} -json {netlist}"
+        script = self.elaborate("build/") + mapping.two_steps(family.synth.replace(" -nodsp", ""), TOP)
+        script += f" -json {netlist}"
         commands = [
             ["cd", str(self.folder)],
             ["yosys", "-p", script],
@@ -319,38 +306,6 @@ class Built:
     bitstream: Path | None
     log: Path
     command: str
-
-
-def choose(dump: str, bits: tuple[int, int], blocks: int) -> list[str]:
-    """Return the multiplications that take multiplier blocks: the largest ones, as long as there are blocks.
-
-    Parameters
-    ----------
-    dump : str
-        All cells ``$mul``, as Yosys' ``dump`` writes them.
-    bits : (int, int)
-        Operands of a block.
-    blocks : int
-        Blocks of the part.
-
-    Returns
-    -------
-    list of str
-        Names of cells, the largest one first.
-    """
-    found = []
-    for cell in re.split(r"^\s*cell \$mul ", dump, flags=re.MULTILINE)[1:]:
-        a, b = (int(re.findall(rf"parameter \\{port}_WIDTH (\d+)", cell)[0]) for port in "AB")
-        constant = re.search(r"connect \\[AB] \d+'", cell)
-        if min(a, b) >= NARROWEST and not constant:
-            takes = math.ceil(max(a, b) / max(bits)) * math.ceil(min(a, b) / min(bits))
-            found.append((-a * b, cell.split(maxsplit=1)[0], takes))
-    chosen = []
-    for _, name, takes in sorted(found):
-        if takes <= blocks:
-            chosen.append(name)
-            blocks -= takes
-    return chosen
 
 
 def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:

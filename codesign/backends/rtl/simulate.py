@@ -18,6 +18,9 @@ from codesign.ir import Graph, Tensor
 from codesign.toolchain import run as toolchain
 from codesign.toolchain import verilator
 
+_SEEDS = 2**31 - 1
+"""Verilator takes seeds from 1 to this."""
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -73,6 +76,7 @@ def simulate(
     fast: bool = True,
     limit: int = 1_000_000,
     drain: int = 0,
+    program: Path | None = None,
 ) -> Simulated:
     """Send frames through the network.
 
@@ -98,6 +102,8 @@ def simulate(
         Clocks without a word at either end after which the simulation gives up.
     drain : int
         Clocks that a traced simulation goes on after the last word went in or out.
+    program : Path, optional
+        Test bench to run instead of that of the sources in the folder.
 
     Raises
     ------
@@ -108,7 +114,7 @@ def simulate(
     entering, leaving = graph.edges[source], graph.edges[result]
     lanes_in, lanes_out = lanes[source], lanes[result]
     bits = (lanes_in * entering.type.bits, lanes_out * leaving.type.bits)
-    program = compile_bench(folder, bits, trace, wave, fast)
+    program = program or compile_bench(folder, bits, trace, wave, fast)
     words = len(x) * leaving.size // lanes_out
     with tempfile.TemporaryDirectory(dir=folder / "build") as name:
         scratch = Path(name)
@@ -122,6 +128,9 @@ def simulate(
             f"+words={words}",
             f"+seed={seed}",
             f"+limit={limit}",
+            # What has no first value, registers without a reset above all, begins with any.
+            "+verilator+rand+reset+2",
+            f"+verilator+seed+{1 + seed % _SEEDS}",
         ]
         if trace:
             command.append(f"+drain={drain}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import rich_click as click
 
@@ -12,16 +12,21 @@ from codesign.cli.console import command as make
 from codesign.cli.work import Work, difference
 from codesign.errors import UserError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from codesign.backends.rtl import RtlProject
+
 
 @make(name="verify", short_help="Compare a model's hardware with the golden executor, integer by integer.")
 @options.model
 @click.option(
     "--backend",
-    type=click.Choice(["csim", "rtl", "float64"]),
+    type=click.Choice(["csim", "rtl", "netlist", "float64"]),
     default="csim",
     show_default=True,
-    help="The C simulation of the hls4ml project, the RTL in Verilator, or the model in float64 with its frozen "
-    "constants.",
+    help="The C simulation of the hls4ml project, the RTL in Verilator, the netlist that Yosys makes of it, or the "
+    "model in float64 with its frozen constants.",
 )
 @options.vectors(200)
 @options.seed
@@ -35,18 +40,21 @@ def command(
     """Send the same vectors through the golden executor and another one and compare every integer.
 
     Half of the vectors are test images, half are random, the extremes among them. On a difference the first
-    differing operator and element are named and the exit code is 1. In RTL both ends of the network pause at
-    random; then frames follow each other without pauses, and a frame must take the cycles promised.
+    differing operator and element are named and the exit code is 1. In RTL and in netlists both ends of the network
+    pause at random; then frames follow each other without pauses, and a frame must take the cycles promised. Of a
+    netlist only the output is compared, as the edges inside are gone.
     """
     from codesign import ir, report
 
-    kind: Literal["csim", "rtl", "float64"] = backend  # type: ignore[assignment]
-    chosen = options.given({"csim": "hls4ml", "rtl": "rtl"}.get(backend), chosen, board)
+    kind: Literal["csim", "rtl", "netlist", "float64"] = backend  # type: ignore[assignment]
+    chosen = options.given({"csim": "hls4ml", "rtl": "rtl", "netlist": "rtl"}.get(backend), chosen, board)
     if wave and backend != "rtl":
         raise UserError("--wave is written by the RTL simulation alone; add --backend rtl, or leave it out.")
     work = Work.on(model, board, console)
     if backend == "rtl":
         data = _rtl(work, vectors, seed, wave, chosen)
+    elif backend == "netlist":
+        data = _netlist(work, vectors, seed, chosen)
     else:
         data = _float64(work, vectors, seed) if backend == "float64" else _csim(work, vectors, seed, chosen)
     check = report.Check(
@@ -91,18 +99,42 @@ def _rtl(work: Work, vectors: int, seed: int, wave: bool, chosen: dict[str, Any]
     if not isinstance(project, RtlProject):  # pragma: no cover
         raise TypeError(type(project))
     frames, words = work.frames(vectors, seed)
+    data = _clocked(work, project, frames, words, seed)
+    if wave:
+        with work.console.progress("Writing a waveform"):
+            data["more"].append(f"The waveform is in {project.write_wave(frames[:2])}.")
+    return data
+
+
+def _netlist(work: Work, vectors: int, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
+    from codesign.backends.rtl import RtlProject
+    from codesign.backends.rtl.netlist import Netlist
+
+    project = work.emit("rtl", **chosen)
+    if not isinstance(project, RtlProject):  # pragma: no cover
+        raise TypeError(type(project))
+    netlist = Netlist.of(project)
+    with work.console.progress("Synthesising the network"):
+        mapped = netlist.mapped
+    with work.console.progress(f"Compiling the {netlist.simulation.kind}"):
+        netlist.compile()
+    frames, words = work.frames(vectors, seed)
+    data = _clocked(work, netlist, frames, words, seed)
+    kinds = ", ".join(f"{number:,} {cell}" for cell, number in mapped.cells.items())
+    data["more"].append(f"{sum(mapped.cells.values()):,} cells of {netlist.family}: {kinds}.")
+    return {**data, "family": netlist.family, "cells": mapped.cells, "netlist": mapped.path}
+
+
+def _clocked(work: Work, project: RtlProject, frames: np.ndarray, words: str, seed: int) -> dict[str, Any]:
+    """Compare with pauses at both ends, then count cycles without any."""
     result = work.verify(project.pausing(seed), frames)
     with work.console.progress("Counting the cycles of a frame"):
         cycles = project.count_cycles(frames)
-    more = [cycles.sentence]
-    if wave:
-        with work.console.progress("Writing a waveform"):
-            more.append(f"The waveform is in {project.write_wave(frames[:2])}.")
     return {
         "name": f"{project.simulation} against the golden executor",
         "how": f"{words}, random pauses at both ends; {cycles.sentence}",
         "found": result.first_difference,
-        "more": more,
+        "more": [cycles.sentence],
         "cycles_per_frame": cycles.promised,
         "cycles_simulated": cycles.simulated,
         "cycles_differ": not cycles,

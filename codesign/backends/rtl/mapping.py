@@ -1,0 +1,98 @@
+"""Yosys' scripts for the families of the open tools: up to the widths of multiplications, and on to a netlist."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+NARROWEST = 5
+"""Bits of both operands from which a multiplication may take a multiplier block; narrower ones are small in lookup
+tables."""
+
+
+def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -> str:
+    """Return Yosys' script up to the widths of all multiplications.
+
+    Parameters
+    ----------
+    top : str
+        The top level, behind it its parameters as `read_slang` takes them.
+    sources : sequence of str
+    distributed : bool
+        Whether the family has memories of lookup tables.
+    place : str
+        For the results, "" or "NAME/".
+    """
+    lines = [f"read_slang --threads 1 --top {top} {' '.join(sources)}"]
+    if not distributed:
+        # The library asks for memory of lookup tables where it is small; here block memory must do.
+        lines.append("setattr -unset ram_style a:ram_style=distributed")
+    lines += [f"hierarchy -top {top.split()[0]}", "proc", "flatten", "opt_expr", "opt_clean", "wreduce"]
+    lines += [f"tee -q -o {place}multiplications.txt dump t:$mul", f"write_rtlil {place}design.il"]
+    return "\n".join(lines) + "\n"
+
+
+def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str]) -> str:
+    """Return Yosys' script from there to the mapped cells.
+
+    Parameters
+    ----------
+    top : str
+    synth : str
+        Command of Yosys, without multiplier blocks.
+    map_dsp : str
+        What makes a multiplier block of a multiplication in Yosys.
+    elaborated : str
+        Where the results of `elaborate` are.
+    chosen : sequence of str
+        Multiplications that take multiplier blocks.
+    """
+    lines = [f"read_rtlil {elaborated}design.il"]
+    if chosen:
+        lines += [f"{map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
+        lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
+        lines += ["chtype -set $mul t:$__soft_mul"]
+    return "\n".join([*lines, two_steps(synth, top)])
+
+
+def two_steps(synth: str, top: str) -> str:
+    """Return what maps the cells, to the end of the command so that more options can follow.
+
+    The library keeps wires, so that adders stay two at a time. That is settled before memories are mapped, and must
+    end there: where lookup tables are mapped (`abc9`), Yosys gives a wire that is kept and driven by several cells
+    two drivers, and resolves that as undefined.
+    """
+    return f"{synth} -top {top} -run begin:map_ram\nsetattr -unset keep w:*\n{synth} -top {top} -run map_ram:"
+
+
+def choose(dump: str, bits: tuple[int, int], blocks: int) -> list[str]:
+    """Return the multiplications that take multiplier blocks: the largest ones, as long as there are blocks.
+
+    Parameters
+    ----------
+    dump : str
+        All cells ``$mul``, as Yosys' ``dump`` writes them.
+    bits : (int, int)
+        Operands of a block.
+    blocks : int
+        Blocks of the part.
+
+    Returns
+    -------
+    list of str
+        Names of cells, the largest one first.
+    """
+    found = []
+    for cell in re.split(r"^\s*cell \$mul ", dump, flags=re.MULTILINE)[1:]:
+        a, b = (int(re.findall(rf"parameter \\{port}_WIDTH (\d+)", cell)[0]) for port in "AB")
+        constant = re.search(r"connect \\[AB] \d+'", cell)
+        if min(a, b) >= NARROWEST and not constant:
+            takes = math.ceil(max(a, b) / max(bits)) * math.ceil(min(a, b) / min(bits))
+            found.append((-a * b, cell.split(maxsplit=1)[0], takes))
+    chosen = []
+    for _, name, takes in sorted(found):
+        if takes <= blocks:
+            chosen.append(name)
+            blocks -= takes
+    return chosen
