@@ -191,7 +191,7 @@ def main() -> int:
     clock = Clocks.fclk0_mhz
     limit = 1e6 * clock / about["cycles_per_frame"]
     print(f"{wrong} integers differ from the golden ones.")
-    print(f"{rate:,.1f} frames per second in packets of {given.frames}: DMA, network and the calls of Python;")
+    print(f"{rate:,.1f} frames per second in packets of up to {given.frames}: DMA, network and the calls of Python;")
     print(f"packing and unpacking are not in it. At {clock:g} MHz the network alone would reach {limit:,.1f}.")
     return 1 if wrong else 0
 

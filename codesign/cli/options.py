@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ clock = click.option(
 cycles = click.option(
     "--cycles",
     type=click.IntRange(1),
-    help="Clock cycles that a frame may take: each operator gets as few multipliers as keep to it; rtl. "
+    help="Clock cycles that a frame may take; the design is the smallest by estimate that keeps to it; rtl. "
     "[default: 10000]",
 )
 tool = click.option(
@@ -115,6 +116,8 @@ def given(backend: str | None, chosen: dict[str, Any], board: str | None = None)
         if board is None:
             raise UserError("--fps needs a board with a clock; give --cycles instead.")
         clock = boards.load(board).clock_mhz
+        if not 1e-6 <= rate < math.inf:
+            raise UserError(f"--fps {rate:g} is no number of frames per second; give one such as 30.")
         found["cycles"] = int(1e6 * clock / rate)
         if found["cycles"] < 1:
             raise UserError(f"--fps {rate:g} is more than a frame for each clock of {board}, {clock:g} MHz; give less.")

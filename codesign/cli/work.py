@@ -112,6 +112,11 @@ class Work:
             project = backends.load(backend).emit(graph, self.board, folder, **chosen)
         if (retired := getattr(project, "retired", None)) is not None:
             self.console.say(f"{folder} held tool results or edited files; what it was is kept in {retired}.")
+        wanted, taken = chosen.get("cycles"), getattr(project, "cycles_per_frame", None)
+        if wanted is not None and taken is not None and taken > wanted:
+            self.console.say(
+                f"A frame takes {taken:,} cycles: none of the ways to lay it out takes the {wanted:,} asked for."
+            )
         return project
 
     def compiled(self, backend: str, **options: Any) -> Project:

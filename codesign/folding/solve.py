@@ -82,6 +82,10 @@ def _costs(cost: Cost, names: Sequence[str]) -> tuple[float, ...]:
     return tuple(cost.get(name, 0.0) for name in names)
 
 
+_INFEASIBLE = 2
+"""Status of `scipy.optimize.milp`."""
+
+
 class _Program:
     """Collects variables and constraints; one column for a candidate or a pair of lanes."""
 
@@ -142,6 +146,8 @@ class _Program:
             weights, integrality=whole, bounds=Bounds(0, 1), constraints=constraints, options={"mip_rel_gap": 0}
         )
         if found.x is None:
+            if found.status != _INFEASIBLE:
+                raise RuntimeError(f"HiGHS ended without a solution: {found.message}")
             return None
         choice = {node: max(columns_, key=lambda pair: found.x[pair[0]])[1] for node, columns_ in self.columns.items()}
         return problem.evaluate(choice)

@@ -45,7 +45,7 @@ module threshold_stage_properties #(
         for (genvar i = 0; i < LANES; i++) begin : lane
             wire [X-1:0] value = entered[i*IN+:X];
             wire [STAGE:0] known = (STAGE + 1)'(entered[i*IN+:IN] >> X);
-            wire [31:0] place = ((32'(row) * LANES + i) << STAGE) + 32'(known);
+            wire [31:0] place = (((32'(row) << $clog2(LANES)) + i) << STAGE) + 32'(known);
             wire [T-1:0] threshold = dut.lane[i].table_rom.words[place];
             wire signed [31:0] meant = X_SIGNED ? 32'($signed(value)) : 32'(value);
             wire above = meant >= 32'($signed(threshold));

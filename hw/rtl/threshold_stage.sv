@@ -10,8 +10,8 @@
 //   LAST         1: the word that leaves has OFFSET + number in Y bits for each lane, and nothing else
 //   OFFSET, Y    where LAST is 1
 //   FOLD         words until the thresholds begin anew: channels / LANES, or 1 where one row serves all
-//   THRESHOLDS   file of FOLD * LANES * 2**STAGE words: the thresholds of lane i in word w begin at word
-//                (w * LANES + i) << STAGE, one for each number so far
+//   THRESHOLDS   file of FOLD * ROUND * 2**STAGE words, ROUND the next power of two from LANES on: the thresholds of
+//                lane i in word w begin at word (w * ROUND + i) << STAGE, one for each number so far
 //   STYLE        memory of the thresholds, see rom
 //
 // PORTS    in, out: streams; lane i has {number so far, value}, in bits [i*(STAGE+X) +: STAGE+X] on the way in and
@@ -45,7 +45,8 @@ module threshold_stage #(
     input  logic out_ready,
     output logic [LANES*OUT-1:0] out_data
 );
-    localparam int WORDS = (FOLD * LANES) << STAGE;
+    localparam int LANE = $clog2(LANES);
+    localparam int WORDS = FOLD << (LANE + STAGE);
     localparam int ADDRESS = WORDS > 1 ? $clog2(WORDS) : 1;
     localparam int WORD = FOLD > 1 ? $clog2(FOLD) : 1;
     wire advance = !out_valid || out_ready;
@@ -79,10 +80,10 @@ module threshold_stage #(
             end
             logic [STAGE:0] number;
             if (STAGE == 0) begin : first
-                assign address = ADDRESS'(word) * ADDRESS'(LANES) + ADDRESS'(i);
+                assign address = (ADDRESS'(word) << LANE) | ADDRESS'(i);
                 assign number = reached;
             end else begin : next
-                assign address = ((ADDRESS'(word) * ADDRESS'(LANES) + ADDRESS'(i)) << STAGE)
+                assign address = (ADDRESS'(word) << (LANE + STAGE)) | (ADDRESS'(i) << STAGE)
                     | ADDRESS'(in_data[i*IN+X+:STAGE]);
                 assign number = {kept[X+:STAGE], reached};
             end

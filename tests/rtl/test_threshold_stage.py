@@ -23,6 +23,8 @@ def case(
     mask = (1 << x.bits) - 1
     entering, bits = (number << x.bits) | (values & mask), stage + x.bits
     leaving, bits_out = ((after << x.bits) | (values & mask), bits + 1) if last is None else (after + last, y)
+    padded = np.zeros((fold, 1 << (lanes - 1).bit_length(), 1 << stage), dtype=np.int64)
+    padded[:, :lanes] = table
     parameters = {
         "LANES": lanes,
         "X": x.bits,
@@ -41,7 +43,7 @@ def case(
         parameters,
         {"in": Words(packed(entering, bits), {"in_data": lanes * bits})},
         {"out": Words(packed(leaving, bits_out), {"out_data": lanes * bits_out})},
-        files={"thresholds": memory.words(table.reshape(-1, 1), t.bits)},
+        files={"thresholds": memory.words(padded.reshape(-1, 1), t.bits)},
         latency=1,
     )
 

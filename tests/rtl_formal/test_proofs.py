@@ -110,7 +110,7 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("turns without a word", SMALL_THRESHOLD, ("if (in_valid) word", "word")),
     ("a word changes while it waits", SMALL_THRESHOLD, ("if (advance) x <= in_data", "x <= in_data")),
     ("greater, not equal", STEP, ("value >= $signed", "value > $signed")),
-    ("another lane's thresholds", STEP, ("* ADDRESS'(LANES) + ADDRESS'(i)) << STAGE)", "* ADDRESS'(LANES)) << STAGE)")),
+    ("another lane's thresholds", STEP, ("| (ADDRESS'(i) << STAGE)", "")),
     ("turns without a word", STEP, ("if (in_valid) word", "word")),
     ("forgets the offset", FIRST_STEP, ("Y'(OFFSET) + Y'(number)", "Y'(number)")),
     ("takes one without the other", ADD, ("assign a_ready = advance && b_valid", "assign a_ready = advance")),

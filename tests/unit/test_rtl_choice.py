@@ -96,6 +96,11 @@ def test_without_multiplier_blocks_multiplications_take_luts(tmp_path: Path) -> 
     free = choice.problem(graph, {}, 6, {})
     assert choice.solve(free, 4).cost["dsp"] > 0
     assert choice.solve(free, 4).cost["lut"] < choice.solve(asked, 4).cost["lut"]
+    # Folds that are given leave that open, unless they say it.
+    given = {"n0": {"pe": 1}}
+    assert choice.choose(graph, 8, given, 6, {"dsp": 0.0}).cost.get("dsp", 0.0) == 0
+    with pytest.raises(UserError, match="take more multiplier blocks than there may be"):
+        choice.choose(graph, 8, {"n0": {"pe": 1, "dsp": True}}, 6, {"dsp": 0.0})
     # Some of each, where there are few blocks.
     assert choice.solve(choice.problem(graph, {}, 6, {"dsp": 1.0}), 4).cost.get("dsp", 0.0) <= 1
 
@@ -135,10 +140,23 @@ def test_every_module_that_is_emitted_has_a_cost() -> None:
     assert modules - cost.MODULES.keys() <= {"mvau_planes", "arg_max"}
 
 
+def test_pruned_outputs_take_no_multipliers() -> None:
+    weight = np.random.default_rng(0).integers(-4, 4, (16, 8))
+    weight[0] = -4
+    weight[:, ::2] = 0
+    builder = GraphBuilder()
+    graph = builder.build(builder.add(Dense(weight), builder.input((16,), IntType(16, signed=True))))
+    asked = choice.problem(graph, {}, 6, {})
+    for one in asked.candidates["n0"]:
+        assert min(one.cost.values()) >= 0
+        if one.fold.pe == 8 and not one.fold.planes and one.fold.dsp:
+            assert one.cost["dsp"] == 4 * one.fold.simd
+
+
 def test_options_are_checked() -> None:
     assert Options(fastest=True).wanted is None
     assert Options(cycles=7).wanted == 7
-    assert Options().limits(BOARD) == {"dsp": BOARD.dsp, "bram36": BOARD.bram36}
+    assert Options().limits(BOARD) == {"dsp": BOARD.dsp, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=3, fastest=True).limits(BOARD) == {"dsp": 3, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=10**6).limits(BOARD)["dsp"] == BOARD.dsp
     assert math.isclose(Options().limits(boards.load("icebreaker"))["bram36"], 30 * 4 / 36)
@@ -157,5 +175,8 @@ def test_a_frame_rate_is_one_of_three_ways_to_say_how_fast() -> None:
         options.given("rtl", {"cycles": 5, "fastest": True}, "pynq-z2")
     with pytest.raises(UserError, match="more than a frame for each clock of pynq-z2, 100 MHz"):
         options.given("rtl", {"frames_per_second": 1e9}, "pynq-z2")
+    for rate in (float("nan"), float("inf"), 1e-320):
+        with pytest.raises(UserError, match="is no number of frames per second"):
+            options.given("rtl", {"frames_per_second": rate}, "pynq-z2")
     with pytest.raises(UserError, match="--fps is for the rtl backend"):
         options.given("hls4ml", {"frames_per_second": 1.0}, "pynq-z2")

@@ -101,6 +101,7 @@ def test_a_bitstream_is_built_step_by_step(tmp_path: Path, stub: pytest.MonkeyPa
     (sources,) = (call for call in made if call.startswith("add_files") and "network.sv" in call)
     assert "bench.sv" not in sources
     assert "n1_thresholds0.mem" in sources
+    assert "set_property STEPS.SYNTH_DESIGN.ARGS.MAX_DSP 220 synth_1" in made
     # Every step was told.
     assert "codesign: clock of the network: 100000000 Hz, wanted 100 MHz" in result.log.read_text()
 
@@ -135,7 +136,10 @@ def test_the_network_alone_is_placed_out_of_context(tmp_path: Path, stub: pytest
         names = [call.split()[0] for call in calls(result.log)]
         flow = ["synth_design", "opt_design", "place_design", "phys_opt_design", "route_design", "write_checkpoint"]
         assert [name for name in names if name in flow] == flow
-        assert f"synth_design -top network -part {part} -mode out_of_context" in calls(result.log)
+        assert (
+            f"synth_design -top network -part {part} -mode out_of_context -max_dsp {boards.load(board).dsp}"
+            in calls(result.log)
+        )
         assert "write_bitstream" not in names
         assert (result.status, result.bitstream, result.report.lut) == ("done", None, 9817)
     assert (project.folder / backend.PLACE / "clock.xdc").read_text() == (

@@ -198,7 +198,7 @@ command launch_runs {-jobs -to_step} {} 1 1 {}
 command wait_on_run {-timeout} {} 1 1 {}
 command open_run {} {} 1 1 {}
 command close_design {} {} 0 0 {}
-command synth_design {-top -part -mode} {} 0 0 {}
+command synth_design {-top -part -mode -max_dsp} {} 0 0 {}
 command opt_design {} {} 0 0 {}
 command place_design {} {} 0 0 {}
 command phys_opt_design {} {} 0 0 {}

@@ -14,6 +14,7 @@ from codesign.backends.rtl import cost, mac, ops, schedule
 from codesign.backends.rtl.folds import fixed, require_folds, require_operator
 from codesign.backends.rtl.joints import adapters, input_lanes
 from codesign.backends.rtl.unit import Fold
+from codesign.errors import UserError
 from codesign.folding import Candidate, Chosen, Edge, Problem
 from codesign.ir import Graph, Node
 
@@ -68,8 +69,14 @@ def choose(
 ) -> Chosen:
     """Return the cheapest folds with which a frame takes at most `cycles` clocks within the limits.
 
-    Where there are none, the limits but that of multiplier blocks are left aside, since estimates are no synthesis;
-    where there are none even so, the fastest are taken. Where nothing fits, what is to be the fastest is the smallest.
+    FIFOs count as two words: how deep they are is known afterwards. Where there are no such folds, the limits but that
+    of multiplier blocks are left aside, since estimates are no synthesis; where there are none even so, the fastest
+    are taken. Where nothing fits, what is to be the fastest is the smallest.
+
+    Raises
+    ------
+    UserError
+        When given folds need more multiplier blocks than there may be.
 
     Parameters
     ----------
@@ -83,14 +90,16 @@ def choose(
 
 def solve(asked: Problem, cycles: int | None) -> Chosen:
     """Return the folds of a problem, as `choose` does."""
-    # Multiplier blocks can always be done without; the other limits are left aside where nothing keeps to them.
+    # Multiplier blocks can be done without; the other limits are left aside where nothing keeps to them.
     free = replace(asked, limits={name: limit for name, limit in asked.limits.items() if name == "dsp"})
     if cycles is None:
         found = folding.fastest(asked) or folding.solve(free, _SLOWEST)
     else:
         found = folding.solve(asked, cycles) or folding.solve(free, cycles) or folding.fastest(free)
-    if found is None:  # pragma: no cover - every node has a candidate
-        raise RuntimeError("no folds at all")
+    if found is None:
+        raise UserError(
+            "the folds that are given take more multiplier blocks than there may be; give others, or more --dsp."
+        )
     return found
 
 
@@ -110,7 +119,7 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
         about = tuple(hardware.lanes_in), hardware.lanes_out, hardware.cycles
         taken = cost.unit(hardware, fold.dsp)
         found.append(Candidate(*about, taken, fold))
-        if given is None and taken.get("dsp"):
+        if taken.get("dsp") and "dsp" not in (given or {}):
             found.append(Candidate(*about, cost.unit(hardware, False), replace(fold, dsp=False)))
     return found
 

@@ -1,7 +1,8 @@
 """About how much a block of `hw/rtl` takes, to choose among folds: LUTs, block memories and multiplier blocks.
 
 A function is named as the module it is about. The constants come from netlists of Yosys for 7-series parts; they say
-which of two folds is the smaller one, not what a design takes in the end, for which there is synthesis. What a
+which of two folds is the smaller one, not what a design takes in the end, for which there is synthesis. Where a
+multiplication takes a multiplier block is known of these parts alone; other families need wider operands. What a
 matrix-vector unit takes is worked out where its tables and multipliers are, in `mac.py`.
 """
 
@@ -118,7 +119,7 @@ def depthwise(p: Mapping[str, Any]) -> Cost:
 def mvau(p: Mapping[str, Any]) -> Cost:
     """Multiplier blocks and block memories alone: what it takes in LUTs, `mac.py` knows."""
     widths = p["W"].values if isinstance(p["W"], Packed) else (p["W"],) * p["PE"]
-    taken = added(_products(p["X"], bits, p["SIMD"]) for bits in widths)
+    taken = added(_products(p["X"], bits, p["SIMD"]) for bits in widths if bits)
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["SIMD"] * sum(widths))])
 
 
@@ -138,8 +139,8 @@ def select_threshold(p: Mapping[str, Any]) -> Cost:
 
 
 def threshold_stage(p: Mapping[str, Any]) -> Cost:
-    """As `threshold`; each lane reads for itself."""
-    return added([_rom(p, (p["FOLD"] * p["LANES"]) << p["STAGE"], p["T"])] * p["LANES"])
+    """As `threshold`, where there is one lane."""
+    return _rom(p, p["FOLD"] << p["STAGE"], p["T"])
 
 
 def dyadic(p: Mapping[str, Any]) -> Cost:

@@ -17,6 +17,7 @@ from codesign.backends.rtl.folds import require_folds
 from codesign.backends.rtl.layout import Layout, lay_out
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.project import RtlProject
+from codesign.backends.rtl.unit import Fold
 from codesign.boards import Board
 from codesign.errors import UserError
 from codesign.ir import Graph, Node
@@ -121,7 +122,7 @@ def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int
                 "search": layout.folds[node.name].search,
                 "dsp": layout.folds[node.name].dsp,
                 "cycles": layout.units[node.name].cycles,
-                **_lane_widths(node, layout.folds[node.name].pe),
+                **_lane_widths(node, layout.folds[node.name]),
             }
             for node in layout.graph
         },
@@ -148,9 +149,14 @@ def _stream(layout: Layout, edge: str) -> dict[str, Any]:
     }
 
 
-def _lane_widths(node: Node, pe: int) -> dict[str, dict[int, int]]:
+def _lane_widths(node: Node, fold: Fold) -> dict[str, dict[int, int]]:
     """Return how many lanes of a layer whose weights have several widths are of which width."""
     op = node.op
-    if not isinstance(op, Conv2d | Dense) or not op.mixed_widths or (isinstance(op, Conv2d) and is_tied(op)):
+    if (
+        fold.planes
+        or not isinstance(op, Conv2d | Dense)
+        or not op.mixed_widths
+        or (isinstance(op, Conv2d) and is_tied(op))
+    ):
         return {}
-    return {"lanes_by_width": dict(sorted(Counter(lanes.widths(op, pe)).items()))}
+    return {"lanes_by_width": dict(sorted(Counter(lanes.widths(op, fold.pe)).items()))}

@@ -29,7 +29,7 @@ def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) 
         When it cannot have them.
     """
     require_operator(node)
-    if fields.keys() <= _FIELDS:
+    if fields.keys() <= _FIELDS and isinstance(fields.get("dsp", True), bool):
         own = {name: value for name, value in fields.items() if name != "dsp"}
         for fold in ops.module(node.op.name).folds(node, graph):
             if fold == replace(fold, **own):

@@ -10,7 +10,7 @@ from codesign.boards import Board
 from codesign.errors import UserError
 
 MARGIN = 0.85
-"""Of a board's LUTs that the estimate of the fastest design may take: estimates are no synthesis, and what is placed
+"""Of a board's LUTs that the estimate of a design may take: estimates are no synthesis, and what is placed
 and routed needs some room."""
 
 
@@ -22,9 +22,10 @@ class Options:
     ----------
     cycles : int
         Clocks that a frame may take. The folds are the cheapest ones together that keep to that, by the estimates
-        of `codesign.backends.rtl.cost`, within the board's multiplier blocks and block memories.
+        of `codesign.backends.rtl.cost`, FIFO depths aside, within the board's multiplier blocks and block memories
+        and `MARGIN` of its LUTs where there are such.
     fastest : bool
-        As few clocks as fit the board, instead: by the estimates, within `MARGIN` of its LUTs.
+        As few clocks as fit the board, instead, by the same estimates and limits.
     dsp : int, optional
         Multiplier blocks that may be taken; as many as the board has, unless given.
     folds : mapping of str to mapping
@@ -63,8 +64,7 @@ class Options:
         """Return the most that a design may take, by resource."""
         count, kib = board.memories
         blocks = board.dsp if self.dsp is None else min(self.dsp, board.dsp)
-        found = {"dsp": float(blocks), "bram36": count * kib / 36}
-        return found | {"lut": MARGIN * board.lut} if self.fastest else found
+        return {"lut": MARGIN * board.lut, "dsp": float(blocks), "bram36": count * kib / 36}
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:

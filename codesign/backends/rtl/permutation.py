@@ -65,8 +65,8 @@ class _Attempts:
         self.graph, self.cycles, self.folds, self.lookup, self.limits = graph, cycles, folds, lookup, limits
         self.known: dict[tuple[str, ...] | tuple[Any, ...], list[Candidate]] = {}
 
-    def of(self, orders: Orders) -> tuple[tuple[int, float], dict[str, int]]:
-        """Return what counts, the clocks where they are to be few and the cost, and the lanes of the layers."""
+    def of(self, orders: Orders) -> tuple[tuple[bool, int, float], dict[str, int]]:
+        """Return what counts (limits exceeded, clocks where they are to be few, cost) and the lanes of the layers."""
 
         def candidates(node: Node, make: Callable[[], list[Candidate]]) -> list[Candidate]:
             # They depend on the order of the edges at the node, and on nothing else of the others.
@@ -80,5 +80,6 @@ class _Attempts:
         asked = choice.problem(moved, self.folds, self.lookup, self.limits, candidates)
         found = choice.solve(asked, self.cycles)
         layers = [node.name for node in moved if isinstance(node.op, Conv2d | Dense)]
-        cost = found.cycles if self.cycles is None else 0, asked.weighed(found.cost)
+        clocks = found.cycles if self.cycles is None else 0
+        cost = not found.fits(self.limits), clocks, asked.weighed(found.cost)
         return cost, {name: found.candidates[name].fold.pe for name in layers}

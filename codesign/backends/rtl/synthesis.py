@@ -189,11 +189,11 @@ class Part:
 
 def parts(folder: Path, nodes: Sequence[str]) -> list[Part]:
     """Return the parts of a project, the top level last."""
-    about = read_map(folder)["nodes"]
+    about = read_map(folder)
+    allowed = {node: bool(about["multiplier_blocks"]) and about["nodes"][node]["dsp"] for node in nodes}
     units = [unit_name(node) for node in nodes]
     found = [
-        Part(unit, tuple(closure(folder, unit)), dsp=about[node]["dsp"])
-        for node, unit in zip(nodes, units, strict=True)
+        Part(unit, tuple(closure(folder, unit)), dsp=allowed[node]) for node, unit in zip(nodes, units, strict=True)
     ]
     top = Part(TOP, tuple(closure(folder, TOP, without=units)), tuple(units), tuple(sources(folder)))
     return [*found, top]
@@ -210,7 +210,8 @@ def link(places: Sequence[str], place: str) -> str:
 
 def by_hand(folder: Path, family: Family) -> str:
     """Return a script that does the same in one step, for a shell; there all nodes take multiplier blocks, or none."""
-    dsp = any(node["dsp"] for node in read_map(folder)["nodes"].values())
+    about = read_map(folder)
+    dsp = about["multiplier_blocks"] and any(node["dsp"] for node in about["nodes"].values())
     return (
         f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n"
         f"{family.command}{'' if dsp else ' -nodsp'} -top {TOP}\n"

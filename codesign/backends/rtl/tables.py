@@ -59,8 +59,8 @@ def searched(table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int) -
     fold, _, count = words.shape
     stages = count.bit_length()
     # As many as a number of so many bits counts; those that are added are never reached.
-    full = np.full((fold, lanes, (1 << stages) - 1), x.type.max + 1, dtype=np.int64)
-    full[:, :, :count] = words
+    full = np.full((fold, 1 << (lanes - 1).bit_length(), (1 << stages) - 1), x.type.max + 1, dtype=np.int64)
+    full[:, :lanes, :count] = words
     blocks, luts = [], 0.0
     for stage in range(stages):
         last, step = stage == stages - 1, 1 << (stages - stage)
@@ -76,7 +76,12 @@ def searched(table: np.ndarray, offset: int, x: Tensor, y: Tensor, lanes: int) -
             "Y": y.type.bits,
             "FOLD": fold,
             "THRESHOLDS": f"thresholds{stage}",
-            "STYLE": mac.rom_style(fold << stage, bits),
+            # Each lane reads a part of the file, which only logic leaves out.
+            "STYLE": mac.rom_style(fold << stage, bits)
+            if lanes == 1
+            else "logic"
+            if fold << stage <= 32
+            else "distributed",
         }
         width = lanes * (y.type.bits if last else x.type.bits + stage + 1)
         files = {f"thresholds{stage}": functools.partial(memory.words, chosen, bits)}

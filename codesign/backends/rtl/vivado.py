@@ -17,6 +17,7 @@ from codesign import resources
 from codesign.backends.base import SynthResult
 from codesign.backends.rtl import axi_stream, stage, synthesis
 from codesign.backends.rtl.axi_stream import Ports
+from codesign.backends.rtl.folder import read_map
 from codesign.boards import Board, Processor
 from codesign.errors import UserError
 from codesign.files import atomic_write
@@ -118,6 +119,7 @@ class Design:
             f"# Written by codesign, read by {SCRIPTS[self.tool]}.tcl. Paths are below the project folder.",
             f"set part {self.board.part}",
             f"set clock_mhz {self.board.clock_mhz:g}",
+            f"set multiplier_blocks {read_map(self.folder)['multiplier_blocks']}",
             _list("sources", [*synthesis.sources(self.folder), *(PLACE + file for file in sorted(shell))]),
             _list("memories", sorted(path.name for path in self.folder.glob("*.mem"))),
         ]
@@ -218,9 +220,13 @@ def _counted(report: SynthReport, design: Design) -> SynthReport:
 
 
 def _forget_other_release(folder: Path, tool: Tool) -> None:
-    """Remove results of another release of Vivado."""
-    report = folder / "utilization.rpt"
-    if report.is_file() and tool.version != "unknown":
-        stated = vivado.read_report(report, None).tool
-        if stated != f"Vivado {tool.version}":
-            shutil.rmtree(folder)
+    """Remove results of another release of Vivado, and such that cannot be read."""
+    if not (folder / stage.FINISHED).is_file() or tool.version == "unknown":
+        return
+    try:
+        # A release may be patched, "2020.1.1_AR73018".
+        kept = vivado.read_report(folder / "utilization.rpt", None).tool.startswith(f"Vivado {tool.version}")
+    except UserError:
+        kept = False
+    if not kept:
+        shutil.rmtree(folder)

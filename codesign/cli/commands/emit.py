@@ -36,6 +36,7 @@ def command(console: Console, model: str, board: str, backend: str, **chosen: An
             "backend": backend,
             "folder": project.folder,
             "graph_sha256": ir.digest(work.graph),
+            "cycles_per_frame": getattr(project, "cycles_per_frame", None),
         },
         f"The {backend} project is in {project.folder}.",
     )

@@ -60,7 +60,9 @@ def command(
             try:
                 found = measure(device, work.graph, x, y, top1, advance)
             except UserError as error:
-                raise UserError(f"{port}: {error} after {client.counts.requests - 1:,} images.") from error
+                raise UserError(
+                    f"{str(error).rstrip('.')} (after {client.counts.requests - 1:,} images at {port})."
+                ) from error
         timed = not serial.is_pseudo_terminal
     data = {
         "model": work.model.name,

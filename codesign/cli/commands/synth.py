@@ -162,7 +162,7 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
             f"No bitstream: {board.title} is clocked at {_clock(used, board):g} MHz, which is too fast for this design."
         ]
     elif exceeded and (board.shell is not None or used.tool.startswith("Vivado ")):
-        made = ["No bitstream: the design does not fit. A larger --cycles makes it smaller."]
+        made = ["No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."]
     else:
         made = []
     return [

@@ -143,6 +143,7 @@ step "generating the block design" {
 }
 
 step "synthesis" {
+    set_property STEPS.SYNTH_DESIGN.ARGS.MAX_DSP $multiplier_blocks [get_runs synth_1]
     launch_runs synth_1
     await synth_1
     open_run synth_1

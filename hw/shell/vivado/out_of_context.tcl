@@ -20,7 +20,7 @@ step "reading the sources" {
     read_xdc -mode out_of_context build/vivado/clock.xdc
 }
 step "synthesis" {
-    synth_design -top network -part $part -mode out_of_context
+    synth_design -top network -part $part -mode out_of_context -max_dsp $multiplier_blocks
     report_utilization -file $folder/utilization_synth.rpt
 }
 step "optimisation" {opt_design}
