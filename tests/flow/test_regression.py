@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from codesign import zoo
 from codesign.verify import vectors
@@ -14,10 +15,17 @@ from .conftest import CommandLine
 MODELS = Path(__file__).parents[2] / "models"
 
 
-def quantised() -> list[str]:
-    """Every trained model of the checkout that has integers."""
+def quantised() -> list[ParameterSet]:
+    """Every trained model of the checkout that has integers; one of those that differ in widths alone runs every time."""
     found = (zoo.read(path) for path in sorted(MODELS.glob("*.toml")))
-    return [model.name for model in found if model.checkpoint_path.is_file() and not model.widths.is_float]
+    seen, cases = set(), []
+    for model in found:
+        if not model.checkpoint_path.is_file() or model.widths.is_float:
+            continue
+        kind = (model.framework, model.topology, model.method.weights, model.method.activations)
+        cases.append(pytest.param(model.name, marks=[pytest.mark.slow] if kind in seen else []))
+        seen.add(kind)
+    return cases
 
 
 @pytest.mark.parametrize("name", quantised())

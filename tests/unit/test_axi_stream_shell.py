@@ -185,7 +185,7 @@ def emitted(folder: Path, case: str) -> rtl.RtlProject:
     """A project with what Vivado would read."""
     graph, options = CASES[case] if case in CASES else (zoo.load(case).graph, {})
     project = rtl.emit(graph(), boards.load("pynq-z2"), folder, **options)
-    assert project.synth("vivado").status == "tool-missing"
+    assert project.synth(tool="vivado").status == "tool-missing"
     return project
 
 

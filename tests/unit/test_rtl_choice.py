@@ -111,7 +111,12 @@ def test_estimates_are_near_what_yosys_counts() -> None:
 
     graph = zoo.load("digits_cnn_w3").graph()
     given = {node.name: {"search": False} for node in graph if isinstance(node.op, Threshold)}
-    folds = {"n1": {"pe": 2}, "n4": {"pe": 1}, "n5": {"pe": 4, "simd": 16, "planes": 1}, "n9": {"pe": 1, "simd": 4, "dsp": True}}
+    folds = {
+        "n1": {"pe": 2},
+        "n4": {"pe": 1},
+        "n5": {"pe": 4, "simd": 16, "planes": 1},
+        "n9": {"pe": 1, "simd": 4, "dsp": True},
+    }
     given = {name: given.get(name, {}) | folds.get(name, {}) for name in {*given, *folds}}
     found = choice.choose(graph, 600, given, 6, {})
     assert found.cost["lut"] == pytest.approx(2174, rel=0.2)

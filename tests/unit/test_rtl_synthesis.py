@@ -420,4 +420,4 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
     assert sentence == "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design."
     exceeded, sentence = told(ROUTED.replace('"used": 4790', '"used": 12345'))
     assert exceeded == ["lut"]
-    assert sentence == "No bitstream: the design does not fit. A larger --cycles makes it smaller."
+    assert sentence == "No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."

@@ -322,7 +322,7 @@ def test_a_word_wider_than_the_dma_is_told(tmp_path: Path):
     builder = GraphBuilder("wide")
     weights = np.random.default_rng(0).integers(-2, 2, (2, 200))
     graph = builder.build(builder.add(Dense(weights), builder.input((2,), IntType(4, signed=True))))
-    project = rtl.emit(graph, boards.load("pynq-z2"), tmp_path / "p", cycles=1)
+    project = rtl.emit(graph, boards.load("pynq-z2"), tmp_path / "p", cycles=1, folds={"n0": {"pe": 200}})
     assert json.loads((project.folder / "map.json").read_text())["output"]["lanes"] == 200
     with pytest.raises(UserError, match="wider than the 1024 of AXI DMA"):
         project.synth(tool="vivado")
