@@ -16,7 +16,7 @@ MODELS = Path(__file__).parents[2] / "models"
 
 
 def quantised() -> list[ParameterSet]:
-    """Every trained model of the checkout that has integers; one of those that differ in widths alone runs every time."""
+    """Every trained model of the checkout with integers; one of those that differ in widths alone runs every time."""
     found = (zoo.read(path) for path in sorted(MODELS.glob("*.toml")))
     seen, cases = set(), []
     for model in found:
