@@ -56,14 +56,24 @@ def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequ
     return "\n".join([*lines, two_steps(synth, top)])
 
 
-def two_steps(synth: str, top: str) -> str:
+def two_steps(synth: str, top: str, memories: str = "map_ram") -> str:
     """Return what maps the cells, to the end of the command so that more options can follow.
 
+    Parameters
+    ----------
+    synth : str
+        Command of Yosys.
+    top : str
+    memories : str
+        Label of the step of the command that maps memories.
+
+    Notes
+    -----
     The library keeps wires, so that adders stay two at a time. That is settled before memories are mapped, and must
     end there: where lookup tables are mapped (`abc9`), Yosys gives a wire that is kept and driven by several cells
     two drivers, and resolves that as undefined.
     """
-    return f"{synth} -top {top} -run begin:map_ram\nsetattr -unset keep w:*\n{synth} -top {top} -run map_ram:"
+    return f"{synth} -top {top} -run begin:{memories}\nsetattr -unset keep w:*\n{synth} -top {top} -run {memories}:"
 
 
 def choose(dump: str, bits: tuple[int, int], blocks: int) -> list[str]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from codesign.backends.rtl import stage
+from codesign.backends.rtl import mapping, stage
 from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.errors import UserError
@@ -153,6 +153,11 @@ def closure(folder: Path, top: str, without: Sequence[str] = ()) -> list[str]:
     return sorted([*(f"{name}.sv" for name in found), *memories])
 
 
+def map_cells(family: Family, dsp: bool, top: str) -> str:
+    """Return what maps the cells of a module, with multiplier blocks or without."""
+    return mapping.two_steps(f"{family.command}{'' if dsp else ' -nodsp'}", top, "map_memory")
+
+
 @dataclass(frozen=True)
 class Part:
     """What is synthesised by itself: the module of a node, or the top level without those.
@@ -182,7 +187,7 @@ class Part:
         read = sorted({*(name for name in self.files if name.endswith(".sv")), *self.read})
         return (
             f"read_slang --threads 1 --top {self.module} {' '.join([*boxes, *read])}\n"
-            f"{family.command}{'' if self.dsp else ' -nodsp'} -top {self.module}\n"
+            f"{map_cells(family, self.dsp, self.module)}\n"
             f"tee -q -o {place}cells.json stat -json\nwrite_rtlil {place}part.il\n"
         )
 
@@ -214,7 +219,7 @@ def by_hand(folder: Path, family: Family) -> str:
     dsp = about["multiplier_blocks"] and any(node["dsp"] for node in about["nodes"].values())
     return (
         f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n"
-        f"{family.command}{'' if dsp else ' -nodsp'} -top {TOP}\n"
+        f"{map_cells(family, bool(dsp), TOP)}\n"
         "tee -q -o build/cells.json stat -json\nwrite_verilog -noattr build/netlist.v\n"
     )
 
