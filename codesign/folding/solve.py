@@ -42,13 +42,10 @@ def solve(problem: Problem, cycles: int) -> Chosen | None:
     }
     if not all(candidates.values()):
         return None
-    if not problem.edges and len(candidates) == 1 and not problem.limits:
-        ((node, every),) = candidates.items()
-        return problem.evaluate({node: min(every, key=lambda one: problem.weighed(one.cost))})
-    program = _Program(problem, names)
+    program = _Program(problem)
     for node, every in candidates.items():
         program.add_node(node, every)
-    for number, edge in enumerate(problem.edges):
+    for edge in problem.edges:
         ends = candidates.get(edge.source)
         lanes = {problem.inputs[edge.source]} if ends is None else {one.lanes_out for one in ends}
         wanted = {one.lanes_in[edge.operand] for one in candidates[edge.node]}
@@ -61,7 +58,7 @@ def solve(problem: Problem, cycles: int) -> Chosen | None:
         }
         if not pairs:
             return None
-        program.add_edge(number, edge.source if ends is not None else None, edge.node, edge.operand, pairs)
+        program.add_edge(edge.source if ends is not None else None, edge.node, edge.operand, pairs)
     return program.solved()
 
 
@@ -89,8 +86,8 @@ _INFEASIBLE = 2
 class _Program:
     """Collects variables and constraints; one column for a candidate or a pair of lanes."""
 
-    def __init__(self, problem: Problem, names: Sequence[str]) -> None:
-        self.problem, self.names = problem, names
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
         self.costs: list[Cost] = []
         self.columns: dict[str, list[tuple[int, Candidate]]] = {}
         self.rows: list[dict[int, float]] = []
@@ -104,9 +101,7 @@ class _Program:
         self.nodes = len(self.costs)
         self._row({column: 1.0 for column, _ in self.columns[node]}, 1.0)
 
-    def add_edge(
-        self, number: int, source: str | None, node: str, operand: int, pairs: Mapping[tuple[int, int], Cost]
-    ) -> None:
+    def add_edge(self, source: str | None, node: str, operand: int, pairs: Mapping[tuple[int, int], Cost]) -> None:
         """One pair is taken, that of the candidates at both ends."""
         column = {pair: len(self.costs) + i for i, pair in enumerate(pairs)}
         self.costs += pairs.values()

@@ -73,17 +73,17 @@ def choose(
     of multiplier blocks are left aside, since estimates are no synthesis; where there are none even so, the fastest
     are taken. Where nothing fits, what is to be the fastest is the smallest.
 
-    Raises
-    ------
-    UserError
-        When given folds need more multiplier blocks than there may be.
-
     Parameters
     ----------
     graph, given, lookup, limits
         As for `problem`.
     cycles : int or None
         None for the fewest clocks with which the limits are kept.
+
+    Raises
+    ------
+    UserError
+        As `problem`, and when given folds need more multiplier blocks than there may be.
     """
     return solve(problem(graph, given, lookup, limits), cycles)
 

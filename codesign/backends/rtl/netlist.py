@@ -180,8 +180,7 @@ def _alone(found: Yosys, folder: Path, family: place_and_route.Family, blocks: i
     def run(script: str, place: str) -> None:
         found.script(folder, script, place=place, timeout_s=synthesis.TIMEOUT_S)
 
-    files = [*synthesis.sources(folder), *(path.name for path in folder.glob("*.mem"))]
-    name = stage.digest(folder, files, found.version, elaborate(""))
+    name = stage.digest(folder, synthesis.content(folder), found.version, elaborate(""))
     elaborated = stage.kept(folder, f"build/alone-{name}/", lambda p: run(elaborate(p), p))
     chosen = mapping.choose((folder / elaborated / "multiplications.txt").read_text(), family.dsp_bits, blocks)
     name = stage.digest(folder, [f"{elaborated}design.il"], found.version, map_cells("", ""))

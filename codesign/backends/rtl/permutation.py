@@ -63,7 +63,7 @@ class _Attempts:
         limits: Mapping[str, float],
     ) -> None:
         self.graph, self.cycles, self.folds, self.lookup, self.limits = graph, cycles, folds, lookup, limits
-        self.known: dict[tuple[str, ...] | tuple[Any, ...], list[Candidate]] = {}
+        self.known: dict[tuple[str | bytes, ...], list[Candidate]] = {}
 
     def of(self, orders: Orders) -> tuple[tuple[bool, int, float], dict[str, int]]:
         """Return what counts (limits exceeded, clocks where they are to be few, cost) and the lanes of the layers."""
@@ -71,7 +71,7 @@ class _Attempts:
         def candidates(node: Node, make: Callable[[], list[Candidate]]) -> list[Candidate]:
             # They depend on the order of the edges at the node, and on nothing else of the others.
             ends = [orders[edge].tobytes() if edge in orders else b"" for edge in (*node.inputs, node.name)]
-            key = (node.name, *ends)
+            key: tuple[str | bytes, ...] = (node.name, *ends)
             if key not in self.known:
                 self.known[key] = make()
             return self.known[key]
