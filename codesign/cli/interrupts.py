@@ -12,6 +12,8 @@ from codesign.toolchain import run
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 1.0
+_AFTER_IMPORT_S = 0.05
+_IMPORT = "<frozen importlib._bootstrap>"
 
 
 @contextlib.contextmanager
@@ -20,6 +22,9 @@ def as_exceptions() -> Iterator[None]:
 
     Python drops an exception that a signal raises inside a callback or a destructor. The handler therefore
     comes back after a second, and raises again unless the first exception is on its way.
+
+    An import is never interrupted: a native module that is being initialised aborts the process when an exception
+    reaches it (torch does). The handler waits for the import to end.
     """
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _interrupt)
@@ -31,14 +36,24 @@ def as_exceptions() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, frame: FrameType | None) -> None:
     # Threads that wait for a tool end with it; Python would wait for them otherwise.
     run.stop_all()
-    if number != signal.SIGALRM:
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
+    if _imports(frame):
+        signal.setitimer(signal.ITIMER_REAL, _AFTER_IMPORT_S)
+        return
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
     # While the first one is handled, things are being tidied up.
     if not behind(sys.exc_info()[1]):
         raise KeyboardInterrupt
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def behind(error: BaseException | None) -> bool:
