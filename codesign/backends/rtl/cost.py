@@ -123,6 +123,12 @@ def mvau(p: Mapping[str, Any]) -> Cost:
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["SIMD"] * sum(widths))])
 
 
+def mvau_packed(p: Mapping[str, Any]) -> Cost:
+    """Multiplier blocks and block memories alone, as `mvau`."""
+    taken = {"dsp": float(-(-p["PE"] // p["PACK"]) * p["SIMD"])}
+    return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * p["W"])])
+
+
 def mvau_lanes(p: Mapping[str, Any]) -> Cost:
     """As `mvau`."""
     return mvau(p)
@@ -192,6 +198,7 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
         reduce,
         mvau,
         mvau_lanes,
+        mvau_packed,
         threshold,
         select_threshold,
         threshold_stage,

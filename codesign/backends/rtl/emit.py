@@ -63,7 +63,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
     require_folds(graph, chosen.folds)
     orders: Orders = {}
-    asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board)
+    asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board), chosen.dsp_luts
     if chosen.permute:
         orders = permutation.cheapest(graph, *asked)
     layout = lay_out(reordered(graph, orders), *asked)
@@ -119,6 +119,7 @@ def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int
                 "simd": layout.folds[node.name].simd,
                 "window": layout.folds[node.name].window,
                 "planes": layout.folds[node.name].planes,
+                "chain": layout.folds[node.name].chain,
                 "search": layout.folds[node.name].search,
                 "dsp": layout.folds[node.name].dsp,
                 "cycles": layout.units[node.name].cycles,

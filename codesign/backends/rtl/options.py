@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.boards import Board
 from codesign.errors import UserError
 
 MARGIN = 0.85
 """Of a board's LUTs that the estimate of a design may take: estimates are no synthesis, and what is placed
 and routed needs some room."""
+_GIVEN_LUTS = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Options:
     fastest : bool
         As few clocks as fit the board, instead, by the same estimates and limits.
     dsp : int, optional
-        Multiplier blocks that may be taken; as many as the board has, unless given.
+        Multiplier blocks that may be taken, and are as good as free. Unless given, as many as the board has, where
+        each saves more than `mac.DSP_LUTS` LUTs.
     folds : mapping of str to mapping
         Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
         ``{"pe": 4, "simd": 16, "planes": 1}``.
@@ -59,6 +62,11 @@ class Options:
     def wanted(self) -> int | None:
         """Clocks that a frame may take, None for as few as fit."""
         return None if self.fastest else self.cycles
+
+    @property
+    def dsp_luts(self) -> float:
+        """What a multiplier block is worth in LUTs."""
+        return DSP_LUTS if self.dsp is None else _GIVEN_LUTS
 
     def limits(self, board: Board) -> dict[str, float]:
         """Return the most that a design may take, by resource."""

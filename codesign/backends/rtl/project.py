@@ -267,6 +267,8 @@ def _fold(about: Mapping[str, Any]) -> str:
         words.append(f"SIMD {about['simd']}{' x window' * about['window']}")
     if about["planes"]:
         words.append(f"{about['planes']} bit{'s' * (about['planes'] > 1)} at a time")
+    if about.get("chain"):
+        words.append("products packed in multiplier blocks")
     if about["search"]:
         words.append("search")
     return ", ".join(words)
