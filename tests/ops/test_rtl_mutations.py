@@ -57,6 +57,12 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n6": {"pe": 1, "simd": 3, "window": True, "planes": 1},
         "n9": {"pe": 1, "simd": 2, "planes": 1},
     },
+    "packed": {
+        "n0": {"pe": 3, "simd": 2, "window": False, "chain": 2},
+        "n2": {"pe": 3, "simd": 3, "window": False, "chain": 3},
+        "n6": {"pe": 4, "simd": 1, "window": False, "chain": 1},
+        "n9": {"pe": 3, "simd": 2, "chain": 2},
+    },
     "adaptive": {
         "n0": {"pe": 1},
         "n2": {"pe": 1, "simd": 1, "planes": 0},
@@ -67,7 +73,13 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
     },
     "full rate": {},
 }
-GRAPHS = {"multipliers": graph, "lookup": graph, "adaptive": adaptive_graph, "full rate": pointwise_graph}
+GRAPHS = {
+    "multipliers": graph,
+    "lookup": graph,
+    "packed": graph,
+    "adaptive": adaptive_graph,
+    "full rate": pointwise_graph,
+}
 
 
 def emitted(name: str, network: Graph, folder: Path) -> RtlProject:
@@ -369,6 +381,11 @@ SOURCES = [
     ("lookup", "mvau_planes.sv", "(X_SIGNED ? X'(1 << (X - 1)) : '0)", "'0", "n0", "sign bit"),
     ("lookup", "mvau_planes.sv", "in_data[s*X+:X]", "in_data[(SIMD-1-s)*X+:X]", "n0", "swapped inputs"),
     ("lookup", "mvau_planes.sv", "opens[DEPTH-1] ? '0 :", "", "n0", "old looked-up sum"),
+    ("packed", "mvau_packed.sv", "HALVES + TOTAL'(m)", "TOTAL'(m)", "n0", "borrowing fields"),
+    ("packed", "mvau_packed.sv", "BITS'($signed(weights", "BITS'((weights", "n0", "sign of digits"),
+    ("packed", "mvau_packed.sv", "INPUT'({1'b0, x[S*X+:X]})", "INPUT'($signed(x[S*X+:X]))", "n2", "packed inputs"),
+    ("packed", "mvau_packed.sv", "(open ? start : total)", "total", "n6", "old sum of a block"),
+    ("packed", "mvau_packed.sv", "+:ACC])) ^ HALF", "+:ACC]))", "n6", "start of a field"),
     ("full rate", "n2_unit.sv", ".DEPTH(12)) i1_queue", ".DEPTH(11)) i1_queue", "cycles", "one too shallow"),
     ("full rate", "n1_unit.sv", ".DEPTH(2)) i0_queue", ".DEPTH(1)) i0_queue", "cycles", "one word at a time"),
 ]
