@@ -18,7 +18,7 @@ module mvau_packed_properties #(
     parameter int FOLD_OUT = 2,
     parameter bit BIAS = 1,
     parameter int STEP = 2,
-    parameter int PACK = 2,
+    parameter int GROUPS = 1,
     parameter int FIELD = 6,
     parameter int CHAIN = 2,
     parameter bit INNER = 0,
@@ -32,7 +32,6 @@ module mvau_packed_properties #(
     output logic reached
 );
     localparam int COLUMNS = SIMD / CHAIN;
-    localparam int GROUPS = (PE + PACK - 1) / PACK;
     localparam int TREE = $clog2(COLUMNS) / STEP;
     localparam int LATENCY = INNER ? 3 : 4 + TREE;
     // Bits of a sum: those of an accumulator.
@@ -47,8 +46,22 @@ module mvau_packed_properties #(
     logic [PE*ACC-1:0] out_data;
     mvau_packed #(
         .PE(PE), .SIMD(SIMD), .X(X), .X_SIGNED(X_SIGNED), .W(W), .ACC(ACC), .FOLD_IN(FOLD_IN), .FOLD_OUT(FOLD_OUT),
-        .BIAS(BIAS), .STEP(STEP), .PACK(PACK), .FIELD(FIELD), .CHAIN(CHAIN), .INNER(INNER)
+        .BIAS(BIAS), .STEP(STEP), .GROUPS(GROUPS), .FIELD(FIELD), .CHAIN(CHAIN), .INNER(INNER)
     ) dut (.*);
+
+    // Outputs of a group, and the first of them; the first groups have one more.
+    function automatic int own(input int g);
+        own = PE / GROUPS + (g < PE % GROUPS ? 1 : 0);
+    endfunction
+
+    function automatic int first_of(input int g);
+        first_of = g * (PE / GROUPS) + (g < PE % GROUPS ? g : PE % GROUPS);
+    endfunction
+
+    function automatic bit begins(input int p);
+        begins = 0;
+        for (int g = 0; g < GROUPS; g++) begins = begins || p == first_of(g);
+    endfunction
 
     function automatic sum_t product(input logic [SIMD*X-1:0] word, input weights_t weights, input int p, input int s);
         logic signed [X:0] x;
@@ -56,7 +69,7 @@ module mvau_packed_properties #(
         x = {X_SIGNED && word[s*X+X-1], word[s*X+:X]};
         w = {weights[(p*SIMD+s)*W+W-1], weights[(p*SIMD+s)*W+:W]};
         // The digit below, in the same block, has borrowed.
-        if (p % PACK != 0 && weights[((p%PACK==0?p : p-1)*SIMD+s)*W+W-1]) w = w + 1'b1;
+        if (!begins(p) && weights[((p==0?p : p-1)*SIMD+s)*W+W-1]) w = w + 1'b1;
         return sum_t'(PRODUCT'(x) * PRODUCT'(w));
     endfunction
 
@@ -103,14 +116,14 @@ module mvau_packed_properties #(
     endfunction
 
     // The number that the weights of a block make with an input.
-    function automatic logic signed [PACK*FIELD+X+W:0] packed_product(
+    function automatic logic signed [PE*FIELD+X+W:0] packed_product(
         input logic [SIMD*X-1:0] word, input weights_t weights, input int g, input int s
     );
         packed_product = '0;
-        for (int k = 0; k < PACK; k++)
-            if (g * PACK + k < PE)
+        for (int k = 0; k < PE; k++)
+            if (k < own(g))
                 packed_product = packed_product
-                    + ((PACK*FIELD+X+W+1)'(product(word, weights, g * PACK + k, s)) <<< (k * FIELD));
+                    + ((PE*FIELD+X+W+1)'(product(word, weights, first_of(g) + k, s)) <<< (k * FIELD));
     endfunction
 
     // Words of an output that have come, when the next one is `following`: 1 to FOLD_IN.
@@ -240,8 +253,7 @@ module mvau_packed_properties #(
             end
             // Behind the products' register.
             for (genvar g = 0; g < GROUPS; g++) begin : group
-                localparam int OWN = g == GROUPS - 1 ? PE - g * PACK : PACK;
-                localparam int BITS = (OWN - 1) * FIELD + W + (X_SIGNED ? X : X + 1);
+                localparam int BITS = (own(g) - 1) * FIELD + W + (X_SIGNED ? X : X + 1);
                 for (genvar c = 0; c < COLUMNS; c++) begin : column
                     for (genvar i = 0; i < CHAIN; i++) begin : product
                         always_comb

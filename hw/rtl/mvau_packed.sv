@@ -1,5 +1,5 @@
-// Matrix-vector unit with several products in a multiplier block: the weights of PACK outputs lie side by side in one
-// operand, the input that they share is the other.
+// Matrix-vector unit with several products in a multiplier block: the weights of several outputs lie side by side in
+// one operand, the input that they share is the other.
 //
 // With FIELD bits between one weight and the next, the product is sum of w_k x 2^(k FIELD). Sums of such products are
 // sums of all fields at once, so blocks add them, without logic beside them:
@@ -17,8 +17,9 @@
 //   FOLD_OUT         words of outputs until the weights begin anew
 //   BIAS             1: there are biases, of ACC bits
 //   STEP             levels of adders between registers
-//   PACK             outputs of a multiplier, the last one may have fewer; (PACK-1) * FIELD + W bits are one operand,
-//                    the other has X, and one more where it is unsigned
+//   GROUPS           multipliers of an input, among which the outputs are shared out evenly: the first ones have one
+//                    more. For n outputs, one operand has (n-1) * FIELD + W bits, the other X, and one more where it
+//                    is unsigned
 //   FIELD            bits of a field: it holds every sum of a column, with INNER those of an output, two's complement
 //   CHAIN            products of a column, a divisor of SIMD; 1 with INNER
 //   INNER            1: blocks accumulate
@@ -43,7 +44,7 @@ module mvau_packed #(
     parameter int FOLD_OUT = 1,
     parameter bit BIAS = 0,
     parameter int STEP = 2,
-    parameter int PACK = 2,
+    parameter int GROUPS = 1,
     parameter int FIELD = 8,
     parameter int CHAIN = 2,
     parameter bit INNER = 0,
@@ -63,7 +64,6 @@ module mvau_packed #(
     localparam int WORDS = FOLD_IN * FOLD_OUT;
     localparam int ADDRESS = WORDS > 1 ? $clog2(WORDS) : 1;
     localparam int TURN = FOLD_OUT > 1 ? $clog2(FOLD_OUT) : 1;
-    localparam int GROUPS = (PE + PACK - 1) / PACK;
     localparam int COLUMNS = SIMD / CHAIN;
     localparam int INPUT = X_SIGNED ? X : X + 1;
     localparam int SUM = FIELD + $clog2(COLUMNS);
@@ -94,7 +94,9 @@ module mvau_packed #(
         end
 
         for (genvar g = 0; g < GROUPS; g++) begin : group
-            localparam int OWN = g == GROUPS - 1 ? PE - g * PACK : PACK;
+            // Outputs of the group, and the first of them.
+            localparam int OWN = PE / GROUPS + (g < PE % GROUPS ? 1 : 0);
+            localparam int FIRST = g * (PE / GROUPS) + (g < PE % GROUPS ? g : PE % GROUPS);
             localparam int OPERAND = (OWN - 1) * FIELD + W;
             localparam int TOTAL = OWN * FIELD;
             localparam logic [TOTAL-1:0] HALVES = {OWN{HALF}};
@@ -107,7 +109,7 @@ module mvau_packed #(
                     logic signed [OPERAND+INPUT-1:0] m;
                     for (genvar k = 0; k < OWN; k++) begin : digit
                         localparam int BITS = k == OWN - 1 ? W : FIELD;
-                        assign a[k*FIELD+:BITS] = BITS'($signed(weights[((g*PACK+k)*SIMD+S)*W+:W]));
+                        assign a[k*FIELD+:BITS] = BITS'($signed(weights[((FIRST+k)*SIMD+S)*W+:W]));
                     end
                     assign b = INPUT'({1'b0, x[S*X+:X]});
                     always_ff @(posedge clk) if (advance) m <= a * b;
@@ -123,14 +125,14 @@ module mvau_packed #(
                 if (INNER) begin : own
                     logic [TOTAL-1:0] start;
                     for (genvar k = 0; k < OWN; k++) begin : biased
-                        assign start[k*FIELD+:FIELD] = FIELD'($signed(biases[(g*PACK+k)*ACC+:ACC])) ^ HALF;
+                        assign start[k*FIELD+:FIELD] = FIELD'($signed(biases[(FIRST+k)*ACC+:ACC])) ^ HALF;
                     end
                     always_ff @(posedge clk) if (adding) total <= (open ? start : total) + TOTAL'(product[0].m);
                 end else begin : handed
                     always_ff @(posedge clk) if (advance) total <= product[CHAIN-1].passed.so_far;
                 end
                 for (genvar k = 0; k < OWN; k++) begin : field
-                    assign sums[((g*PACK+k)*COLUMNS+c)*FIELD+:FIELD] = total[k*FIELD+:FIELD] ^ HALF;
+                    assign sums[((FIRST+k)*COLUMNS+c)*FIELD+:FIELD] = total[k*FIELD+:FIELD] ^ HALF;
                 end
             end
         end

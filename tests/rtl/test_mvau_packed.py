@@ -23,7 +23,7 @@ class Shape(NamedTuple):
     fold_in: int
     fold_out: int
     chain: int
-    pack: int
+    groups: int
     bias: bool = False
     step: int = 2
     style: str = "logic"
@@ -31,7 +31,7 @@ class Shape(NamedTuple):
 
 def mvau_packed(seed: int, shape: Shape) -> Case:
     rng = np.random.default_rng(seed)
-    pe, simd, x, w, fold_in, fold_out, chain, pack, bias, step, style = shape
+    pe, simd, x, w, fold_in, fold_out, chain, groups, bias, step, style = shape
     weights = integers(rng, w, True, (fold_out * fold_in, pe, simd))
     # Sums of a column and of an output at their greatest, and at their least.
     weights[0], weights[-1] = (1 << (w - 1)) - 1, -(1 << (w - 1))
@@ -46,7 +46,7 @@ def mvau_packed(seed: int, shape: Shape) -> Case:
     columns = words[:, :, :, None] * by_word
     columns = columns.reshape(*columns.shape[:-1], simd // chain, chain).sum(-1)
     field = acc if inner else needed(columns)
-    packing = Packing(pack, field, digits(weights, pack), weight_bits(digits(weights, pack)))
+    packing = Packing(groups, field, digits(weights, groups), weight_bits(digits(weights, groups)))
     return Case(
         "mvau_packed",
         {
@@ -60,7 +60,7 @@ def mvau_packed(seed: int, shape: Shape) -> Case:
             "FOLD_OUT": fold_out,
             "BIAS": bias,
             "STEP": step,
-            "PACK": pack,
+            "GROUPS": groups,
             "FIELD": field,
             "CHAIN": chain,
             "INNER": inner,
@@ -85,13 +85,13 @@ CASES = [
     mvau_packed(seed, shape)
     for seed, shape in enumerate(
         [
-            Shape(2, 1, IntType(3, False), 3, 9, 1, 1, 2),
+            Shape(2, 1, IntType(3, False), 3, 9, 1, 1, 1),
             Shape(3, 1, IntType(4, True), 4, 6, 3, 1, 2, bias=True, style="distributed"),
-            Shape(6, 4, IntType(3, False), 3, 4, 2, 4, 3, bias=True, style="block"),
-            Shape(5, 8, IntType(2, False), 2, 4, 2, 2, 4, bias=True, step=1),
-            Shape(4, 9, IntType(3, True), 3, 1, 3, 3, 3),
+            Shape(6, 4, IntType(3, False), 3, 4, 2, 4, 2, bias=True, style="block"),
+            Shape(5, 8, IntType(2, False), 2, 4, 2, 2, 2, bias=True, step=1),
+            Shape(4, 9, IntType(3, True), 3, 1, 3, 3, 2),
             Shape(1, 1, IntType(8, True), 8, 5, 2, 1, 1, bias=True),
-            Shape(7, 6, IntType(1, False), 1, 3, 1, 2, 5, style="distributed"),
+            Shape(7, 6, IntType(1, False), 1, 3, 1, 2, 3, style="distributed"),
             Shape(3, 2, IntType(4, False), 4, 1, 1, 2, 2, bias=True),
         ]
     )

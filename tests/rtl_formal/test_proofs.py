@@ -71,8 +71,16 @@ LARGER = [
     Proof("mvau_lanes", {"SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0, "W": 0x0102, "SUMS": 0x0306}, MVAU),
     Proof("mvau_lanes", {"PE": 3, "SIMD": 1, "W": 0x020001, "SUMS": 0x050304, "X_SIGNED": 1}, MVAU),
     Proof("mvau_packed", {}, MVAU),
-    Proof("mvau_packed", {"PE": 3, "SIMD": 4, "W": 1, "X": 1, "X_SIGNED": 1, "BIAS": 0, "FIELD": 5, "STEP": 1}, MVAU),
-    Proof("mvau_packed", {"PE": 3, "SIMD": 1, "CHAIN": 1, "INNER": 1, "W": 2, "X": 1, "ACC": 6, "FIELD": 7}, MVAU),
+    Proof(
+        "mvau_packed",
+        {"PE": 3, "GROUPS": 2, "SIMD": 4, "W": 1, "X": 1, "X_SIGNED": 1, "BIAS": 0, "FIELD": 5, "STEP": 1},
+        MVAU,
+    ),
+    Proof(
+        "mvau_packed",
+        {"PE": 3, "SIMD": 1, "CHAIN": 1, "GROUPS": 2, "INNER": 1, "W": 2, "X": 1, "ACC": 6, "FIELD": 7},
+        MVAU,
+    ),
     Proof("mvau_planes", {}, ANY),
     Proof("mvau_planes", {"X": 3, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_IN": 1}, ANY),
     Proof("mvau_planes", {"X": 4, "PLANES": 2, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_OUT": 1, "ACC": 8}, ANY),

@@ -130,6 +130,8 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
         hardware = module.unit(node, graph, fold)
         about = tuple(hardware.lanes_in), hardware.lanes_out, hardware.cycles
         taken = cost.unit(hardware, fold.dsp)
+        if fold.chain and given is None and not taken.get("dsp"):
+            continue
         found.append(Candidate(*about, taken, fold))
         if taken.get("dsp") and not fold.chain and "dsp" not in (given or {}):
             found.append(Candidate(*about, cost.unit(hardware, False), replace(fold, dsp=False)))

@@ -125,7 +125,9 @@ def mvau(p: Mapping[str, Any]) -> Cost:
 
 def mvau_packed(p: Mapping[str, Any]) -> Cost:
     """Multiplier blocks and block memories alone, as `mvau`."""
-    taken = {"dsp": float(-(-p["PE"] // p["PACK"]) * p["SIMD"])}
+    # One product in a block alone is one that Yosys makes of tables where it is small.
+    alone = p["GROUPS"] == p["PE"] and p["X"] + p["W"] < mac.DSP_BITS
+    taken = {} if alone else {"dsp": float(p["GROUPS"] * p["SIMD"])}
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * p["W"])])
 
 

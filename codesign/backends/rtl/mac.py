@@ -184,7 +184,7 @@ def _packed(
         "FOLD_OUT": words // fold_in,
         "BIAS": bias is not None,
         "STEP": STEP,
-        "PACK": packing.outputs,
+        "GROUPS": packing.groups,
         "FIELD": packing.field,
         "CHAIN": chain,
         "INNER": inner,

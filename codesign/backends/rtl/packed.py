@@ -21,8 +21,8 @@ class Packing:
 
     Parameters
     ----------
-    outputs : int
-        That share a block.
+    groups : int
+        Blocks for each input, among which the outputs are shared out evenly, the first ones having one more.
     field : int
         Bits from one weight to the next.
     digits : ndarray of int, shape (words, PE, SIMD)
@@ -31,15 +31,10 @@ class Packing:
         Of a digit.
     """
 
-    outputs: int
+    groups: int
     field: int
     digits: np.ndarray
     bits: int
-
-    @property
-    def groups(self) -> int:
-        """Blocks for each input."""
-        return -(-self.digits.shape[1] // self.outputs)
 
 
 def chain(simd: int, bits: int) -> int:
@@ -60,7 +55,7 @@ def chain(simd: int, bits: int) -> int:
 
 
 def pack(table: np.ndarray, field: int) -> Packing:
-    """Return as many weights side by side as a block takes.
+    """Return weights side by side, with as few blocks as they fit into.
 
     Parameters
     ----------
@@ -69,25 +64,27 @@ def pack(table: np.ndarray, field: int) -> Packing:
     field : int
         Bits that hold every sum.
     """
-    for outputs in range(min(table.shape[1], WEIGHT_PORT // field + 1), 1, -1):
-        found = digits(table, outputs)
+    pe = table.shape[1]
+    for groups in range(-(-pe // (WEIGHT_PORT // field + 1)), pe):
+        found = digits(table, groups)
         bits = weight_bits(found)
-        if (outputs - 1) * field + bits <= WEIGHT_PORT:
-            return Packing(outputs, field, found, bits)
-    return Packing(1, field, table, weight_bits(table))
+        if (-(-pe // groups) - 1) * field + bits <= WEIGHT_PORT:
+            return Packing(groups, field, found, bits)
+    return Packing(pe, field, table, weight_bits(table))
 
 
-def digits(table: np.ndarray, outputs: int) -> np.ndarray:
-    """Return the digits of weights, `outputs` of them side by side: each less one where the digit below is negative.
+def digits(table: np.ndarray, groups: int) -> np.ndarray:
+    """Return the digits of weights: each less one where the digit below it in the same block is negative.
 
     Parameters
     ----------
     table : ndarray of int, shape (words, PE, SIMD)
-    outputs : int
+    groups : int
+        Blocks for each input.
     """
     found = table.astype(np.int64)
-    for p in range(table.shape[1]):
-        if p % outputs:
+    for group in np.array_split(np.arange(table.shape[1]), groups):
+        for p in group[1:]:
             found[:, p] -= found[:, p - 1] < 0
     return found
 
