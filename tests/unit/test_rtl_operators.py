@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +39,7 @@ class FakeYosys:
 
     version = "Yosys 0"
 
-    def __init__(self, act: Callable[[str], None] = lambda module: None) -> None:
+    def __init__(self, act: Callable[[str], object] = lambda module: None) -> None:
         self.act, self.made, self.at_once, self.most = act, [], 0, 0
         self.lock = threading.Lock()
 
@@ -51,7 +50,6 @@ class FakeYosys:
             self.made.append("link" if linked else module)
             self.at_once += 1
             self.most = max(self.most, self.at_once)
-        time.sleep(0.02)
         self.act("link" if linked else module)
         cells = {"LUT6": 10, "FDRE": 4, "CARRY4": 2, "RAMB18E1": 1, "DSP48E1": 1, "MUXF7": 9, "$scopeinfo": 5}
         if linked:
@@ -119,9 +117,12 @@ def test_parts_are_counted_and_so_is_the_whole(tmp_path):
 
 
 def test_two_run_at_a_time(tmp_path):
-    tool = FakeYosys()
+    # Each of the four parts waits for another one: were there no second at the same time, the barrier would break.
+    pair = threading.Barrier(2, timeout=30)
+    tool = FakeYosys(lambda module: module != "link" and pair.wait())
     run(tool, emitted(tmp_path / "p"))
     assert tool.most == synthesis.JOBS == 2
+    assert len(tool.made) == 5
     assert tool.made[-1] == "link"
 
 
@@ -137,9 +138,13 @@ def test_what_was_mapped_is_kept_and_only_changed_parts_are_mapped_anew(tmp_path
 
 
 def test_a_run_that_was_ended_goes_on(tmp_path):
+    another = threading.Event()
+
     def fail(module: str) -> None:
         if module == "n2_unit":
+            assert another.wait(30)
             raise UserError("Yosys failed")
+        another.set()
 
     project = emitted(tmp_path / "p")
     with pytest.raises(UserError, match="Yosys failed"):
