@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codesign import resources
-from codesign.backends.rtl import mapping, stage, synthesis
+from codesign.backends.rtl import mapping, modules, stage, synthesis
 from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.mapping import choose
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
@@ -234,12 +234,12 @@ class Design:
     def write_shell(self) -> None:
         """Write sources and pins of the shell into the project."""
         hw = resources.folder("hw")
-        files = [*(hw / "shell").glob("*.sv")]
-        # The network may do without it.
-        needed = hw / "rtl" / "lane_adapter.sv"
-        files += [needed] * (not (self.folder / needed.name).is_file())
-        for path in files:
-            atomic_write(self.folder / SHELL / path.name, path.read_text())
+        texts = {name: path.read_text() for name, path in modules.files(hw / "shell").items()}
+        library = modules.needed("".join(texts.values()), modules.files(hw / "rtl"))
+        # What the network is made of as well lies in its folder.
+        texts |= {name: text for name, text in library.items() if not (self.folder / f"{name}.sv").is_file()}
+        for name, text in texts.items():
+            atomic_write(self.folder / SHELL / f"{name}.sv", text)
         atomic_write(self.folder / self.pins, self.family.constraints(self.shell, self.board.clock_mhz))
 
     @property

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from codesign.backends.rtl import mapping, stage
+from codesign.backends.rtl import mapping, modules, stage
 from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.errors import UserError
@@ -127,7 +127,6 @@ def content(folder: Path) -> list[str]:
     return [*sources(folder), *(path.name for path in folder.glob("*.mem"))]
 
 
-_INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\(| \w+$)", re.MULTILINE)
 _MEMORY = re.compile(r'"(\w+\.mem)"')
 
 
@@ -142,15 +141,11 @@ def closure(folder: Path, top: str, without: Sequence[str] = ()) -> list[str]:
     without : sequence of str
         Modules that are left out, with what only they need.
     """
-    known = {Path(name).stem for name in sources(folder)} - set(without)
-    found, memories, waiting = {top}, set(), [top]
-    while waiting:
-        text = (folder / f"{waiting.pop()}.sv").read_text()
-        memories |= set(_MEMORY.findall(text))
-        new = known.intersection(_INSTANCE.findall(text)) - found
-        found |= new
-        waiting += new
-    return sorted([*(f"{name}.sv" for name in found), *memories])
+    own = (folder / f"{top}.sv").read_text()
+    known = {path.stem: path for path in map(folder.joinpath, sources(folder)) if path.stem not in without}
+    texts = {**modules.needed(own, known), top: own}
+    memories = {name for text in texts.values() for name in _MEMORY.findall(text)}
+    return sorted([*(f"{name}.sv" for name in texts), *memories])
 
 
 def map_cells(family: Family, dsp: bool, top: str) -> str:

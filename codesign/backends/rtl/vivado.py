@@ -15,7 +15,7 @@ import msgspec
 
 from codesign import resources
 from codesign.backends.base import SynthResult
-from codesign.backends.rtl import axi_stream, stage, synthesis
+from codesign.backends.rtl import axi_stream, modules, stage, synthesis
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import read_map
 from codesign.boards import Board, Processor
@@ -95,13 +95,13 @@ class Design:
     def write(self) -> str:
         """Write the script and its sources, and return where below the folder results go: named by all that goes in."""
         hw, name = resources.folder("hw"), SCRIPTS[self.tool]
-        texts = [hw / "shell" / "vivado" / f"{file}.tcl" for file in (name, "common")]
+        files = {f"{file}.tcl": (hw / "shell" / "vivado" / f"{file}.tcl").read_text() for file in (name, "common")}
         if self.tool == "vivado":
-            texts.append(hw / "shell" / "vivado" / "axi_stream_shell.sv")
-            if not (self.folder / "stream_fifo.sv").is_file():
-                texts.append(hw / "rtl" / "stream_fifo.sv")
-        files = {path.name: path.read_text() for path in texts}
-        if self.tool == "vivado":
+            shell = (hw / "shell" / "vivado" / "axi_stream_shell.sv").read_text()
+            library = modules.needed(shell, modules.files(hw / "rtl"))
+            files["axi_stream_shell.sv"] = shell
+            # What the network is made of as well lies in its folder.
+            files |= {f"{n}.sv": text for n, text in library.items() if not (self.folder / f"{n}.sv").is_file()}
             files[f"{axi_stream.TOP}.v"] = self.ports.wrapper()
         else:
             files["clock.xdc"] = f"create_clock -name clk -period {self.board.clock_period_ns:.3f} [get_ports clk]\n"
