@@ -12,7 +12,9 @@ import pytest
 from codesign import boards, ir
 from codesign.backends import rtl
 from codesign.backends.rtl import stage, synthesis
-from codesign.backends.rtl.place_and_route import FAMILIES, Design, choose
+from codesign.backends.rtl.families import FAMILIES
+from codesign.backends.rtl.mapping import choose
+from codesign.backends.rtl.place_and_route import Design
 from codesign.backends.rtl.serial_shell import SerialShell, bit_clocks
 from codesign.boards import Shell
 from codesign.errors import UserError
