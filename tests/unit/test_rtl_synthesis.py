@@ -17,6 +17,7 @@ from codesign.backends.rtl.mapping import choose
 from codesign.backends.rtl.place_and_route import Design
 from codesign.backends.rtl.serial_shell import SerialShell, bit_clocks
 from codesign.boards import Shell
+from codesign.deploy import protocol
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Conv2d, Dense, Flatten, Threshold
@@ -169,6 +170,14 @@ def test_a_frame_fits_a_packet():
     graph = builder.build(builder.add(Threshold(np.array([[1, 2]])), x))
     with pytest.raises(UserError, match=r"a frame of this network has 65,536 bytes and a packet .* holds 65,535"):
         serial(graph)
+
+
+def test_a_frame_that_fits_no_packet_is_told_before_a_simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    project = emitted(tmp_path, "icebreaker")
+    project.require_synth()
+    monkeypatch.setattr(protocol, "MOST_PAYLOAD", 15)
+    with pytest.raises(UserError, match=r"a frame of this network has 16 bytes and a packet .* holds 15"):
+        project.require_synth()
 
 
 @pytest.mark.parametrize(

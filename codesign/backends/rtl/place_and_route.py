@@ -26,6 +26,36 @@ SHELL = "build/shell/"
 """Below the project folder: sources and pins of the shell."""
 
 
+def require(board: Board) -> None:
+    """Accept a board that bitstreams are made for.
+
+    Parameters
+    ----------
+    board : Board
+        Of a family in `FAMILIES`.
+
+    Raises
+    ------
+    UserError
+        When its file has no pins or an unknown part, or its clock cannot make the rate of the serial line.
+    """
+    bit_clocks(board.clock_mhz, pins(board).baud)
+    FAMILIES[board.family].part(board.part)
+
+
+def pins(board: Board) -> Shell:
+    """Return the pins of the serial shell on a board.
+
+    Raises
+    ------
+    UserError
+        When its file has none.
+    """
+    if board.shell is None:
+        raise UserError(f"the file of the board {board.name} has no table [shell] with its pins; add one.")
+    return board.shell
+
+
 @dataclass(frozen=True)
 class Design:
     """A project with the shell around it.
@@ -53,16 +83,8 @@ class Design:
 
     @property
     def shell(self) -> Shell:
-        """The pins of the board.
-
-        Raises
-        ------
-        UserError
-            When its file has none.
-        """
-        if self.board.shell is None:
-            raise UserError(f"the file of the board {self.board.name} has no table [shell] with its pins; add one.")
-        return self.board.shell
+        """The pins of the board; see `pins` for what is raised."""
+        return pins(self.board)
 
     def write_shell(self) -> None:
         """Write sources and pins of the shell into the project."""

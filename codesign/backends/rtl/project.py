@@ -169,6 +169,26 @@ class RtlProject:
         self.simulate(x, wave=True)
         return self.folder / "build" / "wave.vcd"
 
+    def require_synth(self, tool: str | None = None) -> None:
+        """Accept what `synth` is to do; asked before a simulation, which may take long.
+
+        Parameters
+        ----------
+        tool : {"yosys", "vivado", "vivado-ooc"}, optional
+            See `synth`.
+
+        Raises
+        ------
+        UserError
+            When the board is none that the tool builds for, or what is around the network takes no words or frames of
+            this size.
+        """
+        require_tool(boards.load(self.about["board"]), tool)
+        if tool == "vivado":
+            self._ports().require()
+        elif tool not in vivado.SCRIPTS and self.about["family"] in nextpnr.FAMILIES:
+            self._serial()
+
     def synth(self, say: Callable[[str], None] | None = None, tool: str | None = None) -> SynthResult:
         """Synthesise the design for the board, or say what to run where a tool is missing.
 
@@ -189,6 +209,7 @@ class RtlProject:
         UserError
             When a tool fails, or the board is none that the tool builds for.
         """
+        self.require_synth(tool)
         if tool in vivado.SCRIPTS:
             return self._vivado(tool)
         if self.about["family"] in nextpnr.FAMILIES:
@@ -227,8 +248,7 @@ class RtlProject:
 
     def _place_and_route(self) -> SynthResult:
         board = boards.load(self.about["board"])
-        serial = SerialShell.of(self.graph, self.about["lanes"])
-        design = place_and_route.Design(self.folder, board, serial, self.cycles_per_frame)
+        design = place_and_route.Design(self.folder, board, self._serial(), self.cycles_per_frame)
         design.write_shell()
         found, placer = yosys.locate(), nextpnr.locate(board.family)
         if found is None or placer is None:
@@ -246,13 +266,17 @@ class RtlProject:
 
     def _vivado(self, tool: str) -> SynthResult:
         board = boards.load(self.about["board"])
-        vivado.require(board, tool)
+        return vivado.synthesise(vivado.Design(self.folder, board, self._ports(), self.cycles_per_frame, tool))
+
+    def _serial(self) -> SerialShell:
+        return SerialShell.of(self.graph, self.about["lanes"])
+
+    def _ports(self) -> Ports:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
         words_in, words_out = (self.graph.edges[edge].size // self.about["lanes"][edge] for edge in (source, result))
         # One that comes in and one that goes out beside those on the way.
         frames = -(-self.about["latency_cycles"] // self.cycles_per_frame) + 2
-        ports = Ports(*self._widths(), words_in, words_out, frames)
-        return vivado.synthesise(vivado.Design(self.folder, board, ports, self.cycles_per_frame, tool))
+        return Ports(*self._widths(), words_in, words_out, frames)
 
     def _widths(self) -> tuple[int, int]:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
@@ -272,7 +296,7 @@ def _fold(about: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def require_tool(board: Board, tool: str) -> None:
+def require_tool(board: Board, tool: str | None = None) -> None:
     """Accept a tool that can build for a board; see `RtlProject.synth`.
 
     Raises
@@ -282,6 +306,10 @@ def require_tool(board: Board, tool: str) -> None:
     """
     if tool in vivado.SCRIPTS:
         vivado.require(board, tool)
+    elif board.family in nextpnr.FAMILIES:
+        place_and_route.require(board)
+    else:
+        synthesis.family(board.family)
 
 
 def open_project(folder: str | Path) -> RtlProject:
