@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,8 +20,12 @@ from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Add, Dense, Threshold
 from codesign.toolchain import yosys
+from codesign.toolchain.run import run as run_command
 
 XC7 = synthesis.family("zynq-7000")
+NODES = ["n0", "n1", "n2"]
+WITHOUT = {"n1": {"pe": 1, "simd": 1, "planes": 0, "dsp": False}}
+"""A fold that takes no multiplier blocks."""
 
 
 def graph(threshold: int = 3) -> Graph:
@@ -94,7 +100,43 @@ def test_wires_are_kept_until_memories_are_mapped_and_no_longer(tmp_path):
         assert begin.endswith(f"-top {part.module} -run begin:map_memory")
         assert let_go == "setattr -unset keep w:*"
         assert end.endswith(f"-top {part.module} -run map_memory:")
-    assert "setattr -unset keep w:*" in synthesis.by_hand(tmp_path / "p", XC7)
+
+
+def test_by_hand_each_node_takes_multiplier_blocks_or_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(yosys, "locate", lambda: None)
+    for name, options, blocks in (("p", {"folds": WITHOUT}, [True, False, True]), ("none", {"dsp": 0}, [False] * 3)):
+        project = rtl.emit(graph(), boards.load("pynq-z2"), tmp_path / name, cycles=10, **options)
+        told = project.synth()
+        assert told.command.endswith(" && for script in build/by_hand/*.ys; do yosys -s $script || break; done")
+        *parts, joined = (path.read_text() for path in sorted((project.folder / "build" / "by_hand").iterdir()))
+        assert ["-nodsp" not in part for part in parts[:3]] == blocks
+        # The parts are those of `synthesise`, but for where they go.
+        for number, (part, text) in enumerate(zip(synthesis.parts(project.folder, NODES), parts, strict=True)):
+            assert text == part.script(XC7, f"build/by_hand/000{number}_{part.module}_")
+        assert "read_rtlil build/by_hand/0003_network_part.il\nread_rtlil -overwrite build/by_hand/0000_n0" in joined
+        assert joined.endswith("write_verilog -noattr build/by_hand/netlist.v\n")
+
+
+@pytest.mark.slow
+def test_by_hand_makes_the_same_netlist(tmp_path, monkeypatch):
+    found = yosys.locate()
+    if found is None:
+        pytest.skip("needs Yosys, of the extra rtl")
+    builder = GraphBuilder()
+    edge = builder.input((4,), IntType(8, signed=True))
+    for _ in range(2):
+        edge = builder.add(Dense(np.arange(16).reshape(4, 4) * 9 - 60), edge)
+    folds = {node: {**WITHOUT["n1"], "dsp": node == "n0"} for node in ("n0", "n1")}
+    project = rtl.emit(builder.build(edge), boards.load("pynq-z2"), tmp_path / "p", cycles=100, folds=folds)
+    done = synthesis.synthesise(found, XC7, project.folder, ["n0", "n1"], 10)
+    # Both have a multiplication that a block would do.
+    assert [done.parts[f"{node}_unit"].dsp for node in ("n0", "n1")] == [1, 0]
+    assert project.synth().report == msgspec.structs.replace(done.report, cycles_per_frame=project.cycles_per_frame)
+    monkeypatch.setattr(yosys, "locate", lambda: None)
+    command = project.synth().command.replace("yosys -s", f"{shlex.quote(found.command)} -q -s")
+    assert run_command(["sh", "-c", command]).returncode == 0
+    for name in ("cells.json", "netlist.v"):
+        assert (project.folder / "build" / "by_hand" / name).read_bytes() == (done.place / name).read_bytes()
 
 
 def test_parts_are_counted_and_so_is_the_whole(tmp_path):

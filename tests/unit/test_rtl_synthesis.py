@@ -292,6 +292,13 @@ def test_a_missing_tool_is_told_with_what_to_run(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "p" / "build" / "shell" / "pins.lpf").is_file()
 
 
+@pytest.mark.parametrize(("blocks", "synth"), [(None, "synth_ecp5"), (0, "synth_ecp5 -nodsp")])
+def test_by_hand_no_block_is_taken_where_none_may_be(tmp_path: Path, monkeypatch, blocks: int | None, synth: str):
+    monkeypatch.setattr(yosys, "locate", lambda: None)
+    project = rtl.emit(tiny_graph(), boards.load("ulx3s-12f"), tmp_path / "p", cycles=300, dsp=blocks)
+    assert f"\n{synth} -top uart_shell -run " in project.synth().command
+
+
 @pytest.fixture
 def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Tools that write what the real ones would, and note that they ran; returns the notes."""

@@ -128,10 +128,16 @@ class Design:
         return [*self.family.part(self.board.part), *wanted, *self.family.place(self.pins, place + self.family.placed)]
 
     def by_hand(self) -> str:
-        """Return what to type in a shell for all steps; Yosys alone chooses which multiplications take blocks."""
+        """Return what to type in a shell for all steps.
+
+        Which multiplications take multiplier blocks is chosen between two steps of Yosys, by their sizes over the
+        whole design, which no script of Yosys can do. By hand, where the project may take blocks at all, Yosys takes
+        them as it likes; for iCE40 it takes none.
+        """
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
-        script = self.elaborate("build/") + mapping.two_steps(family.synth.replace(" -nodsp", ""), TOP)
+        synth = family.synth.replace(" -nodsp", "") if read_map(self.folder)["multiplier_blocks"] else family.synth
+        script = self.elaborate("build/") + mapping.two_steps(synth, TOP)
         script += f" -json {netlist}"
         commands = [
             ["cd", str(self.folder)],

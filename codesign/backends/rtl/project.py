@@ -21,8 +21,12 @@ from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.boards import Board
+from codesign.files import atomic_write
 from codesign.ir import Graph, golden
 from codesign.toolchain import nextpnr, yosys
+
+BY_HAND = "build/by_hand/"
+"""Below the project folder: scripts of Yosys for those who run it themselves."""
 
 STEADY = 4
 """Frames whose distances are measured."""
@@ -215,12 +219,15 @@ class RtlProject:
         if self.about["family"] in nextpnr.FAMILIES:
             return self._place_and_route()
         family = synthesis.family(self.about["family"])
-        script = synthesis.by_hand(self.folder, family)
-        command = f"cd {shlex.quote(str(self.folder))} && yosys -p {shlex.quote(script.strip())}"
+        nodes = [node.name for node in self.graph]
+        for name, script in synthesis.by_hand(self.folder, family, nodes, BY_HAND).items():
+            atomic_write(self.folder / BY_HAND / name, script)
+        command = (
+            f"cd {shlex.quote(str(self.folder))} && for script in {BY_HAND}*.ys; do yosys -s $script || break; done"
+        )
         found = yosys.locate()
         if found is None:
             return SynthResult(status="tool-missing", tool="Yosys", command=command)
-        nodes = [node.name for node in self.graph]
         done = synthesis.synthesise(
             found, family, self.folder, nodes, self.cycles_per_frame, say or (lambda line: None)
         )

@@ -208,15 +208,30 @@ def link(places: Sequence[str], place: str) -> str:
     return "\n".join([*read, *joined, *left]) + "\n"
 
 
-def by_hand(folder: Path, family: Family) -> str:
-    """Return a script that does the same in one step, for a shell; there all nodes take multiplier blocks, or none."""
-    about = read_map(folder)
-    dsp = about["multiplier_blocks"] and any(node["dsp"] for node in about["nodes"].values())
-    return (
-        f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n"
-        f"{map_cells(family, bool(dsp), TOP)}\n"
-        "tee -q -o build/cells.json stat -json\nwrite_verilog -noattr build/netlist.v\n"
-    )
+def by_hand(folder: Path, family: Family, nodes: Sequence[str], place: str) -> dict[str, str]:
+    """Return scripts of Yosys that do the same as `synthesise`, one run for each, and leave their results in `place`.
+
+    Parameters
+    ----------
+    folder : Path
+    family : Family
+    nodes : sequence of str
+        Of the graph.
+    place : str
+        Below the folder, "NAME/".
+
+    Returns
+    -------
+    dict of str to str
+        By file names that sort in the order of the runs.
+    """
+    scripts, places = {}, []
+    for number, part in enumerate(parts(folder, nodes)):
+        name = f"{number:04d}_{part.module}"
+        places.append(f"{place}{name}_")
+        scripts[f"{name}.ys"] = part.script(family, places[-1])
+    scripts[f"{len(places):04d}_joined.ys"] = link(places, place)
+    return scripts
 
 
 @dataclass(frozen=True)
