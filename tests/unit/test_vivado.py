@@ -300,6 +300,23 @@ def test_a_run_by_hand_is_found(tmp_path: Path, stub: pytest.MonkeyPatch):
     assert result.bitstream.is_file()
 
 
+def test_a_run_by_hand_of_a_design_too_large_is_found(tmp_path: Path, stub: pytest.MonkeyPatch):
+    report(tmp_path, stub, timing(), UTILIZATION.replace(" 9817 ", "99817 "))
+    project = emitted(tmp_path)
+    stub_tool = vivado.locate()
+    stub.setattr(vivado, "locate", lambda: None)
+    project.synth(tool="vivado-ooc")
+    stub.setenv("FAIL", "place_design")
+    script = ["-mode", "batch", "-source", "build/vivado/out_of_context.tcl"]
+    assert vivado.run([stub_tool.path, *script], folder=project.folder).returncode == 1
+    result = project.synth(tool="vivado-ooc")
+    assert (result.status, result.found, result.report.lut) == ("done", True, 99817)
+    # One that ended otherwise is no result.
+    report(tmp_path, stub, timing())
+    assert vivado.run([stub_tool.path, *script], folder=project.folder).returncode == 1
+    assert project.synth(tool="vivado-ooc").status == "tool-missing"
+
+
 @pytest.mark.usefixtures("missing")
 def test_names_of_users_reach_no_script(tmp_path: Path):
     clean, dirty = (

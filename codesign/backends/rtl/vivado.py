@@ -173,7 +173,8 @@ def synthesise(design: Design) -> SynthResult:
     folder, log = design.folder / results, design.folder / results / "vivado.log"
     tool = vivado.locate()
     if tool is None:
-        if not (folder / stage.FINISHED).is_file():
+        # A run by hand of a design that is too large does not come to its end.
+        if not (folder / stage.FINISHED).is_file() and _too_large(design, folder) is None:
             return SynthResult(status="tool-missing", tool="Vivado", command=design.command)
         report, bitstream = _read(design, folder)
         return SynthResult(
