@@ -113,7 +113,10 @@ def family(name: str) -> Family:
         When it is none that is counted.
     """
     if name not in FAMILIES:
-        raise UserError(f"Yosys' cells are not counted for {name} yet; choose a board of {', '.join(FAMILIES)}.")
+        known = ", ".join(FAMILIES)
+        raise UserError(
+            f"Yosys' cells are not counted for {name} yet; choose a board of {known}, or --tool vivado-ooc."
+        )
     return FAMILIES[name]
 
 
