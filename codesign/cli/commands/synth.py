@@ -41,12 +41,15 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     chosen = options.given(backend, chosen, board)
     work = Work.on(model, board, console)
     tool = chosen.pop("tool", None)
-    if tool is not None:
+    if backend == "rtl":
         from codesign.backends import rtl
 
-        # Told before the simulation, which takes minutes.
+        # Told before the model is converted, and before the simulation, which takes minutes.
         rtl.require_tool(work.board, tool)
-    project = work.compiled(backend, **chosen)
+    project = work.emit(backend, **chosen)
+    if backend == "rtl":
+        rtl.open_project(project.folder).require_synth(tool)
+    work.compile(project)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
     report.note(
