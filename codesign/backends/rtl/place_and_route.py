@@ -324,23 +324,7 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
         When a tool fails, or the part lacks what no field of the board counts.
     """
     folder, family, board = design.folder, design.family, design.board
-    files = [*design.sources, *(path.name for path in folder.glob("*.mem"))]
-    name = stage.digest(folder, files, yosys.version, design.elaborate(""))
-    elaborated = stage.kept(
-        folder,
-        f"build/elaborated-{name}/",
-        lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
-    )
-    multiplications = (folder / elaborated / "multiplications.txt").read_text()
-    chosen = choose(multiplications, family.dsp_bits, read_map(folder)["multiplier_blocks"])
-    name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
-    netlist = stage.kept(
-        folder,
-        f"build/netlist-{name}/",
-        lambda p: yosys.script(
-            folder, design.synthesise(elaborated, p, chosen), place=p, timeout_s=synthesis.TIMEOUT_S
-        ),
-    )
+    elaborated, netlist = map_cells(yosys, design)
     source = f"{netlist}netlist.json"
     name = stage.digest(folder, [source, design.pins], placer.version, design.route("", ""))
     routed = stage.kept(folder, f"build/routed-{name}/", lambda p: _route(placer, design, source, p))
@@ -358,6 +342,41 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
     name = stage.digest(folder, [routed + family.placed], placer.pack.name, placer.pack.version, placer.version)
     packed = stage.kept(folder, f"build/bitstream-{name}/", lambda p: _pack(placer, design, routed, p))
     return Built(report, folder / packed / family.packed, log, command)
+
+
+def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
+    """Make the netlist that goes to place and route, unless that was done before for the same content.
+
+    Parameters
+    ----------
+    yosys : Yosys
+    design : Design
+        With its shell written.
+
+    Returns
+    -------
+    elaborated, netlist : str
+        Places below the project folder; the second one holds ``netlist.json`` and ``cells.json``.
+    """
+    folder, family = design.folder, design.family
+    files = [*design.sources, *(path.name for path in folder.glob("*.mem"))]
+    name = stage.digest(folder, files, yosys.version, design.elaborate(""))
+    elaborated = stage.kept(
+        folder,
+        f"build/elaborated-{name}/",
+        lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
+    )
+    multiplications = (folder / elaborated / "multiplications.txt").read_text()
+    chosen = choose(multiplications, family.dsp_bits, read_map(folder)["multiplier_blocks"])
+    name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
+    netlist = stage.kept(
+        folder,
+        f"build/netlist-{name}/",
+        lambda p: yosys.script(
+            folder, design.synthesise(elaborated, p, chosen), place=p, timeout_s=synthesis.TIMEOUT_S
+        ),
+    )
+    return elaborated, netlist
 
 
 def _route(placer: Nextpnr, design: Design, netlist: str, place: str) -> None:
