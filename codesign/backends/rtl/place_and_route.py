@@ -13,6 +13,7 @@ from codesign import resources
 from codesign.backends.rtl import mapping, stage, synthesis
 from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.mapping import choose
+from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
 from codesign.errors import UserError
@@ -206,12 +207,20 @@ class Design:
         Frames and identity of the network.
     cycles : int
         Clocks from frame to frame.
+    pll : Pll, optional
+        What makes the clock of shell and network, else the board's oscillator does.
     """
 
     folder: Path
     board: Board
     serial: SerialShell
     cycles: int
+    pll: Pll | None = None
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of shell and network."""
+        return self.pll.mhz if self.pll else self.board.clock_mhz
 
     @property
     def family(self) -> Family:
@@ -238,8 +247,15 @@ class Design:
         # The network may do without it.
         needed = hw / "rtl" / "lane_adapter.sv"
         files += [needed] * (not (self.folder / needed.name).is_file())
-        for path in files:
-            atomic_write(self.folder / SHELL / path.name, path.read_text())
+        texts = {path.name: path.read_text() for path in files}
+        if self.pll:
+            texts |= {Path(name).name: (hw / "shell" / name).read_text() for name in self.pll.files}
+            texts["clock_source.sv"] = self.pll.clock_source()
+        for old in (self.folder / SHELL).glob("*.sv"):
+            if old.name not in texts:
+                old.unlink()
+        for name, text in texts.items():
+            atomic_write(self.folder / SHELL / name, text)
         atomic_write(self.folder / self.pins, self.family.constraints(self.shell, self.board.clock_mhz))
 
     @property
@@ -257,9 +273,11 @@ class Design:
 
     def elaborate(self, place: str) -> str:
         """Return Yosys' script up to the widths of all multiplications."""
-        clocks = bit_clocks(self.board.clock_mhz, self.shell.baud)
+        clocks = bit_clocks(self.clock_mhz, self.shell.baud)
         parameters = self.serial.parameters(clocks, self.shell.led_low)
         given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
+        if self.pll:
+            given += f" --blackboxed-module {self.pll.cell}"
         return mapping.elaborate(f"{TOP} {given}", self.sources, self.family.distributed, place)
 
     def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
@@ -269,7 +287,7 @@ class Design:
 
     def route(self, netlist: str, place: str) -> list[str]:
         """Return the arguments of nextpnr."""
-        wanted = ["--json", netlist, "--freq", f"{self.board.clock_mhz:g}", "--timing-allow-fail"]
+        wanted = ["--json", netlist, "--freq", f"{self.clock_mhz:.6g}", "--timing-allow-fail"]
         return [*self.family.part(self.board.part), *wanted, *self.family.place(self.pins, place + self.family.placed)]
 
     def by_hand(self) -> str:
@@ -295,7 +313,7 @@ class Built:
     ----------
     report : SynthReport
     bitstream : Path or None
-        None when the design does not fit the part, or its fastest clock is slower than the board's.
+        None when the design does not fit the part, or its fastest clock is slower than the one it has.
     log : Path
         Of the last tool that ran.
     command : str
@@ -323,7 +341,7 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
     UserError
         When a tool fails, or the part lacks what no field of the board counts.
     """
-    folder, family, board = design.folder, design.family, design.board
+    folder, family = design.folder, design.family
     elaborated, netlist = map_cells(yosys, design)
     source = f"{netlist}netlist.json"
     name = stage.digest(folder, [source, design.pins], placer.version, design.route("", ""))
@@ -337,7 +355,7 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
     ]
     command = " && ".join(shlex.join(words) for words in commands)
     report = _report(design, f"{yosys.version}, {placer.version}", folder / netlist, folder / routed)
-    if report.fmax_mhz is None or report.fmax_mhz < board.clock_mhz:
+    if report.fmax_mhz is None or report.fmax_mhz < design.clock_mhz:
         return Built(report, None, log, command)
     name = stage.digest(folder, [routed + family.placed], placer.pack.name, placer.pack.version, placer.version)
     packed = stage.kept(folder, f"build/bitstream-{name}/", lambda p: _pack(placer, design, routed, p))
@@ -409,7 +427,7 @@ def _report(design: Design, tool: str, netlist: Path, routed: Path) -> SynthRepo
         ff=use[family.ff].used if family.ff else _flip_flops(netlist),
         bram36=round(total(family.bram) * family.bram_kib / 36, 3),
         dsp=math.ceil(total(family.dsp)),
-        clock_mhz=board.clock_mhz,
+        clock_mhz=design.clock_mhz,
         fmax_mhz=fits.fmax_mhz if fits else None,
         cycles_per_frame=design.cycles,
     )
