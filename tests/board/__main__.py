@@ -1,4 +1,4 @@
-"""Runs the twin of the image that `codesign synth` made: python -m tests.board FOLDER [--placed]."""
+"""Runs the twin of the image that `codesign synth` made: python -m tests.board FOLDER [--placed] [--clock MHZ]."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codesign import boards
 from codesign.backends import rtl
+from codesign.backends.rtl import pll
 from codesign.errors import UserError
 
 from .image import Image
@@ -19,11 +20,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.board", description=__doc__)
     parser.add_argument("folder", type=Path, help="project of the RTL backend, such as build/MODEL/BOARD/rtl")
     parser.add_argument("--placed", action="store_true", help="what nextpnr made, not what it reads")
+    parser.add_argument("--clock", type=float, help="MHz, as given to codesign synth")
     chosen = parser.parse_args()
     try:
         project = rtl.open_project(chosen.folder)
+        board = boards.load(project.about["board"])
+        made = pll.choose(board, chosen.clock) if chosen.clock else None
         name = "placed-twin" if chosen.placed else "twin"
-        image = Image(project, boards.load(project.about["board"]), place=chosen.placed, name=name, fast=True)
+        image = Image(project, board, pll=made, place=chosen.placed, name=name, fast=True)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

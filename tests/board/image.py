@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from codesign import resources
 from codesign.backends.rtl import cells, place_and_route, synthesis
 from codesign.backends.rtl.netlist import QUIET
 from codesign.backends.rtl.place_and_route import Design
+from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.project import RtlProject
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board
@@ -32,6 +34,8 @@ class Image:
     project : RtlProject
     board : Board
         Of the open tools; its oscillator and its baud rate say how many clocks a bit takes.
+    pll : Pll, optional
+        What makes the clock; in the simulation it makes the clock that it gets, and is not locked at first.
     place : bool
         Simulate what nextpnr made of the netlist, not the netlist.
     name : str
@@ -54,6 +58,7 @@ class Image:
         project: RtlProject,
         board: Board,
         *,
+        pll: Pll | None = None,
         place: bool = False,
         name: str = "twin",
         change: Callable[[str], str] = str,
@@ -65,8 +70,8 @@ class Image:
             raise UserError("the netlist of an image needs Yosys; install it with pip install 'codesign[rtl]'.")
         self.project = project
         self.serial = SerialShell.of(project.graph, project.about["lanes"])
-        self.design = design = Design(project.folder, board, self.serial, project.cycles_per_frame)
-        self.clocks = bit_clocks(board.clock_mhz, design.shell.baud)
+        self.design = design = Design(project.folder, board, self.serial, project.cycles_per_frame, pll)
+        self.clocks = bit_clocks(design.clock_mhz, design.shell.baud)
         self.idle = twin.idle(project)
         self.led_low = design.shell.led_low
         design.write_shell()
@@ -77,7 +82,7 @@ class Image:
         (project.folder / self.room).mkdir()
         source, top = self._placed() if place else (f"{self.netlist}netlist.json", TOP)
         self._write_netlist(found, source, change)
-        sources, options = self._copy_models(found, place, round(late_us * board.clock_mhz))
+        sources, options = self._copy_models(found, place, round(late_us * design.clock_mhz))
         options += ["--top-module", top, *(f"-Wno-{warning}" for warning in QUIET)]
         self.program = twin.compile_program(project.folder, f"{self.room}program", sources, options, fast)
 
@@ -107,7 +112,11 @@ class Image:
         """Copy the models of the cells, and return what Verilator is given: sources, options."""
         room, family = self.room, self.design.board.family
         known = cells.family(family)
-        own, library = cells.own(known, self.cells), cells.library(found, known)
+        pll = self.design.pll
+        own = cells.own(known, (cell for cell in self.cells if not pll or cell != pll.cell))
+        library = cells.library(found, known)
+        if pll:
+            own |= {Path(name).name: resources.folder("hw") / "shell" / name for name in pll.files[1:]}
         if place:
             own |= {path.name: path for path in routed.models(family)}
         for name, path in {**own, **library}.items():

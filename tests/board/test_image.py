@@ -12,6 +12,7 @@ import pytest
 
 from codesign import boards, zoo
 from codesign.backends import rtl
+from codesign.backends.rtl import pll
 from codesign.deploy import protocol
 from codesign.deploy.client import Client, DeviceError
 from codesign.deploy.device import Device
@@ -182,6 +183,17 @@ def test_block_memories_that_come_late_would_be_noticed(image: Make):
     late = Image(made.project, made.design.board, name="late", late_us=1e6)
     with pytest.raises(AssertionError):
         check(late)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("board", "clock_mhz"), [("icebreaker", 24), ("ulx3s-12f", 50), ("tang-nano-20k", 54)])
+def test_with_a_pll_nothing_runs_until_it_is_locked(image: Make, board: str, clock_mhz: float):
+    made = image(board, False)
+    with_pll = pll.choose(made.design.board, clock_mhz)
+    locked = Image(made.project, made.design.board, pll=with_pll, name="pll")
+    assert locked.clocks == 2 * CLOCKS
+    assert with_pll.cell in locked.cells
+    check(locked)
 
 
 @pytest.mark.slow
