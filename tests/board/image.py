@@ -65,6 +65,8 @@ class Image:
         late_us: float = LATE_US,
         fast: bool = False,
     ) -> None:
+        if place and board.family not in routed.FAMILIES:
+            raise UserError(f"placed cells of {board.family} are not modelled; choose {' or '.join(routed.FAMILIES)}.")
         found = yosys.locate()
         if found is None:
             raise UserError("the netlist of an image needs Yosys; install it with pip install 'codesign[rtl]'.")
@@ -89,8 +91,6 @@ class Image:
     def _placed(self) -> tuple[str, str]:
         """Place and route, and return what nextpnr wrote and the name of its module."""
         folder, room, family = self.project.folder, self.room, self.design.board.family
-        if family not in routed.FAMILIES:
-            raise UserError(f"placed cells of {family} are not modelled; choose {' or '.join(routed.FAMILIES)}.")
         placer = nextpnr.locate(family)
         if placer is None:
             raise UserError("a placed image needs nextpnr; install it with pip install 'codesign[rtl]'.")
