@@ -70,7 +70,9 @@ fastest = click.option(
     help="As few clock cycles as fit the board, by estimate, instead of --cycles; rtl.",
 )
 dsp = click.option(
-    "--dsp", type=click.IntRange(0), help="Multiplier blocks that may be taken; rtl. [default: all of the board]"
+    "--dsp",
+    type=click.IntRange(0),
+    help="Multiplier blocks to use, as if they were free; rtl. [default: those of the board, where they save most]",
 )
 
 

@@ -122,9 +122,13 @@ class Work:
     def compiled(self, backend: str, **options: Any) -> Project:
         """Write the project and build its simulation."""
         project = self.emit(backend, **options)
+        self.compile(project)
+        return project
+
+    def compile(self, project: Project) -> None:
+        """Build the simulation of a project."""
         with self.console.progress(f"Compiling the {project.simulation.kind}"):
             project.compile()
-        return project
 
     def verify(self, project: Runner, frames: np.ndarray) -> VerifyResult:
         """Compare a compiled project with the golden executor on every edge, batch by batch."""

@@ -141,7 +141,7 @@ module mvau_properties #(
             assert (out_valid == finished);
             assert (!out_valid || out_data == sum[LATENCY-1]);
             assert (!offered || (out_valid && out_data == shown));
-            assert (dut.address < WORDS);
+            assert (dut.control.address < WORDS);
         end
     end
 
@@ -163,10 +163,10 @@ module mvau_properties #(
                 for (int s = 0; s < LATENCY; s++) following[s+1] = valid[s] ? index[s] : following[s];
             end
             always_comb if (started) begin
-                assert (next < WORDS && dut.address == next);
-                assert (dut.turn == turn(next));
-                for (int t = 0; t < FOLD_OUT; t++) assert (turn(next) != t || dut.count == next - t * FOLD_IN);
-                assert (dut.valid == valid[LATENCY-2:0]);
+                assert (next < WORDS && dut.control.address == next);
+                assert (dut.control.next_turn == turn(next));
+                for (int t = 0; t < FOLD_OUT; t++) assert (turn(next) != t || dut.control.count == next - t * FOLD_IN);
+                assert (dut.control.valid == valid[LATENCY-2:0]);
                 if (valid[0]) begin
                     assert (dut.x == entered[0]);
                     assert (dut.weights == weights[0]);
@@ -178,7 +178,7 @@ module mvau_properties #(
                     assert (s == 0 || valid[s-1] || known[s-1] == known[s]);
                 end
                 for (int s = 0; s < LATENCY - 1; s++) begin
-                    assert (!valid[s] || (dut.opens[s] == opens(index[s]) && dut.closes[s] == closes(index[s])));
+                    assert (!valid[s] || (dut.control.opens[s] == opens(index[s]) && dut.control.closes[s] == closes(index[s])));
                     if (valid[s]) begin
                         assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1],
                                                 entered[s], weights[s]));
@@ -188,7 +188,7 @@ module mvau_properties #(
                 end
                 assert (!known[LATENCY-1] || out_data == sum[LATENCY-1]);
                 if (BIAS) begin
-                    assert (dut.bias_turn == to_open(following[LATENCY-2]));
+                    assert (dut.control.turn == to_open(following[LATENCY-2]));
                     if (valid[LATENCY-2] && opens(index[LATENCY-2]))
                         assert (dut.biases == biases[turn(index[LATENCY-2])]);
                 end

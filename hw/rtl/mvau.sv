@@ -47,66 +47,28 @@ module mvau #(
 );
     localparam int WORDS = FOLD_IN * FOLD_OUT;
     localparam int ADDRESS = WORDS > 1 ? $clog2(WORDS) : 1;
-    localparam int COUNT = $clog2(FOLD_IN + 1);
     localparam int TURN = FOLD_OUT > 1 ? $clog2(FOLD_OUT) : 1;
     localparam int PRODUCT = X + W;
     localparam int SUM = PRODUCT + $clog2(SIMD);
     localparam int TREE = $clog2(SIMD) / STEP;
-    localparam int DEPTH = TREE + 2;
 
-    // All stages move together unless a finished output cannot leave.
-    wire advance = !out_valid || out_ready;
-    assign in_ready = advance;
-
-    // Which weights the word at the door needs.
+    // Stage 0: inputs and weights. Then products in a register, the tree, and the accumulators.
+    logic advance, opening, adding, open;
     logic [ADDRESS-1:0] address;
-    logic [COUNT-1:0] count;
     logic [TURN-1:0] turn;
-    wire step = in_valid && advance;
-    wire last = count == COUNT'(FOLD_IN - 1);
-    wire last_turn = turn == TURN'(FOLD_OUT - 1);
-    always_ff @(posedge clk) begin
-        if (rst) {address, count, turn} <= '0;
-        else if (step) begin
-            address <= last && last_turn ? '0 : address + 1'b1;
-            count <= last ? '0 : count + 1'b1;
-            if (last) turn <= last_turn ? '0 : turn + 1'b1;
-        end
-    end
-
-    // Stage 1: inputs and weights. Then products in a register, the tree, and the accumulators.
+    mvau_control #(.FOLD_IN(FOLD_IN), .FOLD_OUT(FOLD_OUT), .DEPTH(TREE + 2)) control (.*);
     logic [SIMD*X-1:0] x;
     logic [PE*SIMD*W-1:0] weights;
     logic [PE*ACC-1:0] biases;
-    // valid, and whether the word opens and closes an output, along the stages.
-    logic [DEPTH-1:0] valid, opens, closes;
     rom #(.WIDTH(PE*SIMD*W), .WORDS(WORDS), .FILE(WEIGHTS), .STYLE(STYLE)) weight_rom
         (.clk(clk), .enable(advance), .address(address), .data(weights));
-    always_ff @(posedge clk) begin
-        if (rst) valid <= '0;
-        else if (advance) valid <= DEPTH'({valid, in_valid});
-        if (advance) begin
-            x <= in_data;
-            opens <= DEPTH'({opens, count == '0});
-            closes <= DEPTH'({closes, last});
-        end
-    end
+    always_ff @(posedge clk) if (advance) x <= in_data;
 
-    // The bias of an output is read when its sum has come out of the tree.
-    logic [TURN-1:0] bias_turn;
-    wire open = valid[DEPTH-1] && opens[DEPTH-1];
     generate
         if (BIAS) begin : biased
-            // The address is one clock ahead: it moves when a word that opens an output passes the stage before.
-            wire opening = valid[DEPTH-2] && opens[DEPTH-2];
-            always_ff @(posedge clk) begin
-                if (rst) bias_turn <= '0;
-                else if (advance && opening) bias_turn <= bias_turn == TURN'(FOLD_OUT - 1) ? '0 : bias_turn + 1'b1;
-            end
             rom #(.WIDTH(PE*ACC), .WORDS(FOLD_OUT), .FILE(BIASES), .STYLE("logic")) bias_rom
-                (.clk(clk), .enable(advance && opening), .address(bias_turn), .data(biases));
+                (.clk(clk), .enable(opening), .address(turn), .data(biases));
         end else begin : unbiased
-            assign bias_turn = '0;
             assign biases = '0;
         end
 
@@ -129,14 +91,9 @@ module mvau #(
             logic signed [ACC-1:0] accumulator, start;
             assign start = BIAS ? biases[p*ACC+:ACC] : '0;
             always_ff @(posedge clk) begin
-                if (advance && valid[DEPTH-1]) accumulator <= (open ? start : accumulator) + ACC'($signed(sum));
+                if (adding) accumulator <= (open ? start : accumulator) + ACC'($signed(sum));
             end
             assign out_data[p*ACC+:ACC] = accumulator;
         end
     endgenerate
-
-    always_ff @(posedge clk) begin
-        if (rst) out_valid <= 1'b0;
-        else if (advance) out_valid <= valid[DEPTH-1] && closes[DEPTH-1];
-    end
 endmodule

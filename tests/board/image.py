@@ -124,7 +124,8 @@ class Image:
         first = self.project.folder / room / next(iter(library))
         if family == "ice40":
             first.write_text(with_late_memories(first.read_text(), late))
-        return [f"{room}image.v", *(f"{room}{name}" for name in own)], [f"-I{room}", "-v", f"{room}{first.name}"]
+        sources = [f"{room}{name}" for name in own if name.endswith(".sv")]
+        return [f"{room}image.v", *sources], [f"-I{room}", "-v", f"{room}{first.name}"]
 
 
 def with_late_memories(text: str, clocks: int) -> str:

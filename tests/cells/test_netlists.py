@@ -60,10 +60,23 @@ def mixed() -> Graph:
     return builder.build(builder.add(Dense(rng.integers(-3, 4, (12, 4))), builder.add(Flatten(), edge)))
 
 
+def dense() -> Graph:
+    """Two dense layers, whose products have room side by side in multiplier blocks."""
+    rng = np.random.default_rng(4)
+    builder = GraphBuilder("dense")
+    edge = builder.input((16,), IntType(3, signed=False))
+    edge = builder.add(Dense(rng.integers(-4, 4, (16, 6)), bias=rng.integers(-30, 30, 6)), edge)
+    edge = builder.add(Threshold(np.sort(rng.integers(-60, 60, (6, 7)), axis=1)), edge)
+    return builder.build(builder.add(Dense(rng.integers(-4, 4, (6, 4)), bias=rng.integers(-9, 9, 4)), edge))
+
+
+# Blocks that add up columns, and blocks that accumulate.
+PACKED = {"n0": {"pe": 6, "simd": 8, "chain": 4}, "n2": {"pe": 4, "simd": 1, "chain": 1}}
 SERIAL = {"n0": {"pe": 1, "simd": 1, "planes": 0}}
 GRAPHS: dict[str, tuple[Callable[[], Graph], int, dict[str, Any]]] = {
     "small": (small, 200, {}),
     "wide": (wide, 3200, {"folds": SERIAL}),
+    "packed": (dense, 100, {"folds": PACKED}),
     "mixed": (mixed, 200, {}),
     "mixed, in parallel": (mixed, 1, {}),
 }
@@ -137,6 +150,14 @@ def test_block_memories_and_multipliers(intact, family):
     multiplier = {"zynq-7000": "DSP48E1", "ecp5": "MULT18X18D", "ice40": "SB_MAC16", "gowin": "MULT18X18"}[family]
     for kind in (memory, multiplier):
         assert any(cell.startswith(kind) for cell in found), f"{kind} is not in {found}"
+
+
+@pytest.mark.slow
+def test_products_packed_in_multipliers(intact):
+    """Three outputs in a block, then two; none is left to tables."""
+    netlist = intact("packed", "zynq-7000")
+    check(netlist)
+    assert netlist.mapped.cells["DSP48E1"] == 2 * 8 + 2
 
 
 @pytest.mark.slow
@@ -260,7 +281,9 @@ def test_a_cell_without_a_model_is_named():
     with pytest.raises(UserError, match=r"no model simulates these cells of the netlist: PLL, URAM; verify"):
         cells.own(cells.family("zynq-7000"), ["LUT2", "URAM", "PLL", "RAMB18E1"])
     assert cells.own(cells.family("ice40"), ["SB_LUT4"]) == {}
-    assert set(cells.own(cells.family("ecp5"), ["DP16KD", "LUT4"])) == {"DP16KD.sv", "block_memory.sv"}
+    parts = {"block_memory.sv", "first_content.svh"}
+    assert set(cells.own(cells.family("ecp5"), ["DP16KD", "LUT4"])) == {"DP16KD.sv", *parts}
+    assert set(cells.own(cells.family("artix-7"), ["RAMB18E1"])) == {"RAMB18E1.sv", "block_ram.sv", *parts}
 
 
 def test_a_family_without_models_is_told(tmp_path):

@@ -18,7 +18,7 @@ from codesign.backends import rtl
 from codesign.backends.rtl import RtlProject
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType, golden
-from codesign.ir.ops import Add, Conv2d, Dyadic
+from codesign.ir.ops import Add, Conv2d, Dyadic, Threshold
 from codesign.toolchain import verilator
 from codesign.verify.compare import compare, verify
 from codesign.verify.frames import random_frames
@@ -36,6 +36,18 @@ def pointwise_graph() -> Graph:
     conv = builder.add(Conv2d(rng.integers(-3, 4, (1, 1, 2, 2))), x)
     other = builder.add(Dyadic(np.array([3, 5]), np.array([1, 2]), np.array([3, 3]), IntType(5, True)), conv)
     return builder.build(builder.add(Add(), other, x))
+
+
+def codes_graph() -> Graph:
+    """Weights that need no multiplier: n0 POST, n2 one bit."""
+    rng = np.random.default_rng(6)
+    builder = GraphBuilder()
+    x = builder.input((4, 4, 2), IntType(3, signed=False))
+    post = np.array([0, 128, 181, 256, -128, -181, -256])
+    conv = builder.add(Conv2d(rng.integers(0, 7, (3, 3, 2, 4)), padding=1, codebook=post), x)
+    bits = builder.add(Threshold(rng.integers(-900, 900, (4, 1))), conv)
+    signs = rng.integers(0, 2, (3, 3, 4, 2))
+    return builder.build(builder.add(Conv2d(signs, padding=1, codebook=np.array([-1, 1])), bits))
 
 
 # Every kind of unit: one tap at a time and all of them, folded outputs and inputs, lanes that must be adapted.
@@ -57,6 +69,12 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n6": {"pe": 1, "simd": 3, "window": True, "planes": 1},
         "n9": {"pe": 1, "simd": 2, "planes": 1},
     },
+    "packed": {
+        "n0": {"pe": 3, "simd": 2, "window": False, "chain": 2},
+        "n2": {"pe": 3, "simd": 3, "window": False, "chain": 3},
+        "n6": {"pe": 4, "simd": 1, "window": False, "chain": 1},
+        "n9": {"pe": 3, "simd": 2, "chain": 2},
+    },
     "adaptive": {
         "n0": {"pe": 1},
         "n2": {"pe": 1, "simd": 1, "planes": 0},
@@ -65,9 +83,20 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n6": {"pe": 2, "simd": 2, "window": False, "planes": 0},
         "n7": {"pe": 2},
     },
+    "codes": {
+        "n0": {"pe": 2, "simd": 2, "window": False, "planes": 0},
+        "n2": {"pe": 1, "simd": 4, "window": False, "planes": 0},
+    },
     "full rate": {},
 }
-GRAPHS = {"multipliers": graph, "lookup": graph, "adaptive": adaptive_graph, "full rate": pointwise_graph}
+GRAPHS = {
+    "multipliers": graph,
+    "lookup": graph,
+    "packed": graph,
+    "codes": codes_graph,
+    "adaptive": adaptive_graph,
+    "full rate": pointwise_graph,
+}
 
 
 def emitted(name: str, network: Graph, folder: Path) -> RtlProject:
@@ -237,8 +266,8 @@ SOURCES = [
         "stuck",
         "valid of add",
     ),
-    ("multipliers", "mvau.sv", "count == '0})", "count == COUNT'(1)})", "n0", "start of a sum"),
-    ("multipliers", "mvau.sv", "COUNT'(FOLD_IN - 1)", "COUNT'(FOLD_IN - 2)", "stuck", "end of a sum"),
+    ("multipliers", "mvau_control.sv", "count == '0})", "count == COUNT'(1)})", "n0", "start of a sum"),
+    ("multipliers", "mvau_control.sv", "COUNT'(FOLD_IN - 1)", "COUNT'(FOLD_IN - 2)", "stuck", "end of a sum"),
     (
         "multipliers",
         "mvau.sv",
@@ -248,7 +277,7 @@ SOURCES = [
         "sign of weights",
     ),
     ("multipliers", "mvau.sv", "weights[(p*SIMD+s)*W+:W]", "weights[(s*PE+p)*W+:W]", "n0", "swapped folds"),
-    ("multipliers", "mvau.sv", "DEPTH'({valid, in_valid})", "DEPTH'({valid, 1'b1})", "n2", "valid of inputs"),
+    ("multipliers", "mvau_control.sv", "DEPTH'({valid, in_valid})", "DEPTH'({valid, 1'b1})", "n2", "valid of inputs"),
     ("multipliers", "mvau.sv", "open ? start : accumulator", "accumulator", "n0", "old sum"),
     ("multipliers", "sum_tree.sv", "sums[(2*i+1)*(BITS-1)+:BITS-1]", "sums[2*i*(BITS-1)+:BITS-1]", "n0", "operand"),
     ("multipliers", "rom.sv", "assign data = words[taken];", "assign data = words[address];", "n0", "late address"),
@@ -369,6 +398,17 @@ SOURCES = [
     ("lookup", "mvau_planes.sv", "(X_SIGNED ? X'(1 << (X - 1)) : '0)", "'0", "n0", "sign bit"),
     ("lookup", "mvau_planes.sv", "in_data[s*X+:X]", "in_data[(SIMD-1-s)*X+:X]", "n0", "swapped inputs"),
     ("lookup", "mvau_planes.sv", "opens[DEPTH-1] ? '0 :", "", "n0", "old looked-up sum"),
+    ("packed", "mvau_packed.sv", "HALVES + TOTAL'(m)", "TOTAL'(m)", "n0", "borrowing fields"),
+    ("packed", "mvau_packed.sv", "BITS'($signed(weights", "BITS'((weights", "n0", "sign of digits"),
+    ("packed", "mvau_packed.sv", "INPUT'({1'b0, x[S*X+:X]})", "INPUT'($signed(x[S*X+:X]))", "n2", "packed inputs"),
+    ("packed", "mvau_packed.sv", "(open ? start : total)", "total", "n6", "old sum of a block"),
+    ("packed", "mvau_packed.sv", "+:ACC])) ^ HALF", "+:ACC]))", "n6", "start of a field"),
+    ("codes", "mvau_shift.sv", "value << shift", "value", "n0", "shift of a product"),
+    ("codes", "mvau_shift.sv", "(shifted ^ {TERM{negative}})", "shifted", "n0", "sign of a product"),
+    ("codes", "mvau_shift.sv", "second == (j == 1) &&", "", "n0", "sum of a product"),
+    ("codes", "mvau_shift.sv", "take = !out_valid || out_ready", "take = 1'b1", "stuck", "output that waits"),
+    ("codes", "mvau_binary.sv", "x[s*X+:X] ~^ {X{weight}}", "x[s*X+:X] ^ {X{weight}}", "n2", "sense of a bit"),
+    ("codes", "mvau_binary.sv", "a ^ b ^ c}", "a ^ b}", "n2", "third of a count"),
     ("full rate", "n2_unit.sv", ".DEPTH(12)) i1_queue", ".DEPTH(11)) i1_queue", "cycles", "one too shallow"),
     ("full rate", "n1_unit.sv", ".DEPTH(2)) i0_queue", ".DEPTH(1)) i0_queue", "cycles", "one word at a time"),
 ]

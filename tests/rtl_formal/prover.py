@@ -17,7 +17,7 @@ FORMAL = ROOT / "hw" / "formal"
 PROVED, REFUTED, OPEN = "proved", "refuted", "open"
 
 Fault = tuple[str, str]
-"""Text of the module and what stands in its place."""
+"""Text of the module or one of its parts, and what stands in its place."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,12 @@ def _solve(yosys: Yosys, proof: Proof, folder: Path, question: str, fault: Fault
     for source in sources:
         shutil.copyfile(source, folder / source.name)
     if fault is not None:
-        module, (old, new) = folder / f"{proof.module}.sv", fault
-        text = module.read_text()
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {module.name}"
-        module.write_text(text.replace(old, new))
+        old, new = fault
+        texts = {source.name: source.read_text() for source in sources[1:]}
+        times = {name: text.count(old) for name, text in texts.items() if old in text}
+        assert list(times.values()) == [1], f"{old!r} stands in {times or 'no module'}"
+        (name,) = times
+        (folder / name).write_text(texts[name].replace(old, new))
     for name, content in proof.files.items():
         (folder / name).write_text(content)
     values = " ".join(

@@ -13,7 +13,7 @@ from .prover import LIBRARY, OPEN, PROVED, REFUTED, Fault, Proof, attack, prove,
 
 # Any constants, instead of those of a file.
 ANY = ("arbitrary/rom",)
-MVAU = (*ANY, "sum_tree")
+MVAU = (*ANY, "sum_tree", "mvau_control")
 WORDS = {"rom.mem": "3\na\n0\nf\n5\n"}
 
 FIFO = {depth: Proof("stream_fifo", {"DEPTH": depth}) for depth in (1, 2, 3, 4)}
@@ -23,6 +23,10 @@ SMALL_MVAU = Proof("mvau", {"PE": 1}, MVAU)
 # A pruned lane beside one of two bits; widths are in bytes, lane 0 in the lowest.
 SMALL_LANES = Proof("mvau_lanes", {"SIMD": 1, "W": 0x0200, "SUMS": 0x0403, "ACC": 5}, MVAU)
 UNEQUAL_LANES = Proof("mvau_lanes", {"SIMD": 1, "W": 0x0201, "SUMS": 0x0504, "ACC": 5, "FOLD_OUT": 1}, MVAU)
+BINARY = Proof("mvau_binary", {"X": 2, "FOLD_OUT": 1}, MVAU)
+COUNTED = Proof("mvau_binary", {"X": 1, "SIMD": 4, "PE": 1}, MVAU)
+PACKED = Proof("mvau_packed", {"FOLD_OUT": 1, "X": 1, "FIELD": 5}, MVAU)
+INNER = Proof("mvau_packed", {"SIMD": 1, "CHAIN": 1, "INNER": 1, "W": 1, "ACC": 5, "FIELD": 6}, MVAU)
 PLANES = Proof("mvau_planes", {"FOLD_OUT": 1}, ANY, steps=16)
 BOTH_PLANES = Proof("mvau_planes", {"PLANES": 2, "SIMD": 1, "X_SIGNED": 1}, ANY, steps=16)
 SMALL_THRESHOLD = Proof("threshold", {"FOLD": 2}, ANY)
@@ -41,6 +45,10 @@ PROOFS = [
     Proof("mvau", {"PE": 1, "SIMD": 2, "W": 1, "STEP": 1, "FOLD_IN": 1, "FOLD_OUT": 3, "X_SIGNED": 1}, MVAU),
     SMALL_LANES,
     UNEQUAL_LANES,
+    BINARY,
+    COUNTED,
+    PACKED,
+    INNER,
     PLANES,
     BOTH_PLANES,
     SMALL_THRESHOLD,
@@ -66,6 +74,19 @@ LARGER = [
     Proof("mvau_lanes", {}, MVAU),
     Proof("mvau_lanes", {"SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0, "W": 0x0102, "SUMS": 0x0306}, MVAU),
     Proof("mvau_lanes", {"PE": 3, "SIMD": 1, "W": 0x020001, "SUMS": 0x050304, "X_SIGNED": 1}, MVAU),
+    Proof("mvau_binary", {"X": 3, "SIMD": 3, "X_SIGNED": 1, "STEP": 1, "BIAS": 0}, MVAU),
+    Proof("mvau_binary", {"X": 1, "SIMD": 7, "XNOR": 0, "FOLD_IN": 3}, MVAU),
+    Proof("mvau_packed", {}, MVAU),
+    Proof(
+        "mvau_packed",
+        {"PE": 3, "GROUPS": 2, "SIMD": 4, "W": 1, "X": 1, "X_SIGNED": 1, "BIAS": 0, "FIELD": 5, "STEP": 1},
+        MVAU,
+    ),
+    Proof(
+        "mvau_packed",
+        {"PE": 3, "SIMD": 1, "CHAIN": 1, "GROUPS": 2, "INNER": 1, "W": 2, "X": 1, "ACC": 6, "FIELD": 7},
+        MVAU,
+    ),
     Proof("mvau_planes", {}, ANY),
     Proof("mvau_planes", {"X": 3, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_IN": 1}, ANY),
     Proof("mvau_planes", {"X": 4, "PLANES": 2, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_OUT": 1, "ACC": 8}, ANY),
@@ -83,13 +104,17 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("turns back too early", FIFO[3], ("read_address == ADDRESS'(WORDS - 1)", "read_address == ADDRESS'(WORDS - 2)")),
     ("loads what has not come", BLOCK_FIFO, ("(!full || pop) && held != 0", "!full || pop")),
     ("sends a word twice", BLOCK_FIFO, ("full <= load || (full && !pop)", "full <= load || full")),
-    ("moves over a waiting output", SMALL_MVAU, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),
+    ("moves over a waiting output", SMALL_MVAU, ("assign advance = !out_valid || out_ready", "assign advance = 1'b1")),
     ("counts words that did not come", SMALL_MVAU, ("{valid, in_valid}", "{valid, 1'b1}")),
     ("takes a magnitude for signed", SMALL_MVAU, ("$signed({1'b0, x[s*X+:X]})", "$signed(x[s*X+:X])")),
-    ("weights begin anew early", SMALL_MVAU, ("turn == TURN'(FOLD_OUT - 1);", "1'b1;")),
-    ("biases begin anew early", SMALL_MVAU, ("bias_turn == TURN'(FOLD_OUT - 1) ? '0", "1'b1 ? '0")),
+    ("weights begin anew early", SMALL_MVAU, ("next_turn == TURN'(FOLD_OUT - 1);", "1'b1;")),
+    (
+        "biases begin anew early",
+        SMALL_MVAU,
+        ("opening) turn <= turn == TURN'(FOLD_OUT - 1) ? '0", "opening) turn <= 1'b1 ? '0"),
+    ),
     ("adds to the output before", SMALL_MVAU, ("open ? start : accumulator", "accumulator")),
-    ("moves over a waiting output", SMALL_LANES, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),
+    ("moves over a waiting output", SMALL_LANES, ("assign advance = !out_valid || out_ready", "assign advance = 1'b1")),
     ("a lane reads the weights of another", UNEQUAL_LANES, ("FIRST+s*BITS", "s*BITS")),
     ("takes a narrow weight for a magnitude", UNEQUAL_LANES, ("PRODUCT'($signed(weights", "PRODUCT'((weights")),
     ("forgets the sign of a narrow sum", UNEQUAL_LANES, ("ACC'(accumulator)", "ACC'({1'b0, accumulator})")),
@@ -98,7 +123,21 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
         SMALL_LANES,
         ("open ? start : accumulator", "open && BITS != 0 ? start : accumulator"),
     ),
-    ("biases begin anew early", SMALL_LANES, ("bias_turn == TURN'(FOLD_OUT - 1) ? '0", "1'b1 ? '0")),
+    (
+        "biases begin anew early",
+        SMALL_LANES,
+        ("opening) turn <= turn == TURN'(FOLD_OUT - 1) ? '0", "opening) turn <= 1'b1 ? '0"),
+    ),
+    ("complements the wrong inputs", BINARY, ("x[s*X+:X] ~^ {X{weight}}", "x[s*X+:X] ^ {X{weight}}")),
+    ("takes another lane's weights", BINARY, ("weights[p*SIMD+s]", "weights[(PE-1-p)*SIMD+s]")),
+    ("counts three as two", COUNTED, ("(a & b) | (a & c) | (b & c), a ^ b ^ c", "(a & b) | (a & c) | (b & c), a ^ b")),
+    ("adds to the output before", COUNTED, ("open ? start : accumulator", "accumulator")),
+    ("a field borrows from the next", PACKED, ("HALVES + TOTAL'(m)", "TOTAL'(m)")),
+    ("takes a digit for a magnitude", PACKED, ("BITS'($signed(weights", "BITS'((weights")),
+    ("takes a column before its end", PACKED, ("product[CHAIN-1].passed.so_far", "product[0].passed.so_far")),
+    ("fields in the wrong order", PACKED, ("= total[k*FIELD+:FIELD]", "= total[(OWN-1-k)*FIELD+:FIELD]")),
+    ("adds to the output before", INNER, ("open ? start : total", "total")),
+    ("accumulates what did not come", INNER, ("if (adding) total", "if (advance) total")),
     ("forgets to shift", PLANES, ("? accumulator << PLANES : accumulator", "? accumulator : accumulator")),
     ("lowest bits first", PLANES, ("(TURNS-1-t)*PLANES+k", "t*PLANES+k")),
     ("moves over a waiting output", PLANES, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),

@@ -174,8 +174,9 @@ def network() -> Graph:
 
 
 def test_shell_and_scripts_follow_the_clock(tmp_path: Path):
-    board, graph = boards.load("icebreaker"), network()
-    serial = SerialShell.of(graph, dict.fromkeys((*graph.inputs, *graph.outputs), 1))
+    board = boards.load("icebreaker")
+    project = rtl.emit(network(), board, tmp_path, cycles=100)
+    serial = SerialShell.of(project.graph, project.about["lanes"])
     design = Design(tmp_path, board, serial, 100)
     fast = Design(tmp_path, board, serial, 100, pll.choose(board, 50))
     fast.write_shell()

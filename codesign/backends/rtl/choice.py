@@ -18,8 +18,8 @@ from codesign.errors import UserError
 from codesign.folding import Candidate, Chosen, Edge, Problem
 from codesign.ir import Graph, Node
 
-OBJECTIVE = {"lut": 1.0, "dsp": mac.DSP_LUTS, "bram36": 72 * mac.BLOCK_LUTS}
-"""What a multiplier block and a block memory are worth in LUTs, as long as there are some."""
+MEMORY_LUTS = 72 * mac.BLOCK_LUTS
+"""What a block memory is worth in LUTs, as long as there are some."""
 
 
 def problem(
@@ -27,6 +27,7 @@ def problem(
     given: Mapping[str, Mapping[str, Any]],
     lookup: int,
     limits: Mapping[str, float],
+    dsp_luts: float = mac.DSP_LUTS,
     known: Callable[[Node, Callable[[], list[Candidate]]], list[Candidate]] | None = None,
 ) -> Problem:
     """Return the folding problem of a graph.
@@ -40,6 +41,8 @@ def problem(
         Inputs of a LUT of the family.
     limits : mapping of str to float
         The most that all may take, by resource: "lut", "bram36", "dsp".
+    dsp_luts : float
+        What a multiplier block is worth in LUTs, as long as there are some.
     known : callable, optional
         Told a node and what works its candidates out, returns them; for what asks many times.
 
@@ -61,11 +64,17 @@ def problem(
             joint = functools.partial(_joint, tensor.type.bits)
             edges.append(Edge(edge, node.name, operand, kept, joint))
     lanes = {edge: input_lanes(graph, edge) for edge in graph.inputs}
-    return Problem(candidates, edges, lanes, limits, OBJECTIVE)
+    objective = {"lut": 1.0, "dsp": dsp_luts, "bram36": MEMORY_LUTS}
+    return Problem(candidates, edges, lanes, limits, objective)
 
 
 def choose(
-    graph: Graph, cycles: int | None, given: Mapping[str, Mapping[str, Any]], lookup: int, limits: Mapping[str, float]
+    graph: Graph,
+    cycles: int | None,
+    given: Mapping[str, Mapping[str, Any]],
+    lookup: int,
+    limits: Mapping[str, float],
+    dsp_luts: float = mac.DSP_LUTS,
 ) -> Chosen:
     """Return the cheapest folds with which a frame takes at most `cycles` clocks within the limits.
 
@@ -75,7 +84,7 @@ def choose(
 
     Parameters
     ----------
-    graph, given, lookup, limits
+    graph, given, lookup, limits, dsp_luts
         As for `problem`.
     cycles : int or None
         None for the fewest clocks with which the limits are kept.
@@ -85,7 +94,7 @@ def choose(
     UserError
         As `problem`, and when given folds need more multiplier blocks than there may be.
     """
-    return solve(problem(graph, given, lookup, limits), cycles)
+    return solve(problem(graph, given, lookup, limits, dsp_luts), cycles)
 
 
 def solve(asked: Problem, cycles: int | None) -> Chosen:
@@ -104,6 +113,7 @@ def solve(asked: Problem, cycles: int | None) -> Chosen:
 
 
 _SLOWEST = 1 << 62
+_SIX_INPUTS = 6
 
 
 def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int) -> list[Candidate]:
@@ -112,14 +122,18 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
     if given is not None:
         folds = [fixed(node, graph, given, lookup)]
     else:
-        folds = [replace(fold, lookup=lookup) for fold in module.folds(node, graph)]
+        # Multiplier blocks in which several products have room go with lookup tables of six inputs.
+        known = (fold for fold in module.folds(node, graph) if not fold.chain or lookup >= _SIX_INPUTS)
+        folds = [replace(fold, lookup=lookup) for fold in known]
     found = []
     for fold in folds:
         hardware = module.unit(node, graph, fold)
         about = tuple(hardware.lanes_in), hardware.lanes_out, hardware.cycles
         taken = cost.unit(hardware, fold.dsp)
+        if fold.chain and given is None and not taken.get("dsp"):
+            continue
         found.append(Candidate(*about, taken, fold))
-        if taken.get("dsp") and "dsp" not in (given or {}):
+        if taken.get("dsp") and not fold.chain and "dsp" not in (given or {}):
             found.append(Candidate(*about, cost.unit(hardware, False), replace(fold, dsp=False)))
     return found
 

@@ -123,6 +123,24 @@ def mvau(p: Mapping[str, Any]) -> Cost:
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["SIMD"] * sum(widths))])
 
 
+def mvau_binary(p: Mapping[str, Any]) -> Cost:
+    """Block memories alone, as `mvau`."""
+    return _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"])
+
+
+def mvau_shift(p: Mapping[str, Any]) -> Cost:
+    """Block memories alone, as `mvau`."""
+    return _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * (p["K"] + 2))
+
+
+def mvau_packed(p: Mapping[str, Any]) -> Cost:
+    """Multiplier blocks and block memories alone, as `mvau`."""
+    # One product in a block alone is one that Yosys makes of tables where it is small.
+    alone = p["GROUPS"] == p["PE"] and p["X"] + p["W"] < mac.DSP_BITS
+    taken = {} if alone else {"dsp": float(p["GROUPS"] * p["SIMD"])}
+    return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * p["W"])])
+
+
 def mvau_lanes(p: Mapping[str, Any]) -> Cost:
     """As `mvau`."""
     return mvau(p)
@@ -192,6 +210,9 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
         reduce,
         mvau,
         mvau_lanes,
+        mvau_packed,
+        mvau_binary,
+        mvau_shift,
         threshold,
         select_threshold,
         threshold_stage,

@@ -11,7 +11,7 @@ from codesign.backends.rtl.unit import Fold
 from codesign.errors import UserError
 from codesign.ir import Graph, Node
 
-_FIELDS = {"pe", "simd", "window", "planes", "search", "dsp"}
+_FIELDS = {"pe", "simd", "window", "planes", "chain", "search", "dsp"}
 
 
 def require_operator(node: Node) -> None:
@@ -37,7 +37,8 @@ def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) 
     told = ", ".join(f"{name} = {value}" for name, value in fields.items())
     raise UserError(
         f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
-        "planes the bits of an input, and fields are pe, simd, window, planes, search and dsp."
+        "planes the bits of an input, chain both the inputs and 1 to 4, and fields are pe, simd, window, planes, "
+        "chain, search and dsp."
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from codesign.backends.rtl import choice, ops, schedule
 from codesign.backends.rtl.joints import adapters, input_lanes
+from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.backends.rtl.unit import Block, Fold, Unit
 from codesign.ir import Graph
 
@@ -114,6 +115,7 @@ def lay_out(
     folds: Mapping[str, Mapping[str, Any]] | None = None,
     lookup: int = 6,
     limits: Mapping[str, float] | None = None,
+    dsp_luts: float = DSP_LUTS,
 ) -> Layout:
     """Return the cheapest hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
 
@@ -127,6 +129,7 @@ def lay_out(
     lookup : int
         Inputs of a LUT of the family.
     limits : mapping of str to float, optional
+    dsp_luts : float
         See `choice.choose`.
 
     Raises
@@ -134,7 +137,7 @@ def lay_out(
     UserError
         For a node that does not exist, or a fold that it cannot have.
     """
-    chosen = choice.choose(graph, cycles, folds or {}, lookup, limits or {})
+    chosen = choice.choose(graph, cycles, folds or {}, lookup, limits or {}, dsp_luts)
     return place(graph, {node: one.fold for node, one in chosen.candidates.items()})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codesign.backends.rtl import choice
+from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.folding import Candidate
 from codesign.ir import Graph, Node
 from codesign.ir.ops import Conv2d, Dense
@@ -21,6 +22,7 @@ def cheapest(
     folds: Mapping[str, Mapping[str, Any]],
     lookup: int,
     limits: Mapping[str, float] | None = None,
+    dsp_luts: float = DSP_LUTS,
 ) -> Orders:
     """Return the cheapest order of the channels of a graph that is found.
 
@@ -31,12 +33,12 @@ def cheapest(
     Parameters
     ----------
     graph : Graph
-    cycles, folds, lookup, limits
+    cycles, folds, lookup, limits, dsp_luts
         As for `layout.lay_out`.
     """
     if not any(isinstance(node.op, Conv2d | Dense) and node.op.mixed_widths for node in graph):
         return {}
-    attempts = _Attempts(graph, cycles, folds, lookup, limits or {})
+    attempts = _Attempts(graph, cycles, folds, lookup, limits or {}, dsp_luts)
     fewest, lanes_of = attempts.of({})
     best: Orders = {}
     lanes: Mapping[str, int] | None = None
@@ -61,8 +63,10 @@ class _Attempts:
         folds: Mapping[str, Mapping[str, Any]],
         lookup: int,
         limits: Mapping[str, float],
+        dsp_luts: float,
     ) -> None:
         self.graph, self.cycles, self.folds, self.lookup, self.limits = graph, cycles, folds, lookup, limits
+        self.dsp_luts = dsp_luts
         self.known: dict[tuple[str | bytes, ...], list[Candidate]] = {}
 
     def of(self, orders: Orders) -> tuple[tuple[bool, int, float], dict[str, int]]:
@@ -77,7 +81,7 @@ class _Attempts:
             return self.known[key]
 
         moved = reordered(self.graph, orders)
-        asked = choice.problem(moved, self.folds, self.lookup, self.limits, candidates)
+        asked = choice.problem(moved, self.folds, self.lookup, self.limits, self.dsp_luts, candidates)
         found = choice.solve(asked, self.cycles)
         layers = [node.name for node in moved if isinstance(node.op, Conv2d | Dense)]
         clocks = found.cycles if self.cycles is None else 0

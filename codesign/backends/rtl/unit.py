@@ -23,6 +23,9 @@ class Fold:
         All taps of a kernel in parallel, instead of one after the other.
     planes : int
         Bits of an input taken at a time by lookup of sums; 0 for multipliers.
+    chain : int
+        Products of one output that multiplier blocks add, several outputs side by side in each; 1 where a block
+        accumulates what it multiplies, 0 where products are not packed so.
     search : bool
         Thresholds by binary search, one bit of the result after the other, instead of all at once.
     dsp : bool
@@ -37,6 +40,7 @@ class Fold:
     simd: int = 1
     window: bool = False
     planes: int = 0
+    chain: int = 0
     lookup: int = 6
     search: bool = False
     dsp: bool = True

@@ -44,10 +44,13 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     tool = chosen.pop("tool", None)
     if backend == "rtl":
         from codesign.backends import rtl
-    if tool is not None:
-        # Told before the simulation, which takes minutes.
+
+        # Told before the model is converted, and before the simulation, which takes minutes.
         rtl.require_tool(work.board, tool)
-    project = work.compiled(backend, **chosen)
+    project = work.emit(backend, **chosen)
+    if backend == "rtl":
+        rtl.open_project(project.folder).require_synth(tool)
+    work.compile(project)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
     report.note(

@@ -1,0 +1,107 @@
+"""Several products in a multiplier block: how many fit, and weights as the digits of their common operand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.ir import IntType, Tensor
+from codesign.ir.types import weight_bits
+
+MOST_CHAIN = 4
+"""Products that blocks add between two registers: about 8 ns in a 7-series part of speed grade 1 (DS187)."""
+WEIGHT_PORT, INPUT_PORT = 25, 18
+"""Bits of the operands of a block of the 7-series, two's complement (UG479); the UltraScale families have no fewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Weights side by side.
+
+    Parameters
+    ----------
+    groups : int
+        Blocks for each input, among which the outputs are shared out evenly, the first ones having one more.
+    field : int
+        Bits from one weight to the next.
+    digits : ndarray of int, shape (words, PE, SIMD)
+        What the memory holds, see `hw/rtl/mvau_packed.sv`.
+    bits : int
+        Of a digit.
+    """
+
+    groups: int
+    field: int
+    digits: np.ndarray
+    bits: int
+
+
+def chain(simd: int, bits: int) -> int:
+    """Return the products of a column for so many inputs of an output in parallel; 0 where packing is of no use.
+
+    Parameters
+    ----------
+    simd : int
+    bits : int
+        Of an input.
+    """
+    if bits >= INPUT_PORT:
+        return 0
+    if simd == 1:
+        return 1
+    # A column of one product leaves all adding to lookup tables.
+    return next((length for length in range(MOST_CHAIN, 1, -1) if simd % length == 0), 0)
+
+
+def pack(table: np.ndarray, field: int) -> Packing:
+    """Return weights side by side, with as few blocks as they fit into.
+
+    Parameters
+    ----------
+    table : ndarray of int, shape (words, PE, SIMD)
+        Weights.
+    field : int
+        Bits that hold every sum.
+    """
+    pe = table.shape[1]
+    for groups in range(-(-pe // (WEIGHT_PORT // field + 1)), pe):
+        found = digits(table, groups)
+        bits = weight_bits(found)
+        if (-(-pe // groups) - 1) * field + bits <= WEIGHT_PORT:
+            return Packing(groups, field, found, bits)
+    return Packing(pe, field, table, weight_bits(table))
+
+
+def digits(table: np.ndarray, groups: int) -> np.ndarray:
+    """Return the digits of weights: each less one where the digit below it in the same block is negative.
+
+    Parameters
+    ----------
+    table : ndarray of int, shape (words, PE, SIMD)
+    groups : int
+        Blocks for each input.
+    """
+    found = table.astype(np.int64)
+    for group in np.array_split(np.arange(table.shape[1]), groups):
+        for p in group[1:]:
+            found[:, p] -= found[:, p - 1] < 0
+    return found
+
+
+def field_bits(table: np.ndarray, x: Tensor, length: int) -> int:
+    """Return the bits in two's complement of the sums of `length` products each, of a word of inputs.
+
+    Parameters
+    ----------
+    table : ndarray of int, shape (words, PE, SIMD)
+    x : Tensor
+    length : int
+        A divisor of SIMD.
+    """
+    weights = table.reshape(*table.shape[:2], -1, length)
+    positive, negative = (part.sum(3) for part in (np.maximum(weights, 0), np.minimum(weights, 0)))
+    # Padding sends zeros.
+    low, high = min(0, x.type.min), max(0, x.type.max)
+    least, most = (positive * low + negative * high).min(), (positive * high + negative * low).max()
+    return IntType.for_range(min(int(least), -1), max(int(most), 0)).bits
