@@ -108,6 +108,11 @@ def test_synth_counts_the_cells(rtl: CommandLine):
     [
         (("emit", "toy_w3", "--cycles", "100"), "--cycles is for the rtl backend"),
         (("emit", "toy_w3", "--backend", "rtl", "--clock", "50"), "--clock is for the hls4ml backend"),
+        (
+            ("synth", "toy_w3", "--backend", "rtl", "--clock", "50"),
+            "--clock sets a PLL on boards of ice40, ecp5, gowin",
+        ),
+        (("synth", "toy_w3", "--backend", "rtl", "--board", "icebreaker", "--clock", "5"), "makes no clock within 1 %"),
         (("synth", "toy_w3", "--backend", "rtl", "--io", "io_stream"), "--io is for the hls4ml backend"),
         (("emit", "toy_w3", "--backend", "rtl", "--cycles", "0"), "--cycles"),
         (("synth", "toy_w3", "--tool", "vivado"), "--tool is for the rtl backend"),

@@ -424,9 +424,10 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
 
     board = boards.load("ulx3s-12f")
 
-    def told(place: str) -> tuple[list[str], str]:
+    def told(place: str, clock_mhz: float | None = None) -> tuple[list[str], str]:
         use_tools(monkeypatch, tmp_path, place)
-        outcome = emitted(tmp_path / f"p{len(list(tmp_path.iterdir()))}", "ulx3s-12f").synth()
+        project = emitted(tmp_path / f"p{len(list(tmp_path.iterdir()))}", "ulx3s-12f")
+        outcome = project.synth(clock_mhz=clock_mhz)
         exceeded = synth._exceeded(outcome.report, board)
         return exceeded, synth._shown(outcome, board, tmp_path, exceeded)[-1]
 
@@ -436,6 +437,15 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
     exceeded, sentence = told(ROUTED.replace("53.36463928222656", "24.9"))
     assert exceeded == ["clock_mhz"]
     assert sentence == "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design."
+    exceeded, sentence = told(ROUTED, 50)
+    assert exceeded == []
+    assert sentence.startswith("Bitstream for Radiona ULX3S 12F, clocked at 50 MHz: ")
+    exceeded, sentence = told(ROUTED, 62.5)
+    assert exceeded == ["clock_mhz"]
+    assert sentence == (
+        "No bitstream: Radiona ULX3S 12F is clocked at 62.5 MHz, which is too fast for this design. "
+        "It reaches 53.36 MHz; give a lower --clock."
+    )
     exceeded, sentence = told(ROUTED.replace('"used": 4790', '"used": 12345'))
     assert exceeded == ["lut"]
     assert sentence == "No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."

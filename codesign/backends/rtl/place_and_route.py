@@ -13,6 +13,7 @@ from codesign.backends.rtl import mapping, modules, stage, synthesis
 from codesign.backends.rtl.families import FAMILIES, Family
 from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.mapping import choose
+from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
 from codesign.errors import UserError
@@ -69,12 +70,20 @@ class Design:
         Frames and identity of the network.
     cycles : int
         Clocks from frame to frame.
+    pll : Pll, optional
+        What makes the clock of shell and network, else the board's oscillator does.
     """
 
     folder: Path
     board: Board
     serial: SerialShell
     cycles: int
+    pll: Pll | None = None
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of shell and network."""
+        return self.pll.mhz if self.pll else self.board.clock_mhz
 
     @property
     def family(self) -> Family:
@@ -90,9 +99,15 @@ class Design:
         """Write sources and pins of the shell into the project."""
         hw = resources.folder("hw")
         texts = {name: path.read_text() for name, path in modules.files(hw / "shell").items()}
+        if self.pll:
+            texts |= {Path(name).stem: (hw / "shell" / name).read_text() for name in self.pll.files}
+            texts["clock_source"] = self.pll.clock_source()
         library = modules.needed("".join(texts.values()), modules.files(hw / "rtl"))
         # What the network is made of as well lies in its folder.
         texts |= {name: text for name, text in library.items() if not (self.folder / f"{name}.sv").is_file()}
+        for old in (self.folder / SHELL).glob("*.sv"):
+            if old.stem not in texts:
+                old.unlink()
         for name, text in texts.items():
             atomic_write(self.folder / SHELL / f"{name}.sv", text)
         atomic_write(self.folder / self.pins, self.family.constraints(self.shell, self.board.clock_mhz))
@@ -112,9 +127,11 @@ class Design:
 
     def elaborate(self, place: str) -> str:
         """Return Yosys' script up to the widths of all multiplications."""
-        clocks = bit_clocks(self.board.clock_mhz, self.shell.baud)
+        clocks = bit_clocks(self.clock_mhz, self.shell.baud)
         parameters = self.serial.parameters(clocks, self.shell.led_low)
         given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
+        if self.pll:
+            given += f" --blackboxed-module {self.pll.cell}"
         return mapping.elaborate(f"{TOP} {given}", self.sources, self.family.distributed, place)
 
     def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
@@ -124,7 +141,7 @@ class Design:
 
     def route(self, netlist: str, place: str) -> list[str]:
         """Return the arguments of nextpnr."""
-        wanted = ["--json", netlist, "--freq", f"{self.board.clock_mhz:g}", "--timing-allow-fail"]
+        wanted = ["--json", netlist, "--freq", f"{self.clock_mhz:.6g}", "--timing-allow-fail"]
         return [*self.family.part(self.board.part), *wanted, *self.family.place(self.pins, place + self.family.placed)]
 
     def by_hand(self) -> str:
@@ -156,7 +173,7 @@ class Built:
     ----------
     report : SynthReport
     bitstream : Path or None
-        None when the design does not fit the part, or its fastest clock is slower than the board's.
+        None when the design does not fit the part, or its fastest clock is slower than the one it has.
     log : Path
         Of the last tool that ran.
     command : str
@@ -184,7 +201,42 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
     UserError
         When a tool fails, or the part lacks what no field of the board counts.
     """
-    folder, family, board = design.folder, design.family, design.board
+    folder, family = design.folder, design.family
+    elaborated, netlist = map_cells(yosys, design)
+    source = f"{netlist}netlist.json"
+    name = stage.digest(folder, [source, design.pins], placer.version, design.route("", ""))
+    routed = stage.kept(folder, f"build/routed-{name}/", lambda p: _route(placer, design, source, p))
+    log = folder / routed / "nextpnr.log"
+    commands = [
+        ["cd", str(folder)],
+        *([yosys.command, "-s", f"{place}script.ys"] for place in (elaborated, netlist)),
+        [str(placer.place.path), *design.route(source, routed)],
+        [str(placer.pack.path), *family.pack(routed + family.placed, f"build/{family.packed}")],
+    ]
+    command = " && ".join(shlex.join(words) for words in commands)
+    report = _report(design, f"{yosys.version}, {placer.version}", folder / netlist, folder / routed)
+    if report.fmax_mhz is None or report.fmax_mhz < design.clock_mhz:
+        return Built(report, None, log, command)
+    name = stage.digest(folder, [routed + family.placed], placer.pack.name, placer.pack.version, placer.version)
+    packed = stage.kept(folder, f"build/bitstream-{name}/", lambda p: _pack(placer, design, routed, p))
+    return Built(report, folder / packed / family.packed, log, command)
+
+
+def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
+    """Make the netlist that goes to place and route, unless that was done before for the same content.
+
+    Parameters
+    ----------
+    yosys : Yosys
+    design : Design
+        With its shell written.
+
+    Returns
+    -------
+    elaborated, netlist : str
+        Places below the project folder; the second one holds ``netlist.json`` and ``cells.json``.
+    """
+    folder, family = design.folder, design.family
     files = [*design.sources, *(path.name for path in folder.glob("*.mem"))]
     name = stage.digest(folder, files, yosys.version, design.elaborate(""))
     elaborated = stage.kept(
@@ -202,23 +254,7 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
             folder, design.synthesise(elaborated, p, chosen), place=p, timeout_s=synthesis.TIMEOUT_S
         ),
     )
-    source = f"{netlist}netlist.json"
-    name = stage.digest(folder, [source, design.pins], placer.version, design.route("", ""))
-    routed = stage.kept(folder, f"build/routed-{name}/", lambda p: _route(placer, design, source, p))
-    log = folder / routed / "nextpnr.log"
-    commands = [
-        ["cd", str(folder)],
-        *([yosys.command, "-s", f"{place}script.ys"] for place in (elaborated, netlist)),
-        [str(placer.place.path), *design.route(source, routed)],
-        [str(placer.pack.path), *family.pack(routed + family.placed, f"build/{family.packed}")],
-    ]
-    command = " && ".join(shlex.join(words) for words in commands)
-    report = _report(design, f"{yosys.version}, {placer.version}", folder / netlist, folder / routed)
-    if report.fmax_mhz is None or report.fmax_mhz < board.clock_mhz:
-        return Built(report, None, log, command)
-    name = stage.digest(folder, [routed + family.placed], placer.pack.name, placer.pack.version, placer.version)
-    packed = stage.kept(folder, f"build/bitstream-{name}/", lambda p: _pack(placer, design, routed, p))
-    return Built(report, folder / packed / family.packed, log, command)
+    return elaborated, netlist
 
 
 def _route(placer: Nextpnr, design: Design, netlist: str, place: str) -> None:
@@ -251,7 +287,7 @@ def _report(design: Design, tool: str, netlist: Path, routed: Path) -> SynthRepo
         ff=use[family.ff].used if family.ff else _flip_flops(netlist),
         bram36=round(total(family.bram) * family.bram_kib / 36, 3),
         dsp=math.ceil(total(family.dsp)),
-        clock_mhz=board.clock_mhz,
+        clock_mhz=design.clock_mhz,
         fmax_mhz=fits.fmax_mhz if fits else None,
         cycles_per_frame=design.cycles,
     )

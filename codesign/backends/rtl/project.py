@@ -14,9 +14,10 @@ import numpy as np
 
 from codesign import boards, ir
 from codesign.backends.base import OperatorUse, Simulation, SynthResult
-from codesign.backends.rtl import place_and_route, simulate, synthesis, vivado
+from codesign.backends.rtl import place_and_route, pll, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import GRAPH_FILE, ORDERS, read_map
+from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
@@ -187,13 +188,15 @@ class RtlProject:
             When the board is none that the tool builds for, or what is around the network takes no words or frames of
             this size.
         """
-        require_tool(boards.load(self.about["board"]), tool)
+        require_tool(self._board, tool)
         if tool == "vivado":
             self._ports().require()
         elif tool not in vivado.SCRIPTS and self.about["family"] in nextpnr.FAMILIES:
             self._serial()
 
-    def synth(self, say: Callable[[str], None] | None = None, tool: str | None = None) -> SynthResult:
+    def synth(
+        self, say: Callable[[str], None] | None = None, tool: str | None = None, clock_mhz: float | None = None
+    ) -> SynthResult:
         """Synthesise the design for the board, or say what to run where a tool is missing.
 
         For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
@@ -207,17 +210,20 @@ class RtlProject:
         tool : {"yosys", "vivado", "vivado-ooc"}, optional
             Open tools by default. Vivado makes a bitstream with the processing system of a Zynq-7000, or places
             and routes the network alone, out of context.
+        clock_mhz : float, optional
+            Of shell and network, made by a PLL to within a percent; that of the board's oscillator by default.
 
         Raises
         ------
         UserError
-            When a tool fails, or the board is none that the tool builds for.
+            When a tool fails, the board is none that the tool builds for, or its PLL cannot make the clock.
         """
         self.require_synth(tool)
+        made = None if clock_mhz is None else pll.choose(self._board, clock_mhz)
         if tool in vivado.SCRIPTS:
             return self._vivado(tool)
         if self.about["family"] in nextpnr.FAMILIES:
-            return self._place_and_route()
+            return self._place_and_route(made)
         family = synthesis.family(self.about["family"])
         nodes = [node.name for node in self.graph]
         for name, script in synthesis.by_hand(self.folder, family, nodes, BY_HAND).items():
@@ -253,9 +259,13 @@ class RtlProject:
             )
         yield OperatorUse(node=TOP, **dataclasses.asdict(parts[TOP]))
 
-    def _place_and_route(self) -> SynthResult:
-        board = boards.load(self.about["board"])
-        design = place_and_route.Design(self.folder, board, self._serial(), self.cycles_per_frame)
+    @property
+    def _board(self) -> Board:
+        return boards.load(self.about["board"])
+
+    def _place_and_route(self, made: Pll | None) -> SynthResult:
+        board = self._board
+        design = place_and_route.Design(self.folder, board, self._serial(), self.cycles_per_frame, made)
         design.write_shell()
         found, placer = yosys.locate(), nextpnr.locate(board.family)
         if found is None or placer is None:
@@ -272,8 +282,8 @@ class RtlProject:
         )
 
     def _vivado(self, tool: str) -> SynthResult:
-        board = boards.load(self.about["board"])
-        return vivado.synthesise(vivado.Design(self.folder, board, self._ports(), self.cycles_per_frame, tool))
+        design = vivado.Design(self.folder, self._board, self._ports(), self.cycles_per_frame, tool)
+        return vivado.synthesise(design)
 
     def _serial(self) -> SerialShell:
         return SerialShell.of(self.graph, self.about["lanes"])
