@@ -1,11 +1,11 @@
-// Properties of mvau_shift: for every FOLD_IN words that enter, one leaves, LATENCY clocks after the last of them (those
-// aside in which an output waits), in order, and it is FIRST * (first sum) + SECOND * (second sum) modulo 2^ACC. A sum is
-// its start and, for the weights that belong to it, the input shifted, or the complement of that; it is kept modulo
-// 2^SUM. Weights and starts begin anew after FOLD_OUT outputs; an offered word stays until it is taken. For all weights
+// Properties of mvau_shift: for every FOLD_IN words that enter, one leaves, LATENCY clocks after the last of them
+// (those aside in which an output waits), in order, and it is FIRST * (first sum) + SECOND * (second sum) modulo 2^ACC.
+// A sum is its start and, for the weights that belong to it, the input shifted, or the complement of that; it is kept
+// modulo 2^SUM. Weights and starts begin anew after FOLD_OUT outputs; an offered word stays until it is taken. For all weights
 // and starts (arbitrary/rom.sv).
 //
-// ENVIRONMENT  any source, any sink; a reset in the first clock, and whenever it likes afterwards; K, MOST_A, MOST_B and
-//              ZERO with which every code is a weight
+// ENVIRONMENT  any source, any sink; a reset in the first clock, and whenever it likes afterwards; K, MOST_A, MOST_B
+//              and ZERO with which every code is a weight
 // SPECIFICATION  sums in integers as the words enter, and a delay line of them, which stands still while an output
 //                waits behind one that waits
 module mvau_shift_properties #(
@@ -215,7 +215,8 @@ module mvau_shift_properties #(
                     assert (s == 0 || valid[s-1] || known[s-1] == known[s]);
                 end
                 for (int s = 0; s < LATENCY - 1; s++) begin
-                    assert (!valid[s] || (dut.control.opens[s] == opens(index[s]) && dut.control.closes[s] == closes(index[s])));
+                    assert (!valid[s] || dut.control.opens[s] == opens(index[s]));
+                    assert (!valid[s] || dut.control.closes[s] == closes(index[s]));
                     if (valid[s]) begin
                         assert (sum[s] == added(opens(index[s]) ? starts[turn(index[s])] : sum[s+1],
                                                 entered[s], weights[s]));
