@@ -41,6 +41,8 @@ class Imported:
         The file's input is input_scale · integer.
     layout : str
         Axes of the file's input: "NCHW", "NHWC" or "NF".
+    output_axes : str
+        Axes of the file's output, in the same letters.
     open : tuple of Open
         Quantisers with steps that float32 leaves open.
     """
@@ -49,6 +51,7 @@ class Imported:
     file: File
     input_scale: float
     layout: str
+    output_axes: str
     open: tuple[Open, ...]
 
 
@@ -126,19 +129,17 @@ def convert(
     batch, *extents = file.shape if file.shape else (None,)
     if len(extents) not in (1, 3) or any(extent is None for extent in extents):
         raise UserError(
-            f"the input {qonnx_file.clean(file.input)!r} has the shape {file.shape}; only (frames, features) and frames of "
-            "three axes with fixed extents are supported."
+            f"the input {qonnx_file.clean(file.input)!r} has the shape {file.shape}; only (frames, features) and "
+            "frames of three axes with fixed extents are supported."
         )
     sizes = [int(extent or 0) for extent in extents]
-    candidates = ["NF"] if len(sizes) == 1 else [layout] if layout else list(LAYOUTS)
+    candidates = ("NF",) if len(sizes) == 1 else (layout,) if layout else LAYOUTS
     first: LayoutError | None = None
     for axes in candidates:
-        assert axes is not None
         try:
             return _convert(file, sizes, axes, batch or 1, input_type, input_scale, exact, name)
         except LayoutError as error:
             first = first or error
-    assert first is not None
     raise UserError(str(first)) from first
 
 
@@ -177,7 +178,7 @@ def _convert(
         known[leading] = start
     walk = Walk(file, lowering, known, batch, exact)
     graph = walk.run()
-    return Imported(graph, file, scale, axes, tuple(walk.open))
+    return Imported(graph, file, scale, axes, walk.output_axes, tuple(walk.open))
 
 
 def _annotated(file: File) -> IntType | None:
@@ -203,8 +204,8 @@ def _leading_quantizer(file: File) -> tuple[str, qonnx_quantizers.Quantizer]:
             parameters = qonnx_quantizers.read_quant(node, found)
             return node.outputs[0], qonnx_quantizers.quant(node, parameters, lambda values: values.reshape(()))
     raise UserError(
-        "the network reads its float input without one Quant that says what the integers are; say what the sensor gives by "
-        "its scale (real = scale · integer), or begin the network with a Quant of one scale."
+        "the network reads its float input without one Quant that says what the integers are; say by input_scale "
+        "(--input-scale) what one step of the sensor's integers is, or begin the network with a Quant of one scale."
     )
 
 

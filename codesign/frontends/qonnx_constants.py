@@ -38,8 +38,8 @@ class Constant:
 
     def rearranged(self, change: Callable[[np.ndarray], np.ndarray]) -> Constant:
         """Apply what moves elements (a transpose, a reshape) to all parts."""
-        parts = (None if part is None else change(part) for part in (self.integers, self.scale))
-        return Constant(change(self.values), *parts, self.bits)
+        integers, scale = (None if part is None else change(part) for part in (self.integers, self.scale))
+        return Constant(change(self.values), integers, scale, self.bits)
 
     def scaled(self, factor: np.ndarray, values: np.ndarray) -> Constant:
         """Return the product with `factor`, whose float32 elements are `values`; integers stay where it is positive."""

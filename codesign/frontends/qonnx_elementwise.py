@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -166,8 +165,8 @@ def _sum(walk: Walk, node: Node, a: Stream, b: Stream) -> Stream:
 
 def same_order(a: Stream, b: Stream) -> bool:
     """Tell whether the features of two edges come in the same order."""
-    plain: Callable[[Stream], np.ndarray] = lambda x: np.arange(len(x.affines)) if x.order is None else x.order
-    return a.axes != "NF" or bool(np.array_equal(plain(a), plain(b)))
+    one, other = (np.arange(len(x.affines)) if x.order is None else x.order for x in (a, b))
+    return a.axes != "NF" or bool(np.array_equal(one, other))
 
 
 def without_negatives(walk: Walk, x: Stream, label: str) -> Stream:

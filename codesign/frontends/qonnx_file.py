@@ -117,13 +117,16 @@ def read(path: str | os.PathLike[str]) -> File:
         When `onnx` is not installed; when the file is missing, too large or damaged, keeps tensors elsewhere, or
         uses what is not supported; one sentence that names it.
     """
-    source = str(path)
+    return loads(read_bytes(path), clean(str(path)))
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file, one more than allowed at most; see `read`."""
     try:
         with open(Path(path), "rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {source}: {error.strerror or error}.") from error
-    return loads(data, source)
+            return stream.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {clean(str(path))}: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def loads(data: bytes, source: str = "the file") -> File:
@@ -236,7 +239,8 @@ def _attribute(proto: Any, where: str) -> Any:
         case 8:
             return [value.decode("utf-8") for value in proto.strings]
     raise UserError(
-        f"{where} has the attribute {clean(proto.name)!r} of a kind that is not supported, such as a graph; export it unrolled."
+        f"{where} has the attribute {clean(proto.name)!r} of a kind that is not supported, such as a graph; "
+        "export it unrolled."
     )
 
 
@@ -297,7 +301,8 @@ def _sorted(nodes: list[Node], known: set[str], source: str) -> list[Node]:
                 readers.setdefault(made[name], []).append(position)
             elif name not in known:
                 raise UserError(
-                    f"node {node.label!r} ({node.op}) reads the tensor {_shown(name)}, which nothing makes; export it again."
+                    f"node {node.label!r} ({node.op}) reads the tensor {_shown(name)}, which nothing makes; "
+                    "export it again."
                 )
     ready = [position for position in range(len(nodes)) if not missing[position]]
     ordered = []

@@ -43,7 +43,8 @@ def conv(walk: Walk, node: Node) -> Stream:
     inputs, outputs = weights.integers.shape[2:]
     if groups < 1 or inputs * groups != shape[2] or outputs % groups:
         raise UserError(
-            f"{where} has weights for {inputs * max(groups, 0)} channels in {groups} groups and reads {shape[2]} channels."
+            f"{where} has weights for {inputs * max(groups, 0)} channels in {groups} groups and reads "
+            f"{shape[2]} channels."
         )
     if found.dilation != (1, 1):
         raise UserError(f"{where} is dilated, which is not supported; train it with dilation 1.")

@@ -35,7 +35,8 @@ def max_pool(walk: Walk, node: Node) -> Stream:
             p >= k for p, k in zip(found.padding, np.repeat(found.kernel, 2), strict=True)
         ):
             raise UserError(
-                f"{where} is padded and reads numbers that may be negative; put a ReLU before it, or do without padding."
+                f"{where} is padded and reads numbers that may be negative; put a ReLU before it, or do "
+                "without padding."
             )
         x = walk.padded(x, found.padding, node.label)
     edge = walk.lowering.add_operator(MaxPool(found.kernel, found.stride), x.edge, label=node.label)

@@ -175,7 +175,7 @@ def sign() -> Quantizer:
 
 
 def multi_threshold(node: Node, thresholds: Constant | None, features: Callable[[np.ndarray], np.ndarray]) -> Quantizer:
-    """Return the function of a MultiThreshold node; `features` brings rows of thresholds to the channels of the edge."""
+    """Return the function of a MultiThreshold node; `features` brings rows of thresholds to the order of the edge."""
     where = f"node {node.label!r} ({node.op})"
     (table,) = (_floats(parameter, where) for parameter in _all([thresholds], 1, where))
     if table.ndim != 2 or table.shape[1] >= 1 << MAX_ACTIVATION_BITS:
@@ -200,7 +200,7 @@ def multi_threshold(node: Node, thresholds: Constant | None, features: Callable[
 
     affine = Affine(Fraction(float(scale)), Fraction(float(bias)) - shift * Fraction(float(scale)))
     steps = (
-        Step("add", (np.float32(-shift).reshape(()),)),
+        Step("add", (np.asarray(np.float32(-shift)),)),
         Step("mul", (np.asarray(scale),)),
         Step("add", (np.asarray(bias),)),
     )
@@ -266,7 +266,7 @@ def trunc(node: Node, parameters: Sequence[Constant | None], ends: Callable[[Lev
         place, strict = reaches(inner, first)
         places.append(((place - Fraction(float(zero))) * Fraction(float(scale)), strict))
     affine = Affine(Fraction(float(scale_out)))
-    return Quantizer(least, greatest, levels, lambda _: places, (affine,), (Step("mul", (scale_out,)),))
+    return Quantizer(least, greatest, levels, lambda _: places, (affine,), (Step("mul", (np.asarray(scale_out),)),))
 
 
 def _all(parameters: Sequence[Constant | None], count: int, where: str) -> list[Constant]:

@@ -105,13 +105,13 @@ def _table(x: Stream, quantizer: Quantizer, type: IntType) -> tuple[np.ndarray, 
     levels = np.arange(quantizer.low + 1, quantizer.high + 1)
     channels = len(x.affines)
     pessimist, optimist = (_search(x, quantizer, type, levels, side) for side in (0, 1))
-    table = optimist
-    undecided = np.flatnonzero((pessimist != optimist).any(axis=1))
-    for channel in undecided.tolist():
+    table = optimist.copy()
+    undecided = pessimist != optimist
+    for channel in np.flatnonzero(undecided.any(axis=1)).tolist():
         exact = np.array(smallest_inputs(x.affines[channel], quantizer.reaches(channel), type), dtype=np.int64)
         table[channel] = np.clip(exact, optimist[channel], pessimist[channel])
     # Float32 cannot make a higher level come before a lower one, but the two sides were chosen separately.
-    return np.maximum.accumulate(table, axis=1).reshape(channels, -1), int((pessimist != optimist).sum())
+    return np.maximum.accumulate(table, axis=1).reshape(channels, -1), int(undecided.sum())
 
 
 def _search(x: Stream, quantizer: Quantizer, type: IntType, levels: np.ndarray, side: int) -> np.ndarray:
@@ -191,7 +191,7 @@ def _same(op: Dyadic, table: np.ndarray, quantizer: Quantizer, type: IntType) ->
 
 
 def _exact_dyadic(affines: tuple[Affine, ...], quantizer: Quantizer, table: np.ndarray, type: IntType) -> Dyadic | None:
-    """Return a `Dyadic` with the smallest shifts that reaches every level where the table says, None if there is none."""
+    """Return the `Dyadic` of smallest shifts that reaches every level where the table says, or None."""
     reached = (table <= type.min).sum(axis=1) + quantizer.low, (table <= type.max).sum(axis=1) + quantizer.low
     output = IntType.for_range(int(reached[0].min()), int(reached[1].max()))
     scales = quantizer.affines * (len(affines) if len(quantizer.affines) == 1 else 1)

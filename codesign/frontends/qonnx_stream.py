@@ -1,4 +1,4 @@
-"""An integer edge of a QONNX network: its real meaning, the executor's float32 number for it, and where its axes lie."""
+"""An integer edge of a QONNX network: its exact meaning, the executor's float32 number for it, and its axes."""
 
 from __future__ import annotations
 

@@ -56,6 +56,7 @@ class Walk:
         self.streams = dict(start)
         self.constants = {name: Constant(values) for name, values in file.constants.items()}
         self.open: list[Open] = []
+        self.output_axes = ""
 
     def run(self) -> Graph:
         """Lower every node and return the graph."""
@@ -66,6 +67,7 @@ class Walk:
         if self.file.output not in self.streams:
             raise UserError("the network's output does not depend on its input; export it again.")
         result = self._settled(self.streams[self.file.output], label)
+        self.output_axes = result.axes
         if result.order is not None:
             raise UserError("the network returns a flattened frame; end it with a dense layer or drop the flatten.")
         return self.lowering.finish(result.value, label)
@@ -103,7 +105,8 @@ class Walk:
         whole = all(a.scale.denominator == 1 and a.offset.denominator == 1 for a in x.affines)
         if not whole or x.actual(self.edge(x).type).error.any():
             raise UserError(
-                f"{where} makes a tensor that is annotated as {kind[:12]!r} but holds no integers; remove the annotation."
+                f"{where} makes a tensor that is annotated as {kind[:12]!r} but holds no integers; "
+                "remove the annotation."
             )
 
     # What the operators ask ---------------------------------------------------------------------------------
@@ -197,7 +200,8 @@ class Walk:
         shape = tuple(channels if axis == place else 1 for axis in range(values.ndim))
         if values.ndim > len(x.axes) or values.shape != shape:
             raise UserError(
-                f"{where} has a constant of shape {values.shape} that is neither one number nor one per channel ({channels})."
+                f"{where} has a constant of shape {values.shape} that is neither one number nor one per "
+                f"channel ({channels})."
             )
         flat = values.reshape(-1)
         return flat if x.order is None else flat[x.order]

@@ -24,7 +24,9 @@ _MESSAGES: dict[str, dict[int, str]] = {
         16: "leaf",
     },
     "node": {5: "attribute", 9: "leaf", 10: "leaf"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 14: "type", 15: "type", 22: "sparse", 23: "sparse"},
+    "attribute": {
+        5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 14: "type", 15: "type", 22: "sparse", 23: "sparse",
+    },
     "tensor": {3: "leaf", 13: "leaf", 16: "leaf"},
     "sparse": {1: "tensor", 2: "tensor"},
     "annotation": {2: "leaf"},
