@@ -146,11 +146,11 @@ def _operator(
     steps = quantizer.high - quantizer.low
     if steps > MAX_THRESHOLDS:
         near = None if quantizer.grid is None else dyadic_operator(x.affines, quantizer.grid)
-        if near is not None and _fits(near, type) and (not exact or _same(near, table, quantizer, type)):
+        if not exact and near is not None and _fits(near, type):
             return near
-        wide = _exact_dyadic(x.affines, quantizer, table, type)
-        if wide is not None and _fits(wide, type) and _same(wide, table, quantizer, type):
-            return wide
+        for op in (_exact_dyadic(x.affines, quantizer, table, type), near):
+            if op is not None and _fits(op, type) and _same(op, table, quantizer, type):
+                return op
     if steps > MAX_COMPARED:
         raise UserError(
             f"node {label!r} makes {steps + 1} levels, and no multiplier and shift round as it does at every integer; "
@@ -206,16 +206,21 @@ def _exact_dyadic(affines: tuple[Affine, ...], quantizer: Quantizer, table: np.n
                 return None
             known[key] = solution
         constants.append(known[key])
-    if len(set(constants)) == 1:
-        constants = constants[:1]
-    m, b, n = (np.array(column, dtype=np.int64) for column in zip(*constants, strict=True))
-    return Dyadic(m, b, n, output)
+    # One shift for all channels costs hardware nothing; what a smaller one can do, a larger one can.
+    most = max(shift for _, _, shift in constants)
+    rows = [(m << (most - n), c << (most - n)) for m, c, n in constants]
+    if len(set(rows)) == 1:
+        rows = rows[:1]
+    if any(abs(value) >= 1 << 61 for row in rows for value in row):
+        return None
+    m, c = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    return Dyadic(m, c - ((1 << most) >> 1), np.full(len(m), most), output)
 
 
 def _solve(
     ratio: object, row: np.ndarray, quantizer: Quantizer, type: IntType, output: IntType
 ) -> tuple[int, int, int] | None:
-    """Return (multiplier, bias, shift) for one channel: m·i + c reaches level·2^n exactly where the row says."""
+    """Return (m, c, n) for one channel: m·i + c reaches level·2^n exactly where the row says."""
     levels = np.arange(quantizer.low + 1, quantizer.high + 1)
     inner = (row > type.min) & (row <= type.max)
     at, level = row[inner], levels[inner]
@@ -238,5 +243,5 @@ def _solve(
                 low = high = first << shift
             if low is None or high is None or low <= high:
                 constant = low if low is not None else high
-                return m, int(constant or 0) - ((1 << shift) >> 1), shift
+                return m, int(constant or 0), shift
     return None

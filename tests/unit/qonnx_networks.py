@@ -79,9 +79,9 @@ class Maker:
         parts = [gain, rng.normal(size=channels) * 0.3, rng.normal(size=channels) * 0.2, rng.random(channels) + 0.2]
         return self.node("BatchNormalization", x, *(self.const(part) for part in parts), domain=domain, epsilon=1e-5)
 
-    def build(self, output: str) -> bytes:
+    def build(self, output: str, integers: bool = False) -> bytes:
         entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)
-        leaving = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        leaving = helper.make_tensor_value_info(output, TensorProto.INT64 if integers else TensorProto.FLOAT, None)
         graph = helper.make_graph(self.nodes, "g", [entry], [leaving], self.constants)
         graph.quantization_annotation.extend(self.annotations)
         opsets = [helper.make_opsetid("", 20), helper.make_opsetid(GENERAL, self.version)]

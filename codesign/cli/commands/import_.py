@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 @click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Axes of its frames. [default: found out]")
 @click.option("--strict", is_flag=True, help="Refuse a network where the rounding of float32 decides.")
 @click.option(
-    "--narrow-multipliers",
-    is_flag=True,
-    help="Multipliers of 17 bits behind wide quantisers, one DSP block each; a few integers may be off by one.",
-)
-@click.option(
     "--check",
     type=click.IntRange(0),
     default=0,
@@ -53,7 +48,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace a model that was imported before.")
 def command(
     console: Console, file: str, name: str | None, dataset: str | None, input_scale: float | None,
-    input_type: str | None, layout: str | None, strict: bool, narrow_multipliers: bool, check: int, seed: int,
+    input_type: str | None, layout: str | None, strict: bool, check: int, seed: int,
     force: bool,
 ) -> int:  # fmt: skip
     """Turn a QONNX file, as Brevitas and FINN write it, into a model of integers in ./models or $CODESIGN_MODELS.
@@ -74,7 +69,7 @@ def command(
     data = read_bytes(file)
     with console.progress(f"Converting {clean(Path(file).name)} to integers"):
         found = convert(
-            parse(data, file), input_type=type, input_scale=input_scale, layout=layout, exact=not narrow_multipliers,
+            parse(data, file), input_type=type, input_scale=input_scale, layout=layout,
             name=chosen,
         )  # fmt: skip
     graph = found.graph
