@@ -155,9 +155,6 @@ def _convert(
 ) -> Imported:
     if int(np.prod(sizes, dtype=object)) > MAX_FEATURES:
         raise UserError(f"the input has {sizes} numbers per frame; at most {MAX_FEATURES:,} are supported.")
-    frame = tuple(sizes) if axes == "NF" else tuple(sizes[axes.index(axis) - 1] for axis in "HWC")
-    lowering = Lowering(name)
-    known: dict[str, Stream] = {}
     leading = None
     if scale is None:
         annotated = _annotated(file)
@@ -167,18 +164,23 @@ def _convert(
             leading, quantizer = _leading_quantizer(file)
             scale = float(quantizer.affines[0].scale)
             type = IntType.for_range(quantizer.low, quantizer.high)
-    type = type or IntType(8, signed=False)
+    lowering = Lowering(name)
+    start = input_stream(lowering, file, axes, type or IntType(8, signed=False), scale)
+    known = {file.input: start} if leading is None else {file.input: start, leading: start}
+    walk = Walk(file, lowering, known, batch, exact)
+    graph = walk.run()
+    return Imported(graph, file, scale, axes, walk.output_axes, tuple(walk.open))
+
+
+def input_stream(lowering: Lowering, file: File, axes: str, type: IntType, scale: float) -> Stream:
+    """Add the graph's input: what the file's input of these axes stands for, as the executor is given it."""
+    sizes = [int(extent or 0) for extent in file.shape[1:]]
+    frame = tuple(sizes) if axes == "NF" else tuple(sizes[axes.index(axis) - 1] for axis in "HWC")
     single = np.float32(scale)
     if float(single) != scale:
         raise UserError(f"the input scale {scale} is no float32 number; give a power of two, such as 0.00390625.")
     value = lowering.input(frame, type, [scale], [0.0])
-    start = Stream(value.edge, value.affines, INTEGERS, (Step("mul", (np.asarray(single),)),), axes)
-    known[file.input] = start
-    if leading is not None:
-        known[leading] = start
-    walk = Walk(file, lowering, known, batch, exact)
-    graph = walk.run()
-    return Imported(graph, file, scale, axes, walk.output_axes, tuple(walk.open))
+    return Stream(value.edge, value.affines, INTEGERS, (Step("mul", (np.asarray(single),)),), axes)
 
 
 def _annotated(file: File) -> IntType | None:
