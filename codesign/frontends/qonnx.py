@@ -16,7 +16,7 @@ from codesign.errors import UserError
 from codesign.frontends import qonnx_file, qonnx_quantizers
 from codesign.frontends.lowering import Lowering
 from codesign.frontends.qonnx_constants import Constant
-from codesign.frontends.qonnx_file import File
+from codesign.frontends.qonnx_file import GENERAL, File
 from codesign.frontends.qonnx_float32 import Step
 from codesign.frontends.qonnx_requantize import Open
 from codesign.frontends.qonnx_stream import INTEGERS, Stream
@@ -199,7 +199,7 @@ def _annotated(file: File) -> IntType | None:
 def _leading_quantizer(file: File) -> tuple[str, qonnx_quantizers.Quantizer]:
     """Return what the one quantiser makes that reads the input, and its function."""
     readers = [node for node in file.nodes if file.input in node.inputs]
-    if len(readers) == 1 and readers[0].op in ("Quant", "IntQuant"):
+    if len(readers) == 1 and readers[0].op in ("Quant", "IntQuant") and readers[0].domain == GENERAL:
         node = readers[0]
         found = _parameters(file, node.inputs[1:])
         if found is not None and all(constant.values.size == 1 for constant in found):
@@ -215,7 +215,7 @@ def _parameters(file: File, names: Sequence[str]) -> list[Constant] | None:
     """Return constants by name, from initializers or Constant nodes; None when one is neither."""
     from codesign.frontends.qonnx_folding import fold
 
-    made = {node.outputs[0]: node for node in file.nodes if node.op == "Constant"}
+    made = {node.outputs[0]: node for node in file.nodes if (node.domain, node.op) == ("", "Constant")}
     found = []
     for name in names:
         if name in file.constants:

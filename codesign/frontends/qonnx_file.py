@@ -161,14 +161,15 @@ def _file(model: Any, source: str) -> File:
         raise UserError(f"{source} has {len(graph.node):,} nodes; at most {MAX_NODES:,} are supported.")
     versions: dict[str, int] = {}
     for opset in model.opset_import:
-        if opset.domain in _DOMAINS:
-            versions[_DOMAINS[opset.domain]] = int(opset.version)
+        if (domain := _text(opset.domain)) in _DOMAINS:
+            versions[_DOMAINS[domain]] = int(opset.version)
     constants: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
-        if not tensor.name or tensor.name in constants:
-            raise UserError(f"{source} holds two initializers named {_shown(tensor.name)}; export it again.")
-        constants[tensor.name] = array(tensor, f"the initializer {_shown(tensor.name)}")
-    inputs = [value for value in graph.input if value.name not in constants]
+        name = _text(tensor.name)
+        if not name or name in constants:
+            raise UserError(f"{source} holds two initializers named {_shown(name)}; export it again.")
+        constants[name] = array(tensor, f"the initializer {_shown(name)}")
+    inputs = [value for value in graph.input if _text(value.name) not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise UserError(
             f"{source} has {len(inputs)} inputs and {len(graph.output)} outputs; only networks with one of each are "
@@ -177,22 +178,25 @@ def _file(model: Any, source: str) -> File:
     (entry,), (leaving,) = inputs, graph.output
     nodes = [_node(node, versions) for node in graph.node]
     annotations = {
-        note.tensor_name: pair.value
+        _text(note.tensor_name): _text(pair.value)
         for note in graph.quantization_annotation
         for pair in note.quant_parameter_tensor_names
         if pair.key == _ANNOTATION
     }
-    ordered = _needed(_sorted(nodes, {entry.name, *constants}, source), leaving.name, {entry.name, *constants}, source)
-    return File(tuple(ordered), constants, entry.name, _shape(entry, source), leaving.name, annotations)
+    first, last = _text(entry.name), _text(leaving.name)
+    ordered = _needed(_sorted(nodes, {first, *constants}, source), last, source)
+    return File(tuple(ordered), constants, first, _shape(entry, source), last, annotations)
 
 
 def _shape(value: Any, source: str) -> tuple[int | None, ...]:
     tensor = value.type.tensor_type
     if value.type.WhichOneof("value") != "tensor_type" or not tensor.HasField("shape"):
-        raise UserError(f"{source} does not tell the shape of its input {_shown(value.name)}; export it with shapes.")
+        raise UserError(
+            f"{source} does not tell the shape of its input {_shown(_text(value.name))}; export it with shapes."
+        )
     if tensor.elem_type != 1:
         raise UserError(
-            f"the input {_shown(value.name)} of {source} is not float32, as QONNX wants it; export it again."
+            f"the input {_shown(_text(value.name))} of {source} is not float32, as QONNX wants it; export it again."
         )
     return tuple(
         int(dim.dim_value) if dim.WhichOneof("value") == "dim_value" and dim.dim_value > 0 else None
@@ -201,24 +205,24 @@ def _shape(value: Any, source: str) -> tuple[int | None, ...]:
 
 
 def _node(proto: Any, versions: dict[str, int]) -> Node:
-    label = clean(proto.name) or clean(next((name for name in proto.output if name), "")) or "?"
-    op = clean(proto.op_type)
+    inputs, outputs = (tuple(_text(name) for name in names) for names in (proto.input, proto.output))
+    made = [name for name in outputs if name]
+    label = clean(_text(proto.name)) or clean(made[0] if made else "") or "?"
+    op = clean(_text(proto.op_type))
     where = f"node {label!r} ({op})"
-    if proto.domain not in _DOMAINS:
-        raise UserError(
-            f"{where} is of the domain {clean(proto.domain)!r}, which is not supported; export it for QONNX."
-        )
-    if any(name for name in proto.output) is False or len(set(filter(None, proto.output))) != len(
-        list(filter(None, proto.output))
-    ):
+    domain = _text(proto.domain)
+    if domain not in _DOMAINS:
+        raise UserError(f"{where} is of the domain {clean(domain)!r}, which is not supported; export it for QONNX.")
+    if not made or len(set(made)) != len(made):
         raise UserError(f"{where} has no output, or one twice; export the file again.")
     attributes = {}
     for attribute in proto.attribute:
-        if attribute.name in attributes or attribute.ref_attr_name:
+        name = _text(attribute.name)
+        if name in attributes or attribute.ref_attr_name:
             raise UserError(f"{where} has an attribute twice, or one of a function; export the file again.")
-        attributes[attribute.name] = _attribute(attribute, where)
-    domain = _DOMAINS[proto.domain]
-    return Node(op, domain, versions.get(domain, 1), tuple(proto.input), tuple(proto.output), attributes, label)
+        attributes[name] = _attribute(attribute, where)
+    domain = _DOMAINS[domain]
+    return Node(op, domain, versions.get(domain, 1), inputs, outputs, attributes, label)
 
 
 def _attribute(proto: Any, where: str) -> Any:
@@ -239,7 +243,7 @@ def _attribute(proto: Any, where: str) -> Any:
         case 8:
             return [value.decode("utf-8") for value in proto.strings]
     raise UserError(
-        f"{where} has the attribute {clean(proto.name)!r} of a kind that is not supported, such as a graph; "
+        f"{where} has the attribute {clean(_text(proto.name))!r} of a kind that is not supported, such as a graph; "
         "export it unrolled."
     )
 
@@ -318,7 +322,7 @@ def _sorted(nodes: list[Node], known: set[str], source: str) -> list[Node]:
     return ordered
 
 
-def _needed(nodes: list[Node], output: str, known: set[str], source: str) -> list[Node]:
+def _needed(nodes: list[Node], output: str, source: str) -> list[Node]:
     """Return the nodes that lead to the output."""
     wanted = {output}
     kept = []
@@ -329,6 +333,11 @@ def _needed(nodes: list[Node], output: str, known: set[str], source: str) -> lis
     if not kept:
         raise UserError(f"no node of {source} makes its output {_shown(output)}; export it again.")
     return kept[::-1]
+
+
+def _text(value: str | bytes) -> str:
+    """Return a name; protobuf gives bytes for one that is not UTF-8."""
+    return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
 def clean(text: str) -> str:

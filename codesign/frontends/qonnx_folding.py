@@ -11,7 +11,7 @@ from codesign.errors import UserError
 from codesign.frontends import qonnx_float32 as float32
 from codesign.frontends.qonnx_constants import MAX_ELEMENTS, Constant
 from codesign.frontends.qonnx_elementwise import constant_arithmetic
-from codesign.frontends.qonnx_file import Node
+from codesign.frontends.qonnx_file import GENERAL, Node
 from codesign.frontends.qonnx_quantizers import bipolar_scale, read_quant
 
 Folder = Callable[[Node, Sequence[Constant | None], str], Constant]
@@ -25,7 +25,7 @@ def fold(node: Node, inputs: Sequence[Constant | None], where: str) -> Constant:
     UserError
         When the operator is not known between constants, or its operands do not fit.
     """
-    folder = _FOLDERS.get(node.op)
+    folder = (_QUANTIZERS if node.domain == GENERAL else _FOLDERS if node.domain == "" else {}).get(node.op)
     if folder is None:
         raise UserError(
             f"{where} computes with constants alone, which is not supported for it; fold constants when exporting."
@@ -195,9 +195,10 @@ def _negative(node: Node, inputs: Sequence[Constant | None], where: str) -> Cons
     return Constant(-_first(inputs, where).values)
 
 
+_QUANTIZERS: dict[str, Folder] = {"BipolarQuant": _bipolar, "IntQuant": _quant, "Quant": _quant}
+
 _FOLDERS: dict[str, Folder] = {
     "Add": _arithmetic,
-    "BipolarQuant": _bipolar,
     "Cast": _cast,
     "Concat": _concat,
     "Constant": _constant,
@@ -205,10 +206,8 @@ _FOLDERS: dict[str, Folder] = {
     "Flatten": _flatten,
     "Gather": _gather,
     "Identity": _same,
-    "IntQuant": _quant,
     "Mul": _arithmetic,
     "Neg": _negative,
-    "Quant": _quant,
     "Reshape": _reshape,
     "Slice": _slice,
     "Squeeze": _squeeze,

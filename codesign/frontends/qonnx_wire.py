@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from codesign.errors import UserError
 
-MAX_FIELDS = 1_000_000
-"""Fields in all; a network of ten thousand nodes has a few hundred thousand."""
+MAX_FIELDS = 400_000
+"""Fields in all; a network of 5000 nodes has half as many."""
 
 MAX_DEPTH = 16
 """Messages inside one another."""

@@ -143,5 +143,7 @@ def test_exported_models_come_back(exported, name: str):
 def test_exported_models_equal_the_executor(exported, name: str):
     path = exported(name)
     found = import_qonnx(path, **options(name))
-    expected, integers = compared(found, path.read_bytes(), frames(found.graph.input.type, found.graph.input.shape, 1, 6))
+    expected, integers = compared(
+        found, path.read_bytes(), frames(found.graph.input.type, found.graph.input.shape, 1, 6)
+    )
     assert (expected == integers).all()

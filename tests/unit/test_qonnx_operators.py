@@ -255,7 +255,12 @@ def test_division_by_a_constant():
 
 def test_batch_norm_of_negative_and_zero_gain():
     m = Maker((4, 5, 3, 3))
-    parts = [[-1.5, 0.0, 2.0, 0.3, -0.01], [0.1, 1.0, 0.0, -3.0, 0.2], [1.0, 2.0, -1.0, 0.5, 0.0], [1.0, 2.0, 0.5, 3.0, 4.0]]
+    parts = [
+        [-1.5, 0.0, 2.0, 0.3, -0.01],
+        [0.1, 1.0, 0.0, -3.0, 0.2],
+        [1.0, 2.0, -1.0, 0.5, 0.0],
+        [1.0, 2.0, 0.5, 3.0, 4.0],
+    ]
     x = m.node("Conv", "x", m.weights((5, 5, 1, 1)))
     x = m.node("BatchNormalization", x, *(m.const(part) for part in parts), epsilon=1e-3)
     agree(m.build(m.quant(x, 4, 0.25)))
