@@ -43,6 +43,8 @@ class Imported:
         Axes of the file's input: "NCHW", "NHWC" or "NF".
     output_axes : str
         Axes of the file's output, in the same letters.
+    output_error : float
+        How far the executor's float32 output may be from what the integers before the graph's output mean.
     open : tuple of Open
         Quantisers with steps that float32 leaves open.
     """
@@ -52,7 +54,14 @@ class Imported:
     input_scale: float
     layout: str
     output_axes: str
+    output_error: float
     open: tuple[Open, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the executor's float32 gives every integer, and the output to a quarter of its unit."""
+        unit = self.graph.scales[self.graph.outputs[0]].factor
+        return not self.open and self.output_error <= unit / 4
 
 
 def from_qonnx(
@@ -169,7 +178,7 @@ def _convert(
     known = {file.input: start} if leading is None else {file.input: start, leading: start}
     walk = Walk(file, lowering, known, batch, exact)
     graph = walk.run()
-    return Imported(graph, file, scale, axes, walk.output_axes, tuple(walk.open))
+    return Imported(graph, file, scale, axes, walk.output_axes, walk.output_error, tuple(walk.open))
 
 
 def input_stream(lowering: Lowering, file: File, axes: str, type: IntType, scale: float) -> Stream:

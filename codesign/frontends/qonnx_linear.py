@@ -55,10 +55,10 @@ def conv(walk: Walk, node: Node) -> Stream:
         stride=found.stride, padding=(top, bottom, left, right), groups=groups,
         weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
     )  # fmt: skip
-    made = _rooted(walk, x, value, weights, groups)
+    made = _rooted(walk, x, value, weights, groups, node.label)
     if (bias := walk.optional(node, 2)) is not None:
         # The executor adds it behind the sum.
-        made = _added(made, _bias(bias, weights, where), node.label)
+        made = _added(made, _bias(bias, weights, where, (weights.integers.shape[-1],)), node.label)
     return made
 
 
@@ -96,7 +96,7 @@ def matmul(walk: Walk, node: Node) -> Stream:
         x.value, weights.integers, weights.scale.tolist(), node.label,
         weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
     )  # fmt: skip
-    return _rooted(walk, x, value, weights, 1)
+    return _rooted(walk, x, value, weights, 1, node.label)
 
 
 def _dense(walk: Walk, x: Stream, kernel: Constant, where: str, label: str, bias: Constant | None) -> Stream:
@@ -110,7 +110,7 @@ def _dense(walk: Walk, x: Stream, kernel: Constant, where: str, label: str, bias
         weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
     )  # fmt: skip
     x = dataclasses.replace(x, order=None)
-    return _rooted(walk, x, value, weights, 1, None if bias is None else _bias(bias, weights, where), label)
+    return _rooted(walk, x, value, weights, 1, label, None if bias is None else _bias(bias, weights, where))
 
 
 def _require_inputs(found: int, expected: int, where: str) -> None:
@@ -119,12 +119,13 @@ def _require_inputs(found: int, expected: int, where: str) -> None:
 
 
 def _rooted(
-    walk: Walk, x: Stream, value: Value, weights: Weights, groups: int, amid: np.ndarray | None = None, label: str = ""
+    walk: Walk, x: Stream, value: Value, weights: Weights, groups: int, label: str, amid: np.ndarray | None = None
 ) -> Stream:
     """Return the sums of a linear operator, with what float32 may do to them.
 
     `amid` is a bias that the executor may add first, last or between the products.
     """
+    walk.spend(weights.integers.size // 16, f"node {label!r}")
     actual = x.actual(walk.edge(x).type)
     outputs = weights.integers.shape[-1]
     matrix = np.abs(weights.values.astype(np.float64)).reshape(-1, outputs)
@@ -163,10 +164,11 @@ def _per_weight(part: np.ndarray, weights: Weights, groups: int) -> np.ndarray:
     return np.broadcast_to(part[inputs], shape).reshape(-1, shape[-1])
 
 
-def _bias(bias: Constant, weights: Weights, where: str) -> np.ndarray:
-    """Return the bias of a layer as float32 of shape (outputs,) or (1,)."""
+def _bias(bias: Constant, weights: Weights, where: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return the bias of a layer as float32 of shape (outputs,) or (1,); it has `shape`, or one that broadcasts."""
     values, outputs = bias.values, weights.integers.shape[-1]
-    if values.dtype != np.float32 or values.size not in (1, outputs) or max(values.shape, default=1) != values.size:
+    fits = values.shape == shape if shape else values.shape[-1:] in ((), (1,), (outputs,)) and values.ndim <= 2
+    if values.dtype != np.float32 or not fits or values.size not in (1, outputs):
         raise UserError(f"{where} has a bias of shape {values.shape} for {outputs} outputs; use one per output.")
     return values.reshape(-1)
 

@@ -47,6 +47,8 @@ class Quantizer:
         How the executor makes float32 numbers of the integers.
     grid : Grid or None
         Where all channels are one uniform grid without a zero point.
+    alike : bool
+        Whether all channels have the same levels.
     """
 
     low: int
@@ -56,6 +58,7 @@ class Quantizer:
     affines: tuple[Affine, ...]
     steps: tuple[Step, ...]
     grid: Grid | None = None
+    alike: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def quant(node: Node, p: QuantParameters, spread: Callable[[np.ndarray], np.ndar
     # Offsets of the codes move ties: only without them is the grid one of `requantize`.
     plain = len(set(scales)) == 1 and offset == 0 and p.rounding != "sign"
     grid = Grid(scales[0], p.low, p.high, p.rounding) if plain else None
-    return Quantizer(low, high, levels, reached, affines, (Step("mul", (scale,)),), grid)
+    return Quantizer(low, high, levels, reached, affines, (Step("mul", (scale,)),), grid, scale.size == 1)
 
 
 def _code_grid(p: QuantParameters) -> Grid:
@@ -204,7 +207,7 @@ def multi_threshold(node: Node, thresholds: Constant | None, features: Callable[
         Step("mul", (np.asarray(scale),)),
         Step("add", (np.asarray(bias),)),
     )
-    return Quantizer(shift, shift + count, levels, reached, (affine,), steps)
+    return Quantizer(shift, shift + count, levels, reached, (affine,), steps, None, len(rows) == 1)
 
 
 def trunc(node: Node, parameters: Sequence[Constant | None], ends: Callable[[Levels], tuple[int, int]]) -> Quantizer:

@@ -30,6 +30,9 @@ MAX_EXACT_SHIFT = 44
 MAX_COMPARED = 255
 """Most thresholds of a channel."""
 
+MAX_TABLE = 1 << 23
+"""Most thresholds of all channels that are searched."""
+
 _AT_ONCE = 1 << 21
 """Levels times channels that are searched at once."""
 
@@ -74,14 +77,19 @@ def quantize(
     x = rising(lowering, x, label)
     tensor = lowering.builder.edge(x.edge)
     _require_finite(x, tensor.type, label)
-    table, open_steps = _table(x, quantizer, tensor.type)
     channels = len(x.affines)
+    alike = quantizer.alike and x.uniform
+    one = x.first_channel() if alike else x
+    if (quantizer.high - quantizer.low) * len(one.affines) > MAX_TABLE:
+        raise UserError(f"node {label!r} has too many levels for {channels:,} channels; use fewer bits there.")
+    table, open_steps = _table(one, quantizer, tensor.type)
     affines = quantizer.affines * (channels if len(quantizer.affines) == 1 else 1)
     made = dataclasses.replace(x, affines=affines, root=INTEGERS, steps=quantizer.steps)
-    found = Open(label, open_steps, table.size) if open_steps else None
+    times = channels if alike else 1
+    found = Open(label, open_steps * times, table.size * times) if open_steps else None
     if _is_identity(table, quantizer, tensor.type):
         return made, found
-    op = _operator(x, quantizer, table, tensor.type, label, exact)
+    op = _operator(one, quantizer, table, tensor.type, label, exact)
     return dataclasses.replace(made, edge=lowering.add_operator(op, x.edge, label=label)), found
 
 
@@ -194,7 +202,7 @@ def _exact_dyadic(affines: tuple[Affine, ...], quantizer: Quantizer, table: np.n
     """Return the `Dyadic` of smallest shifts that reaches every level where the table says, or None."""
     reached = (table <= type.min).sum(axis=1) + quantizer.low, (table <= type.max).sum(axis=1) + quantizer.low
     output = IntType.for_range(int(reached[0].min()), int(reached[1].max()))
-    scales = quantizer.affines * (len(affines) if len(quantizer.affines) == 1 else 1)
+    scales = quantizer.affines * len(affines) if len(quantizer.affines) == 1 else quantizer.affines[: len(affines)]
     constants = []
     known: dict[object, tuple[int, int, int]] = {}
     for channel, (affine, scale) in enumerate(zip(affines, scales, strict=True)):

@@ -20,7 +20,10 @@ from codesign.ir.ops import Add, Conv2d, Dense
 if TYPE_CHECKING:
     from codesign.frontends.qonnx_walk import Walk
 
-MAX_FEATURES = 1 << 13
+MAX_FEATURES = 1 << 17
+"""Most features that a frame may be flattened to."""
+
+MAX_JOINED = 1 << 11
 """Most channels or features that a concatenation may have: it costs a matrix of their square."""
 
 
@@ -122,8 +125,9 @@ def concat(walk: Walk, node: Node) -> Stream:
         raise UserError(f"{where} joins activations of different frames or orders of axes; bring them to one.")
     counts = [len(x.affines) for x in parts]
     total = sum(counts)
-    if total > MAX_FEATURES:
-        raise UserError(f"{where} makes {total:,} channels; at most {MAX_FEATURES:,} can be joined.")
+    if total > MAX_JOINED:
+        raise UserError(f"{where} makes {total:,} channels; at most {MAX_JOINED:,} can be joined.")
+    walk.spend(total * total // 16, where)
     starts = np.cumsum([0, *counts])
     errors = [np.broadcast_to(x.actual(walk.edge(x).type).error, count) for x, count in zip(parts, counts, strict=True)]
     affines = [affine for x in parts for affine in x.affines]
@@ -156,6 +160,8 @@ def flattened(walk: Walk, x: Stream, label: str) -> Stream:
     if x.axes == "NF":
         return x
     height, width, channels = walk.edge(x).shape
+    if height * width * channels > MAX_FEATURES:
+        raise UserError(f"node {label!r} makes vectors of more than {MAX_FEATURES:,} features; pool before it.")
     axes = x.axes[1:]
     places = np.arange(height * width * channels).reshape(walk.shape(x)[1:])
     order = places.transpose([axes.index(axis) for axis in "HWC"]).reshape(-1)

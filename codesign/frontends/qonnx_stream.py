@@ -19,7 +19,10 @@ from codesign.ir.types import IntType
 MAX_DIGITS = 1 << 13
 """Longest numerator or denominator of a meaning: a few hundred operations on constants in a row."""
 
-MAX_ENUMERATED = 1 << 20
+MAX_STEPS = 200
+"""Most elementwise operations in a row."""
+
+MAX_ENUMERATED = 1 << 18
 """Numbers that are looked at one by one to find what float32 makes of an edge; beyond it errors are bounded."""
 
 
@@ -128,9 +131,9 @@ class Stream:
         for affine in affines[:1] if len(set(affines)) == 1 else affines:
             for part in (affine.scale, affine.offset):
                 if max(part.numerator.bit_length(), part.denominator.bit_length()) > MAX_DIGITS:
-                    raise UserError(
-                        f"node {label!r} ends a row of too many operations on constants; fold them into one."
-                    )
+                    raise _too_many(label)
+        if len(self.steps) >= MAX_STEPS:
+            raise _too_many(label)
         return dataclasses.replace(self, affines=tuple(affines), steps=(*self.steps, step))
 
     def rerooted(self, value: Value, error: np.ndarray, *, steps: tuple[Step, ...] = (), **changes: object) -> Stream:
@@ -152,9 +155,7 @@ class Stream:
 
     def actual(self, type: IntType) -> Actual:
         """Return what is known of the executor's numbers over all integers of the edge's type."""
-        channels = len(self.affines)
-        if len(set(self.affines)) == 1 and self._uniform:
-            channels = 1
+        channels = 1 if self.uniform else len(self.affines)
         affines = self.affines[:channels]
         ends = np.array([[type.min], [type.max]], dtype=np.int64)
         count = type.max - type.min + 1
@@ -192,10 +193,22 @@ class Stream:
         return Actual(largest, np.asarray(error, dtype=np.float64), unit)
 
     @property
-    def _uniform(self) -> bool:
+    def uniform(self) -> bool:
         """Whether all channels are computed alike."""
+        if any(affine != self.affines[0] for affine in self.affines):
+            return False
         parts = [self.root.scale, self.root.offset, self.root.error, *(c for s in self.steps for c in s.constants)]
         return all(part.size == 1 or bool((part == part.reshape(-1)[0]).all()) for part in parts)
+
+    def first_channel(self) -> Stream:
+        """Return the first channel alone, for numbers of a stream whose channels are all alike."""
+
+        def first(values: np.ndarray) -> np.ndarray:
+            return values if values.ndim == 0 else values[:1]
+
+        root = Root(*(first(part) for part in (self.root.scale, self.root.offset, self.root.error)))
+        steps = tuple(step.mapped(first) for step in self.steps)
+        return dataclasses.replace(self, affines=self.affines[:1], root=root, steps=steps)
 
     def spread(self, value: Value, times: int, axes: str, order: np.ndarray | None) -> Stream:
         """Return the stream read as one vector: channels `times` over."""
@@ -214,6 +227,10 @@ class Stream:
             self.root.scale * signs, self.root.offset * np.ones(len(signs)), self.root.error * np.ones(len(signs))
         )
         return dataclasses.replace(self, edge=value.edge, affines=value.affines, root=root)
+
+
+def _too_many(label: str) -> UserError:
+    return UserError(f"node {label!r} ends a row of too many operations on constants; fold them into one.")
 
 
 def _short(part: Fraction) -> bool:

@@ -28,6 +28,12 @@ from codesign.ir.tensor import Tensor
 MAX_EDGE = 1 << 26
 """Largest edge in elements per frame."""
 
+MAX_OPERATORS = 1000
+"""Most operators of the integer graph, before it is simplified."""
+
+MAX_WORK = 1 << 22
+"""Channels of all nodes together, and a sixteenth of all weights."""
+
 
 class LayoutError(UserError):
     """An operator that finds the axes of its input in another order than it needs."""
@@ -56,7 +62,9 @@ class Walk:
         self.streams = dict(start)
         self.constants = {name: Constant(values) for name, values in file.constants.items()}
         self.open: list[Open] = []
+        self.left = MAX_WORK
         self.output_axes = ""
+        self.output_error = 0.0
 
     def run(self) -> Graph:
         """Lower every node and return the graph."""
@@ -70,6 +78,7 @@ class Walk:
         self.output_axes = result.axes
         if result.order is not None:
             raise UserError("the network returns a flattened frame; end it with a dense layer or drop the flatten.")
+        self.output_error = float(result.actual(self.edge(result).type).error.max())
         return self.lowering.finish(result.value, label)
 
     def _lower(self, node: Node) -> None:
@@ -91,6 +100,9 @@ class Walk:
         if handler is None:
             raise UserError(f"{where} is an operator that is not supported; see 'Supported layers' in the README.")
         made = handler(self, node)
+        self.spend(len(made.affines), where)
+        if int(self.lowering.builder.newest[1:]) >= MAX_OPERATORS:
+            raise UserError(f"{where} is more than {MAX_OPERATORS:,} operators deep; split the network.")
         output = node.outputs[1] if node.op == "TopK" else node.outputs[0]
         if self.edge(made).size > MAX_EDGE:
             raise UserError(f"{where} makes frames of {self.edge(made).size:,} numbers, too many for any hardware.")
@@ -108,6 +120,12 @@ class Walk:
                 f"{where} makes a tensor that is annotated as {kind[:12]!r} but holds no integers; "
                 "remove the annotation."
             )
+
+    def spend(self, work: int, where: str) -> None:
+        """Count work, and refuse a network that would take hours to convert."""
+        self.left -= work
+        if self.left < 0:
+            raise UserError(f"{where} makes the network larger than any FPGA holds; split or prune it.")
 
     # What the operators ask ---------------------------------------------------------------------------------
 

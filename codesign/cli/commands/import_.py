@@ -75,7 +75,7 @@ def command(
     graph = found.graph
     if info is not None:
         _require_fit(graph, info, dataset or "")
-    if strict and found.open:
+    if strict and not found.settled:
         raise UserError(f"{_told(found)}; give scales that are powers of two, or leave out --strict.")
     different, element = _compared(console, found, data, check, seed) if check else (0, None)
     values: dict[str, Any] = {}
@@ -120,19 +120,21 @@ def _sentences(
         return [
             f"{different:,} integers of {check} frames differ from the qonnx executor, first {element}; "
             "nothing was written.",
-            *([f"{_told(found)}."] if found.open else []),
+            *([f"{_told(found)}."] if not found.settled else []),
         ]
     said = [f"{name} takes {found.graph.input} and gives {found.graph.output}; it is {path}."]
     if check:
         said.append(f"{check} frames give the integers of the qonnx executor.")
     if "accuracy" in values:
         said.append(f"{values['accuracy']:.2f} % of {values['images']:,} test images.")
-    return [*said, *([f"{_told(found)}; there exact arithmetic does."] if found.open else [])]
+    return [*said, *([f"{_told(found)}; here exact arithmetic does."] if not found.settled else [])]
 
 
 def _told(found: Imported) -> str:
     """Say what float32 leaves open."""
     steps, total = sum(part.steps for part in found.open), sum(part.total for part in found.open)
+    if not steps:
+        return "the last digits of the output are rounded by float32 sums in the file"
     return (
         f"{steps:,} of {total:,} steps between levels in {len(found.open)} nodes lie so near an integer that the "
         "rounding of float32 sums decides in the file"
