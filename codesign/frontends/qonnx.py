@@ -20,7 +20,7 @@ from codesign.frontends.qonnx_file import GENERAL, File
 from codesign.frontends.qonnx_float32 import Step
 from codesign.frontends.qonnx_requantize import Open
 from codesign.frontends.qonnx_stream import INTEGERS, Stream
-from codesign.frontends.qonnx_walk import LayoutError, Walk
+from codesign.frontends.qonnx_walk import LayoutError, Walk, is_integer
 from codesign.ir.graph import Graph
 from codesign.ir.types import IntType
 
@@ -165,6 +165,10 @@ def _convert(
     if int(np.prod(sizes, dtype=object)) > MAX_FEATURES:
         raise UserError(f"the input has {sizes} numbers per frame; at most {MAX_FEATURES:,} are supported.")
     leading = None
+    if scale not in (None, 1.0) and is_integer(file.annotations.get(file.input, "")):
+        raise UserError(
+            "the file says that its input is integers; leave out the input scale, or remove the annotation."
+        )
     if scale is None:
         annotated = _annotated(file)
         if annotated is not None:

@@ -125,7 +125,7 @@ def _rooted(
 
     `amid` is a bias that the executor may add first, last or between the products.
     """
-    walk.spend(weights.integers.size // 16, f"node {label!r}")
+    walk.spend(weights.integers.size // 64, f"node {label!r}")
     actual = x.actual(walk.edge(x).type)
     outputs = weights.integers.shape[-1]
     matrix = np.abs(weights.values.astype(np.float64)).reshape(-1, outputs)

@@ -30,7 +30,7 @@ MAX_EXACT_SHIFT = 44
 MAX_COMPARED = 255
 """Most thresholds of a channel."""
 
-MAX_TABLE = 1 << 23
+MAX_TABLE = 1 << 20
 """Most thresholds of all channels that are searched."""
 
 _AT_ONCE = 1 << 21

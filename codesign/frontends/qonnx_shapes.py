@@ -127,7 +127,7 @@ def concat(walk: Walk, node: Node) -> Stream:
     total = sum(counts)
     if total > MAX_JOINED:
         raise UserError(f"{where} makes {total:,} channels; at most {MAX_JOINED:,} can be joined.")
-    walk.spend(total * total // 16, where)
+    walk.spend(total * total // 64, where)
     starts = np.cumsum([0, *counts])
     errors = [np.broadcast_to(x.actual(walk.edge(x).type).error, count) for x, count in zip(parts, counts, strict=True)]
     affines = [affine for x in parts for affine in x.affines]

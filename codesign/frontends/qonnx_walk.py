@@ -19,7 +19,7 @@ from codesign.frontends import (
 )
 from codesign.frontends.lowering import Lowering
 from codesign.frontends.qonnx_constants import Constant
-from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, File, Node
+from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, File, Node, clean
 from codesign.frontends.qonnx_requantize import Open, quantize
 from codesign.frontends.qonnx_stream import NO_PADDING, Stream
 from codesign.ir.graph import Graph
@@ -31,8 +31,13 @@ MAX_EDGE = 1 << 26
 MAX_OPERATORS = 1000
 """Most operators of the integer graph, before it is simplified."""
 
-MAX_WORK = 1 << 22
-"""Channels of all nodes together, and a sixteenth of all weights."""
+MAX_WORK = 1 << 20
+"""Channels of all nodes together, and a 64th of all weights."""
+
+
+def is_integer(kind: str) -> bool:
+    """Tell whether a QONNX data type is one of integers: the executor rounds what is annotated with it."""
+    return kind in ("BINARY", "BIPOLAR", "TERNARY") or kind.startswith(("INT", "UINT"))
 
 
 class LayoutError(UserError):
@@ -68,6 +73,13 @@ class Walk:
 
     def run(self) -> Graph:
         """Lower every node and return the graph."""
+        for name, kind in self.file.annotations.items():
+            values = self.file.constants.get(name)
+            if values is not None and is_integer(kind) and (values != np.rint(values)).any():
+                raise UserError(
+                    f"the initializer {clean(name)!r} is annotated as {kind[:12]!r} but holds no integers; "
+                    "remove the annotation."
+                )
         for node in self.file.nodes:
             if not any(name in self.streams for name in node.outputs):
                 self._lower(node)
@@ -112,7 +124,7 @@ class Walk:
     def _require_annotation(self, x: Stream, name: str, where: str) -> None:
         """Refuse an integer type that a tensor is annotated with unless it holds integers: the executor would round."""
         kind = self.file.annotations.get(name, "")
-        if kind not in ("BINARY", "BIPOLAR", "TERNARY") and not kind.startswith(("INT", "UINT")):
+        if not is_integer(kind):
             return
         whole = all(a.scale.denominator == 1 and a.offset.denominator == 1 for a in x.affines)
         if not whole or x.actual(self.edge(x).type).error.any():

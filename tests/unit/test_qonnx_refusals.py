@@ -285,9 +285,26 @@ def test_a_row_of_many_constants_ends():
 def test_an_integer_annotation_of_what_is_no_integer():
     m = Maker((1, 6))
     x = m.node("MatMul", "x", m.weights((6, 6), 1))
-    pair = onnx.StringStringEntryProto(key="finn_datatype", value="INT8")
-    m.annotations.append(onnx.TensorAnnotation(tensor_name=x, quant_parameter_tensor_names=[pair]))
+    annotated(m, x, "INT8")
     assert "annotated as 'INT8'" in refused(m.build(m.quant(x, 4, 1.0)))
+
+
+def annotated(m: Maker, name: str, kind: str) -> None:
+    pair = onnx.StringStringEntryProto(key="finn_datatype", value=kind)
+    m.annotations.append(onnx.TensorAnnotation(tensor_name=name, quant_parameter_tensor_names=[pair]))
+
+
+def test_an_input_annotated_as_integers_has_no_scale():
+    m = Maker((1, 6))
+    annotated(m, "x", "UINT4")
+    assert "leave out the input scale" in refused(m.build(dense(m)))
+
+
+def test_an_initializer_annotated_as_integers():
+    m = Maker((1, 6))
+    weights = m.const(np.eye(6) / 2)
+    annotated(m, weights, "INT2")
+    assert "'c0' is annotated" in refused(m.build(m.node("MatMul", "x", weights)))
 
 
 @pytest.mark.parametrize("scale", [-1.0, float("nan"), float("inf"), 0.1])
