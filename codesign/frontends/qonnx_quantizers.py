@@ -28,6 +28,9 @@ Levels = Callable[[np.ndarray], np.ndarray]
 
 MAX_ACTIVATION_BITS = 16
 
+WHOLE = Fraction(1, 1 << 22)
+"""Relative distance at which a multiple of a scale, rounded to float32, may lie from it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Quantizer:
@@ -188,9 +191,10 @@ def multi_threshold(node: Node, thresholds: Constant | None, features: Callable[
     if not (np.isfinite(bias) and np.isfinite(scale) and scale > 0):
         raise UserError(f"{where} needs a positive out_scale and a finite out_bias.")
     count = rows.shape[1]
-    # A bias of whole steps goes into the integers, so that integer 0 is real 0.
+    # A bias of whole steps, as near as float32 has it, goes into the integers, so that integer 0 is real 0.
     ratio = Fraction(float(bias)) / Fraction(float(scale))
-    shift = int(ratio) if ratio.denominator == 1 and abs(ratio) < 1 << 20 else 0
+    whole = round(ratio)
+    shift = whole if abs(ratio - whole) <= abs(ratio) * WHOLE and abs(whole) < 1 << 20 else 0
 
     def levels(x: np.ndarray) -> np.ndarray:
         found = np.empty(x.shape, dtype=np.float32)
@@ -201,7 +205,8 @@ def multi_threshold(node: Node, thresholds: Constant | None, features: Callable[
     def reached(channel: int) -> list[Reach]:
         return [(Fraction(float(t)), False) for t in rows[channel % len(rows)]]
 
-    affine = Affine(Fraction(float(scale)), Fraction(float(bias)) - shift * Fraction(float(scale)))
+    offset = Fraction(0) if shift else Fraction(float(bias))
+    affine = Affine(Fraction(float(scale)), offset)
     steps = (
         Step("add", (np.asarray(np.float32(-shift)),)),
         Step("mul", (np.asarray(scale),)),

@@ -169,6 +169,17 @@ def test_multi_threshold(scale: float, bias: float):
     agree(m.build(m.node("MatMul", x, m.const([[1.0], [2.0], [-1.0]]))))
 
 
+def test_a_bias_of_whole_steps_keeps_zero_at_zero():
+    # 0.3 three times is no float32, and the bias the nearest that is one.
+    m = Maker((2, 2, 4, 4))
+    x = m.node(
+        "MultiThreshold", "x", m.const([[-4.0, -1.0, 0.5, 2.0, 6.0]]), domain=GENERAL, out_dtype="INT4",
+        out_scale=0.3, out_bias=float(np.float32(-0.9)),
+    )  # fmt: skip
+    found = agree(m.build(m.quant(m.node("Conv", x, m.weights((3, 2, 3, 3)), pads=[1] * 4), 4, 0.5)), opens=True)
+    assert found.graph.nodes[0].op.offset == -3
+
+
 def test_multi_threshold_channels_last():
     m = Maker((2, 4, 4, 3))
     table = np.sort(m.rng.integers(-20, 20, size=(3, 3)), axis=1)
@@ -187,7 +198,7 @@ def test_multi_threshold_channels_last():
     [
         {"pads": [1, 2, 0, 1]},
         {"strides": [2, 1], "auto_pad": "SAME_UPPER"},
-        {"strides": [2, 3], "auto_pad": "SAME_LOWER"},
+        {"strides": [2, 1], "auto_pad": "SAME_LOWER"},
         {"auto_pad": "VALID"},
     ],
 )
@@ -311,7 +322,9 @@ def test_averages_divide_in_float32(op: str):
         x = m.node(op, "x")
     else:
         x = m.node(op, "x", m.const([2, 3], np.int64), keepdims=0)
-    agree(m.build(m.quant(x, 8, 0.7, rounding="HALF_UP")), UINT4)
+    # Steps that real numbers meet: what float32 makes of the division decides.
+    step = 1 / 3 if op == "AveragePool" else 1 / 7
+    agree(m.build(m.quant(x, 8, step, False, rounding="FLOOR")), UINT4)
 
 
 @pytest.mark.parametrize("op", ["Flatten", "Reshape", "Shape"])

@@ -136,8 +136,8 @@ def _told(found: Imported) -> str:
     if not steps:
         return "the last digits of the output are rounded by float32 sums in the file"
     return (
-        f"{steps:,} of {total:,} steps between levels in {len(found.open)} nodes lie so near an integer that the "
-        "rounding of float32 sums decides in the file"
+        f"the rounding of float32 sums decides {steps:,} of {total:,} steps between levels (or ties between logits) in "
+        f"{len(found.open)} nodes of the file"
     )
 
 
