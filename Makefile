@@ -19,7 +19,7 @@ SHELL := /bin/bash
 
 base := $(PYTHON) .ci/environment.py
 dev := $(PYTHON) .ci/environment.py dev
-full := $(PYTHON) .ci/environment.py dev qkeras rtl
+full := $(PYTHON) .ci/environment.py dev qkeras qonnx qonnx-check rtl
 codesign := .venv/bin/codesign
 # Tests run one process per core; more threads in each would only get in each other's way.
 one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2

@@ -69,9 +69,17 @@ class Work:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The data set of the model."""
+        """The data set of the model.
+
+        Raises
+        ------
+        UserError
+            When an imported model has none, or it is not to be had.
+        """
         from codesign import data
 
+        if not self.model.dataset:
+            raise UserError(f"{self.model.name} was imported without a data set; import it again with --data.")
         return data.load(self.model.dataset)
 
     def frames(self, count: int, seed: int) -> tuple[np.ndarray, str]:

@@ -64,6 +64,8 @@ _LIBRARIES = (
     ("hls4ml", "the HLS backend"),
     ("tensorflow", "QKeras models (the extra qkeras of this package)"),
     ("qkeras", "quantised Keras models (the extra qkeras of this package)"),
+    ("onnx", "QONNX files (the extra qonnx of this package)"),
+    ("qonnx", "comparing imported files with the qonnx executor (the extra qonnx-check of this package)"),
 )
 
 
