@@ -72,7 +72,8 @@ fastest = click.option(
 dsp = click.option(
     "--dsp",
     type=click.IntRange(0),
-    help="Multiplier blocks to use, as if they were free; rtl. [default: those of the board, where they save most]",
+    help="Multiplier blocks to use, at most those of the board, as if they were free; rtl. "
+    "[default: those of the board, where they save most]",
 )
 
 
@@ -121,7 +122,8 @@ def given(
     for name in found:
         flag, owner = _FLAGS[name]
         if owner != backend:
-            raise UserError(f"{flag} is for the {owner} backend; leave it out.")
+            also = " With rtl, codesign synth has it." if (name, backend) == ("clock_mhz", "rtl") else ""
+            raise UserError(f"{flag} is for the {owner} backend; leave it out.{also}")
     speeds = [_FLAGS[name][0] for name in ("cycles", "frames_per_second", "fastest") if name in found]
     if len(speeds) > 1:
         raise UserError(f"{' and '.join(speeds)} each say how fast a design is to be; give one of them.")

@@ -8,6 +8,7 @@
 //   FOLD_IN   words of inputs of one output
 //   FOLD_OUT  words of outputs until the weights begin anew
 //   DEPTH     stages of the unit before its accumulators, 2 or more: stage 0 holds inputs and weights
+//   WORDS, ADDRESS, TURN   words of weights, bits of the number of a word and of an output: they follow, leave them
 //
 // PORTS    advance: the stages move; address: the weights of the word at the door, to be read with `advance`;
 //          opening, turn: the bias of an output is to be read, and which one, so that it is there one clock later;

@@ -51,6 +51,14 @@ def test_every_fold(bits, signed, groups, fold, verify_rtl):
     verify_rtl(convolution(bits, signed, groups=groups), 1, folds={"n0": fold})
 
 
+def test_unsigned_outputs_side_by_side_in_a_block(verify_rtl):
+    """Weights of one sign: the highest bit of an output is no sign."""
+    builder = GraphBuilder()
+    x = builder.input((8,), IntType(1, False))
+    graph = builder.build(builder.add(Dense(np.ones((8, 4), dtype=np.int64)), x))
+    verify_rtl(graph, 1, folds={"n0": {"pe": 4, "simd": 1, "chain": 1}})
+
+
 @pytest.mark.parametrize("board", ["ulx3s-85f", "pynq-z2"])
 def test_tables_of_another_family(board, verify_rtl):
     """LUTs of four or six inputs, many words, weights from a codebook."""

@@ -37,9 +37,9 @@ def mvau_binary(seed: int, shape: Shape) -> Case:
     words[0] = x.min if x.signed else x.max
     result = np.einsum("vois,oips->vop", words, weights) + biases
     acc = IntType.for_range(min(int(result.min()), -1), int(result.max())).bits
-    levels, tensor = binary.Levels(low), Tensor((simd,), x)
+    tensor = Tensor((simd,), x)
     table = weights.reshape(fold_out * fold_in, pe, simd)
-    starts = binary.starts(table, levels, biases if bias else None, tensor, fold_in)
+    starts = binary.starts(table, low, biases if bias else None, tensor, fold_in)
     terms = -(-simd // 3) if x == IntType(1, False) and simd > 3 else simd
     return Case(
         "mvau_binary",

@@ -436,7 +436,10 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
     assert sentence.startswith("Bitstream for Radiona ULX3S 12F, clocked at 25 MHz: ")
     exceeded, sentence = told(ROUTED.replace("53.36463928222656", "24.9"))
     assert exceeded == ["clock_mhz"]
-    assert sentence == "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design."
+    assert sentence == (
+        "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design. "
+        "It reaches 24.9 MHz; give a lower --clock."
+    )
     exceeded, sentence = told(ROUTED, 50)
     assert exceeded == []
     assert sentence.startswith("Bitstream for Radiona ULX3S 12F, clocked at 50 MHz: ")

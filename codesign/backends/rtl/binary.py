@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from codesign.ir import Tensor
 
 
-@dataclass(frozen=True)
-class Levels:
-    """The weights of a layer.
-
-    Parameters
-    ----------
-    low : int
-        -1 or 0; the other one is 1.
-    """
-
-    low: int
-
-
-def levels(values: np.ndarray) -> Levels | None:
-    """Return the two values of weights; None where there are others than -1 and 1, or 0 and 1."""
+def low(values: np.ndarray) -> int | None:
+    """Return the lower of the two values of weights, -1 or 0, where the other is 1; None for other weights."""
     found = set(np.unique(values).tolist())
-    for low in (-1, 0):
-        if found == {low, 1}:
-            return Levels(low)
-    return None
+    return next((lower for lower in (-1, 0) if found == {lower, 1}), None)
 
 
-def starts(table: np.ndarray, levels: Levels, bias: np.ndarray | None, x: Tensor, fold_in: int) -> np.ndarray | None:
+def starts(table: np.ndarray, low: int, bias: np.ndarray | None, x: Tensor, fold_in: int) -> np.ndarray | None:
     """Return what accumulators start with, shape (outputs of a lane, PE); None for zeros.
 
     Parameters
     ----------
     table : ndarray of int, shape (words, PE, SIMD)
         Weights.
-    levels : Levels
+    low : int
+        The weight that is not 1.
     bias : ndarray of int, shape (outputs of a lane, PE), or None
     x : Tensor
         Edge of the inputs.
     fold_in : int
         Words of an output.
     """
-    if levels.low == 0:
+    if low == 0:
         return bias
     # An input enters as its complement for a weight of -1: this much too high.
     excess = -1 if x.type.signed else (1 << x.type.bits) - 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from codesign import folding
 from codesign.backends.rtl import cost, mac, ops, schedule
-from codesign.backends.rtl.folds import fixed, require_folds, require_operator
+from codesign.backends.rtl.folds import SIX_INPUTS, fixed, require_folds, require_operator
 from codesign.backends.rtl.joints import adapters, input_lanes
 from codesign.backends.rtl.unit import Fold
 from codesign.errors import UserError
@@ -113,7 +113,6 @@ def solve(asked: Problem, cycles: int | None) -> Chosen:
 
 
 _SLOWEST = 1 << 62
-_SIX_INPUTS = 6
 
 
 def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int) -> list[Candidate]:
@@ -122,8 +121,7 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
     if given is not None:
         folds = [fixed(node, graph, given, lookup)]
     else:
-        # Multiplier blocks in which several products have room go with lookup tables of six inputs.
-        known = (fold for fold in module.folds(node, graph) if not fold.chain or lookup >= _SIX_INPUTS)
+        known = (fold for fold in module.folds(node, graph) if not fold.chain or lookup >= SIX_INPUTS)
         folds = [replace(fold, lookup=lookup) for fold in known]
     found = []
     for fold in folds:
@@ -134,7 +132,8 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
             continue
         found.append(Candidate(*about, taken, fold))
         if taken.get("dsp") and not fold.chain and "dsp" not in (given or {}):
-            found.append(Candidate(*about, cost.unit(hardware, False), replace(fold, dsp=False)))
+            bare = replace(fold, dsp=False)
+            found.append(Candidate(*about, cost.unit(module.unit(node, graph, bare), False), bare))
     return found
 
 

@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from codesign.backends.rtl import mac
+from codesign.backends.rtl import mac, packed
 from codesign.backends.rtl.unit import Block, Packed, Unit
+from codesign.ir import IntType
 
 Cost = dict[str, float]
 
@@ -30,19 +31,22 @@ DISTRIBUTED = 1024
 def unit(hardware: Unit, blocks: bool = True) -> Cost:
     """Return what the blocks of a node take.
 
-    Where `Unit.luts` is given, it is for all that calculates; a multiplier block in it counts as `mac.DSP_LUTS`.
+    Where `Unit.luts` is given, it is for all that calculates; a multiplier block in it counts as `mac.DSP_LUTS`, unless
+    the unit was made for a fold without such blocks.
 
     Parameters
     ----------
     hardware : Unit
     blocks : bool
-        Multiplications may take multiplier blocks.
+        Multiplications may take multiplier blocks, as in the fold that the unit was made for.
     """
     parts = [block(one) for one in hardware.blocks]
     if hardware.luts:
         parts.append({"lut": hardware.luts})
         counted = added(block(one) for one in hardware.blocks if one.module.startswith("mvau"))
-        parts.append({"lut": -counted.get("dsp", 0.0) * mac.DSP_LUTS})
+        taken = counted.get("dsp", 0.0)
+        # Without blocks the LUTs are those of what multiplies.
+        parts.append({"lut": -taken * mac.DSP_LUTS} if blocks else {"dsp": -taken, SOFT: -counted.get(SOFT, 0.0)})
     total = added(parts)
     soft = total.pop(SOFT, 0.0)
     if not blocks and total.pop("dsp", 0.0):
@@ -135,9 +139,8 @@ def mvau_shift(p: Mapping[str, Any]) -> Cost:
 
 def mvau_packed(p: Mapping[str, Any]) -> Cost:
     """Multiplier blocks and block memories alone, as `mvau`."""
-    # One product in a block alone is one that Yosys makes of tables where it is small.
-    alone = p["GROUPS"] == p["PE"] and p["X"] + p["W"] < mac.DSP_BITS
-    taken = {} if alone else {"dsp": float(p["GROUPS"] * p["SIMD"])}
+    blocks = packed.blocks(p["PE"], p["GROUPS"], p["FIELD"], p["W"], IntType(p["X"], p["X_SIGNED"]))
+    taken = {"dsp": float(blocks * p["SIMD"])} if blocks else {}
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * p["W"])])
 
 

@@ -141,6 +141,7 @@ def _lane_widths(node: Node, fold: Fold) -> dict[str, dict[int, int]]:
     op = node.op
     if (
         fold.planes
+        or fold.chain
         or not isinstance(op, Conv2d | Dense)
         or not op.mixed_widths
         or (isinstance(op, Conv2d) and is_tied(op))

@@ -11,6 +11,8 @@ from codesign.backends.rtl.unit import Fold
 from codesign.errors import UserError
 from codesign.ir import Graph, Node
 
+SIX_INPUTS = 6
+"""Multiplier blocks in which several products have room go with lookup tables of so many inputs."""
 _FIELDS = {"pe", "simd", "window", "planes", "chain", "search", "dsp"}
 
 
@@ -29,15 +31,17 @@ def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) 
         When it cannot have them.
     """
     require_operator(node)
-    if fields.keys() <= _FIELDS and isinstance(fields.get("dsp", True), bool):
+    packs = fields.get("dsp", True) and lookup >= SIX_INPUTS
+    if fields.keys() <= _FIELDS and isinstance(fields.get("dsp", True), bool) and (packs or not fields.get("chain")):
         own = {name: value for name, value in fields.items() if name != "dsp"}
         for fold in ops.module(node.op.name).folds(node, graph):
             if fold == replace(fold, **own):
                 return replace(fold, lookup=lookup, dsp=fields.get("dsp", True))
     told = ", ".join(f"{name} = {value}" for name, value in fields.items())
     raise UserError(
-        f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, "
-        "planes the bits of an input, chain both the inputs and 1 to 4, and fields are pe, simd, window, planes, "
+        f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, planes the "
+        "bits of an input; chain is the greatest of 4, 3 and 2 that divides the inputs in parallel, or 1 for one "
+        "input, with multiplier blocks and on boards with LUTs of six inputs; fields are pe, simd, window, planes, "
         "chain, search and dsp."
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from codesign.backends.rtl import memory
+from codesign.backends.rtl import extremes, memory
 from codesign.backends.rtl.unit import Packed
-from codesign.ir import IntType, Tensor
+from codesign.ir import Tensor
 from codesign.ir.ops import Conv2d, Dense
 
 _BITS = 8
@@ -39,14 +39,10 @@ def sum_bits(table: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, f
         Words of an output.
     """
     weights = table.reshape(-1, fold_in, *table.shape[1:])
-    positive, negative = (np.asarray(part.sum((1, 3))) for part in (np.maximum(weights, 0), np.minimum(weights, 0)))
-    # Padding sends zeros.
-    low, high = min(0, x.type.min), max(0, x.type.max)
+    least, most = extremes.extremes(weights, x.type, (1, 3))
     constant = 0 if bias is None else bias
-    least = (positive * low + negative * high + constant).min(0)
-    most = (positive * high + negative * low + constant).max(0)
-    needed = [IntType.for_range(min(int(a), -1), max(int(b), 0)).bits for a, b in zip(least, most, strict=True)]
-    return tuple(min(bits, y.type.bits) for bits in needed)
+    ends = zip((least + constant).min(0), (most + constant).max(0), strict=True)
+    return tuple(min(extremes.bits(a, b), y.type.bits) for a, b in ends)
 
 
 def packed(table: np.ndarray, bits: Sequence[int]) -> Callable[[], str]:

@@ -13,7 +13,7 @@ from codesign.backends.rtl.divisors import divisors
 from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Function, Parameter, Unit
 from codesign.backends.rtl.windows import Window
-from codesign.ir import Tensor
+from codesign.ir import IntType, Tensor
 from codesign.ir.ops import Conv2d, Dense
 from codesign.ir.types import weight_bits
 
@@ -21,10 +21,11 @@ STEP = 2
 """Levels of adders between registers."""
 PRODUCT_LUTS = 1.0
 """LUTs of a multiplier per bit of one operand and bit of the other, `benchmarks/lut_per_mac`."""
+BINARY_BLOCK_BITS = 1024
+"""Bits of one-bit weights from which block memory is the better place."""
 COUNTED_LUTS = 1.8
 """LUTs of a product of one bit by one and its addition, `benchmarks/lut_per_mac`."""
-DSP_BITS = 9
-"""Bits of a product from which Yosys takes a DSP block."""
+DSP_BITS = packed.DSP_BITS
 DSP_LUTS = 60.0
 """What such a block is worth."""
 BLOCK_LUTS = 0.5
@@ -108,23 +109,56 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         block, luts = _distributed(table, bias, x, y, fold_in, fold)
     elif fold.chain:
         block, luts = _packed(table, bias, x, y, fold_in, fold.chain)
-    elif (levels := binary.levels(values)) is not None:
-        block, luts = _binary(table, levels, bias, x, y, fold_in)
+    elif (low := binary.low(values)) is not None:
+        block, luts = _binary(table, low, bias, x, y, fold_in)
     else:
         # Weights that only happen to be narrow in some lanes are no reason to treat lanes apart.
         widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
-        block, luts = _multiplied(table, widths, bias, x, y, fold_in)
-        if not op.mixed_widths and (shifted := _shifted(table, values, bias, x, y, fold_in)) is not None:
+        block, luts = _multiplied(table, widths, bias, x, y, fold_in, fold.dsp)
+        takes_blocks = fold.dsp and x.type.bits + max(widths) >= DSP_BITS
+        if not takes_blocks and (shifted := _shifted(table, values, bias, x, y, fold_in)) is not None:
             block, luts = min((block, luts), shifted, key=lambda made: made[1])
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
     return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
 
 
+def _common(table: np.ndarray, x: Tensor, y: Tensor, fold_in: int, style: str) -> dict[str, Parameter]:
+    """Return the parameters that units with weights in a memory have in common."""
+    words, pe, simd = table.shape
+    return {
+        "PE": pe,
+        "SIMD": simd,
+        "X": x.type.bits,
+        "X_SIGNED": x.type.signed,
+        "ACC": y.type.bits,
+        "FOLD_IN": fold_in,
+        "FOLD_OUT": words // fold_in,
+        "STEP": STEP,
+        "WEIGHTS": "weights",
+        "STYLE": style,
+    }
+
+
+def _biases(bias: np.ndarray | None, y: Tensor) -> tuple[dict[str, Parameter], dict[str, Callable[[], str]]]:
+    """Return the parameters about biases, shape (outputs of a lane, PE), and their file."""
+    if bias is None:
+        return {"BIAS": False, "BIASES": ""}, {}
+    return {"BIAS": True, "BIASES": "biases"}, {"biases": functools.partial(memory.words, bias, y.type.bits)}
+
+
 def _multiplied(
-    table: np.ndarray, widths: tuple[int, ...], bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
+    table: np.ndarray,
+    widths: tuple[int, ...],
+    bias: np.ndarray | None,
+    x: Tensor,
+    y: Tensor,
+    fold_in: int,
+    blocks: bool,
 ) -> tuple[Block, float]:
     """Return the unit with multipliers for words (words, PE, SIMD) of weights, and its LUTs.
+
+    `blocks` tells whether multiplications may take multiplier blocks.
 
     Lanes of one width are those of `mvau`, lanes of several those of `mvau_lanes`.
     """
@@ -132,70 +166,39 @@ def _multiplied(
     apart = len(set(widths)) > 1
     # The accumulators of lanes, which are as wide as the outputs where all weights are.
     sums = lanes.sum_bits(table, bias, x, y, fold_in) if apart else (y.type.bits,) * pe
-    fields = lanes.packed(table, widths)
-    files: dict[str, Callable[[], str]] = {"weights": fields}
-    if bias is not None:
-        files["biases"] = functools.partial(memory.words, bias, y.type.bits)
     own: dict[str, Parameter] = {"W": lanes.vector(widths), "SUMS": lanes.vector(sums)} if apart else {"W": widths[0]}
     style = rom_style(words, simd * sum(widths))
-    parameters: dict[str, Parameter] = {
-        "PE": pe,
-        "SIMD": simd,
-        "X": x.type.bits,
-        "X_SIGNED": x.type.signed,
-        **own,
-        "ACC": y.type.bits,
-        "FOLD_IN": fold_in,
-        "FOLD_OUT": words // fold_in,
-        "BIAS": bias is not None,
-        "STEP": STEP,
-        "WEIGHTS": "weights",
-        "BIASES": "biases" if bias is not None else "",
-        "STYLE": style,
-    }
+    about, files = _biases(bias, y)
+    parameters = {**_common(table, x, y, fold_in, style), **own, **about}
     latency = 3 + (simd - 1).bit_length() // STEP
     memory_luts = _memory_luts(style, words)
     luts = 0.0
     for (bits, acc), count in sorted(Counter(zip(widths, sums, strict=True)).items()):
         product = x.type.bits + bits
-        each = DSP_LUTS if product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
+        each = DSP_LUTS if blocks and product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
         if bits:
             luts += count * simd * (each + product + 1 + bits * memory_luts)
         luts += 2 * count * acc
     module = "mvau_lanes" if apart else "mvau"
+    files = {"weights": lanes.packed(table, widths), **files}
     return Block(module, parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
 def _binary(
-    table: np.ndarray, levels: binary.Levels, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
+    table: np.ndarray, low: int, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
 ) -> tuple[Block, float]:
-    """Return the unit for weights of one bit, for words (words, PE, SIMD), and its LUTs."""
+    """Return the unit for weights of one bit, `low` and 1, for words (words, PE, SIMD), and its LUTs."""
     words, pe, simd = table.shape
-    starts = binary.starts(table, levels, bias, x, fold_in)
-    style = rom_style(words, pe * simd)
-    files: dict[str, Callable[[], str]] = {"weights": lanes.packed((table > 0).astype(np.int64), (1,) * pe)}
-    if starts is not None:
-        files["biases"] = functools.partial(memory.words, starts, y.type.bits)
-    parameters: dict[str, Parameter] = {
-        "PE": pe,
-        "SIMD": simd,
-        "X": x.type.bits,
-        "X_SIGNED": x.type.signed,
-        "XNOR": levels.low < 0,
-        "ACC": y.type.bits,
-        "FOLD_IN": fold_in,
-        "FOLD_OUT": words // fold_in,
-        "BIAS": starts is not None,
-        "STEP": STEP,
-        "WEIGHTS": "weights",
-        "BIASES": "biases" if starts is not None else "",
-        "STYLE": style,
-    }
+    # Small memories of so narrow weights would take more LUTs than what reads them.
+    style = "block" if words > 64 and words * pe * simd > BINARY_BLOCK_BITS else rom_style(words, pe * simd)
+    about, files = _biases(binary.starts(table, low, bias, x, fold_in), y)
+    parameters = {**_common(table, x, y, fold_in, style), "XNOR": low < 0, **about}
     counted = x.type.bits == 1 and not x.type.signed and simd > 3
     terms = -(-simd // 3) if counted else simd
     latency = 3 + (terms - 1).bit_length() // STEP
     each = COUNTED_LUTS if counted else 2 * x.type.bits + 1
     luts = pe * simd * (each + _memory_luts(style, words)) + 2 * pe * y.type.bits
+    files = {"weights": lanes.packed((table > 0).astype(np.int64), (1,) * pe), **files}
     return Block("mvau_binary", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
@@ -216,11 +219,8 @@ def _shifted(
     two = len(found.factors) == 2
     wide = sums.bits if two else (*sums.bits, 1)
     starts = sums.starts if two else np.concatenate([sums.starts, np.zeros_like(sums.starts)], axis=2)
-    parameters: dict[str, Parameter] = {
-        "PE": pe,
-        "SIMD": simd,
-        "X": x.type.bits,
-        "X_SIGNED": x.type.signed,
+    parameters = {
+        **_common(table, x, y, fold_in, style),
         "K": found.bits,
         "MOST_A": found.most[0],
         "MOST_B": found.most[1] if two else -1,
@@ -229,13 +229,7 @@ def _shifted(
         "SECOND": found.factors[1] if two else 1,
         "SUM_A": wide[0],
         "SUM_B": wide[1],
-        "ACC": y.type.bits,
-        "FOLD_IN": fold_in,
-        "FOLD_OUT": words // fold_in,
-        "STEP": STEP,
-        "WEIGHTS": "weights",
         "STARTS": "starts",
-        "STYLE": style,
     }
     codes = functools.partial(memory.words, found.codes(table).reshape(words, -1), code)
     files = {"weights": codes, "starts": functools.partial(powers.pairs, starts, wide)}
@@ -251,36 +245,35 @@ def _packed(
     """Return the unit with several products in a multiplier block for words (words, PE, SIMD), and its LUTs."""
     words, pe, simd = table.shape
     inner = simd == 1
-    field = max(lanes.sum_bits(table, bias, x, y, fold_in)) if inner else packed.field_bits(table, x, chain)
+    if inner:
+        # Fields are two's complement, outputs need not be. A bias with its highest bit set is then read too low by
+        # 2^ACC, which changes nothing below: such an output is unsigned, and its field one bit wider.
+        whole = Tensor(y.shape, IntType(y.type.bits + (not y.type.signed), signed=True))
+        field = max(lanes.sum_bits(table, bias, x, whole, fold_in))
+    else:
+        field = packed.field_bits(table, x, chain)
     packing = packed.pack(table, field)
     columns = simd // chain
     style = rom_style(words, pe * simd * packing.bits)
-    files: dict[str, Callable[[], str]] = {"weights": lanes.packed(packing.digits, (packing.bits,) * pe)}
-    if bias is not None:
-        files["biases"] = functools.partial(memory.words, bias, y.type.bits)
-    parameters: dict[str, Parameter] = {
-        "PE": pe,
-        "SIMD": simd,
-        "X": x.type.bits,
-        "X_SIGNED": x.type.signed,
+    about, files = _biases(bias, y)
+    parameters = {
+        **_common(table, x, y, fold_in, style),
         "W": packing.bits,
-        "ACC": y.type.bits,
-        "FOLD_IN": fold_in,
-        "FOLD_OUT": words // fold_in,
-        "BIAS": bias is not None,
-        "STEP": STEP,
         "GROUPS": packing.groups,
         "FIELD": packing.field,
         "CHAIN": chain,
         "INNER": inner,
-        "WEIGHTS": "weights",
-        "BIASES": "biases" if bias is not None else "",
-        "STYLE": style,
+        **about,
     }
     latency = 3 if inner else 4 + (columns - 1).bit_length() // STEP
-    luts = pe * simd * packing.bits * _memory_luts(style, words) + DSP_LUTS * packing.groups * simd
+    blocks = packed.blocks(pe, packing.groups, packing.field, packing.bits, x.type)
+    luts = pe * simd * packing.bits * _memory_luts(style, words) + DSP_LUTS * blocks * simd
+    # A product alone that is too small for a block is made of tables, and so is what adds it up.
+    small = (packing.groups - blocks) * simd
+    luts += small * (PRODUCT_LUTS * x.type.bits * packing.bits + packing.field)
     if not inner:
         luts += pe * (columns - 1) * (packing.field + 1) + 2 * pe * y.type.bits
+    files = {"weights": lanes.packed(packing.digits, (packing.bits,) * pe), **files}
     return Block("mvau_packed", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 

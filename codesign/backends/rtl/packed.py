@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.backends.rtl import extremes
 from codesign.ir import IntType, Tensor
 from codesign.ir.types import weight_bits
 
@@ -13,6 +14,10 @@ MOST_CHAIN = 4
 """Products that blocks add between two registers: about 8 ns in a 7-series part of speed grade 1 (DS187)."""
 WEIGHT_PORT, INPUT_PORT = 25, 18
 """Bits of the operands of a block of the 7-series, two's complement (UG479); the UltraScale families have no fewer."""
+
+
+DSP_BITS = 9
+"""Bits of a product from which Yosys takes a DSP block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +94,22 @@ def digits(table: np.ndarray, groups: int) -> np.ndarray:
     return found
 
 
+def blocks(pe: int, groups: int, field: int, bits: int, x: IntType) -> int:
+    """Return how many of the products of an input take a block; Yosys makes small ones of lookup tables.
+
+    Parameters
+    ----------
+    pe, groups, field, bits : int
+        Outputs, and a `Packing` of their weights.
+    x : IntType
+        Of the inputs.
+    """
+    # An unsigned input is one bit wider as a signed one.
+    operand = x.bits + (not x.signed)
+    shares = [pe // groups + (group < pe % groups) for group in range(groups)]
+    return sum((outputs - 1) * field + bits + operand >= DSP_BITS for outputs in shares)
+
+
 def field_bits(table: np.ndarray, x: Tensor, length: int) -> int:
     """Return the bits in two's complement of the sums of `length` products each, of a word of inputs.
 
@@ -100,8 +121,5 @@ def field_bits(table: np.ndarray, x: Tensor, length: int) -> int:
         A divisor of SIMD.
     """
     weights = table.reshape(*table.shape[:2], -1, length)
-    positive, negative = (part.sum(3) for part in (np.maximum(weights, 0), np.minimum(weights, 0)))
-    # Padding sends zeros.
-    low, high = min(0, x.type.min), max(0, x.type.max)
-    least, most = (positive * low + negative * high).min(), (positive * high + negative * low).max()
-    return IntType.for_range(min(int(least), -1), max(int(most), 0)).bits
+    least, most = extremes.extremes(weights, x.type, 3)
+    return extremes.bits(least.min(), most.max())

@@ -27,20 +27,22 @@ SHELL = "build/shell/"
 """Below the project folder: sources and pins of the shell."""
 
 
-def require(board: Board) -> None:
+def require(board: Board, clock_mhz: float | None = None) -> None:
     """Accept a board that bitstreams are made for.
 
     Parameters
     ----------
     board : Board
         Of a family in `FAMILIES`.
+    clock_mhz : float, optional
+        That a PLL makes, instead of the oscillator's.
 
     Raises
     ------
     UserError
         When its file has no pins or an unknown part, or its clock cannot make the rate of the serial line.
     """
-    bit_clocks(board.clock_mhz, pins(board).baud)
+    bit_clocks(clock_mhz or board.clock_mhz, pins(board).baud)
     FAMILIES[board.family].part(board.part)
 
 

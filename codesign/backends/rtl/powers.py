@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.backends.rtl import memory
-from codesign.ir import IntType, Tensor
+from codesign.backends.rtl import extremes, memory
+from codesign.ir import Tensor
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,13 @@ def sums(found: Powers, table: np.ndarray, bias: np.ndarray | None, x: Tensor, f
     shares = _shares(np.zeros(shape, dtype=np.int64) if bias is None else bias, found.factors)
     if shares is None:
         return None
-    # Padding sends zeros.
-    low, high = min(0, x.type.min), max(0, x.type.max)
     weights = table.reshape(-1, fold_in, *table.shape[1:])
     magnitude, bits, starts = np.abs(weights), [], []
     for factor, most, share in zip(found.factors, found.most, shares, strict=True):
         mine = np.isin(magnitude, [factor << shift for shift in range(most + 1)])
         own = np.where(mine, weights // factor, 0)
-        positive, negative = (part.sum((1, 3)) for part in (np.maximum(own, 0), np.minimum(own, 0)))
-        least, greatest = positive * low + negative * high + share, positive * high + negative * low + share
-        bits.append(IntType.for_range(min(int(least.min()), -1), max(int(greatest.max()), 0)).bits)
+        least, most_of_all = extremes.extremes(own, x.type, (1, 3))
+        bits.append(extremes.bits((least + share).min(), (most_of_all + share).max()))
         # An input enters as the complement of its shifted value for a negative weight: this much too high.
         excess = -1 if x.type.signed else (1 << (x.type.bits + most)) - 1
         starts.append(share - excess * (own < 0).sum((1, 3)))
@@ -115,16 +112,13 @@ def _shares(bias: np.ndarray, factors: Sequence[int]) -> list[np.ndarray] | None
     if len(factors) == 1:
         return [bias // factors[0]] if not (bias % factors[0]).any() else None
     first, second = factors
-    small = next((np.asarray(n) for n in [_inverse(bias, first, second)] if n is not None), None)
-    return None if small is None else [(bias - second * small) // first, small]
-
-
-def _inverse(bias: np.ndarray, first: int, second: int) -> np.ndarray | None:
-    """Return n from 0 to first - 1 with bias - second * n a multiple of first."""
     try:
-        return np.asarray(bias * pow(second, -1, first) % first)
+        inverse = pow(second, -1, first)
     except ValueError:
-        return None if bias.any() else np.zeros_like(bias)
+        # With a common divisor not every bias is such a sum; none is zero of both.
+        return None if bias.any() else [bias, bias]
+    small = bias % first * inverse % first
+    return [(bias - second * small) // first, small]
 
 
 def pairs(starts: np.ndarray, bits: Sequence[int]) -> str:

@@ -174,13 +174,14 @@ class RtlProject:
         self.simulate(x, wave=True)
         return self.folder / "build" / "wave.vcd"
 
-    def require_synth(self, tool: str | None = None) -> None:
+    def require_synth(self, tool: str | None = None, clock_mhz: float | None = None) -> None:
         """Accept what `synth` is to do; asked before a simulation, which may take long.
 
         Parameters
         ----------
         tool : {"yosys", "vivado", "vivado-ooc"}, optional
-            See `synth`.
+        clock_mhz : float, optional
+            See `synth`; the clock that is made.
 
         Raises
         ------
@@ -188,7 +189,7 @@ class RtlProject:
             When the board is none that the tool builds for, or what is around the network takes no words or frames of
             this size.
         """
-        require_tool(self._board, tool)
+        require_tool(self._board, tool, clock_mhz)
         if tool == "vivado":
             self._ports().require()
         elif tool not in vivado.SCRIPTS and self.about["family"] in nextpnr.FAMILIES:
@@ -218,8 +219,8 @@ class RtlProject:
         UserError
             When a tool fails, the board is none that the tool builds for, or its PLL cannot make the clock.
         """
-        self.require_synth(tool)
         made = None if clock_mhz is None else pll.choose(self._board, clock_mhz)
+        self.require_synth(tool, None if made is None else made.mhz)
         if tool in vivado.SCRIPTS:
             return self._vivado(tool)
         if self.about["family"] in nextpnr.FAMILIES:
@@ -229,7 +230,7 @@ class RtlProject:
         for name, script in synthesis.by_hand(self.folder, family, nodes, BY_HAND).items():
             atomic_write(self.folder / BY_HAND / name, script)
         command = (
-            f"cd {shlex.quote(str(self.folder))} && for script in {BY_HAND}*.ys; do yosys -s $script || break; done"
+            f"cd {shlex.quote(str(self.folder))} && ( set -e; for script in {BY_HAND}*.ys; do yosys -s $script; done )"
         )
         found = yosys.locate()
         if found is None:
@@ -315,8 +316,8 @@ def _fold(about: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def require_tool(board: Board, tool: str | None = None) -> None:
-    """Accept a tool that can build for a board; see `RtlProject.synth`.
+def require_tool(board: Board, tool: str | None = None, clock_mhz: float | None = None) -> None:
+    """Accept a tool that can build for a board, with the clock that a PLL makes; see `RtlProject.synth`.
 
     Raises
     ------
@@ -326,7 +327,7 @@ def require_tool(board: Board, tool: str | None = None) -> None:
     if tool in vivado.SCRIPTS:
         vivado.require(board, tool)
     elif board.family in nextpnr.FAMILIES:
-        place_and_route.require(board)
+        place_and_route.require(board, clock_mhz)
     else:
         synthesis.family(board.family)
 

@@ -106,7 +106,7 @@ def bit_clocks(clock_mhz: float, baud: int) -> int:
     Parameters
     ----------
     clock_mhz : float
-        Of the board's oscillator.
+        Of the shell.
     baud : int
         Bits per second.
 

@@ -39,17 +39,18 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     from codesign import ir, report
 
     clock = chosen.pop("clock_mhz", None) if backend == "rtl" else None
-    chosen = options.given(backend, chosen, board, _made(clock, board))
+    made = _made(clock, board)
+    chosen = options.given(backend, chosen, board, made)
     work = Work.on(model, board, console)
     tool = chosen.pop("tool", None)
     if backend == "rtl":
         from codesign.backends import rtl
 
         # Told before the model is converted, and before the simulation, which takes minutes.
-        rtl.require_tool(work.board, tool)
+        rtl.require_tool(work.board, tool, made)
     project = work.emit(backend, **chosen)
     if backend == "rtl":
-        rtl.open_project(project.folder).require_synth(tool)
+        rtl.open_project(project.folder).require_synth(tool, made)
     work.compile(project)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
@@ -177,7 +178,9 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
         made = [
             f"No bitstream: {board.title} is clocked at {_clock(used, board):g} MHz, which is too fast for this design."
         ]
-        if board.shell is not None and _clock(used, board) > board.clock_mhz:
+        from codesign.backends.rtl import pll
+
+        if board.shell is not None and used.fmax_mhz and used.fmax_mhz >= pll.FAMILIES[board.family].output[0]:
             made[0] += f" It reaches {used.fmax_mhz:g} MHz; give a lower --clock."
     elif exceeded and (board.shell is not None or used.tool.startswith("Vivado ")):
         made = ["No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."]
