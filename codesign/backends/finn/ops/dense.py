@@ -1,0 +1,14 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codesign.backends.finn.place import FinnPlace
+from codesign.ir.ops import Dense
+
+
+def write(place: FinnPlace) -> None:
+    """Add the nodes."""
+    op: Dense = place.op
+    place.end(place.product(place.read(np.float32), op.values()))
