@@ -40,6 +40,28 @@ class FinnPlace(Place):
             return "UINT2"
         return datatypes.name(accumulators.of(self.graph, edge).type)
 
+    def bits(self, edge: str) -> int:
+        """Return the bits of an element on the stream of an edge."""
+        if edge in accumulators.wide_bits(self.graph):
+            return 2
+        return accumulators.of(self.graph, edge).type.bits
+
+    @property
+    def bits_in(self) -> int:
+        """Bits of an element that is read."""
+        return self.bits(self.node.inputs[0])
+
+    @property
+    def bits_out(self) -> int:
+        """Bits of an element that leaves."""
+        return self.bits(self.name)
+
+    @property
+    def adds_offset(self) -> bool:
+        """Whether a bias or the like is added by a layer of its own."""
+        offset = accumulators.own_offset(self.graph, self.node)
+        return offset is not None and accumulators.of(self.graph, self.name).offset is None
+
     def end(self, tensor: str) -> None:
         """Make a tensor, the newest one, the edge of this node."""
         self.carrier(datatypes.magnitude(self.y.type), f"its type {self.y.type}")
@@ -93,7 +115,7 @@ class FinnPlace(Place):
             product = datatypes.name(accumulators.product_type(self.graph, self.node))
             y = self.add("MatMul", [x, weights], shape, np.float32, datatype=product)
         offset = accumulators.own_offset(self.graph, self.node)
-        if offset is None or accumulators.of(self.graph, self.name).offset is not None:
+        if offset is None or not self.adds_offset:
             return y
         constant = self.constant(offset, np.float32, datatypes.of_values(offset))
         return self.add("Add", [y, constant], shape, np.float32)

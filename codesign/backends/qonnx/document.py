@@ -182,9 +182,9 @@ class Document:
             # The qonnx executor looks shapes of constants up here too.
             value_info=[info(name) for name in self._tensors if name not in ends],
         )
-        for name, annotations in self._annotations.items():
+        for name, notes in self._annotations.items():
             annotation = onnx.TensorAnnotation(tensor_name=name)
-            for key, value in annotations.items():
+            for key, value in notes.items():
                 annotation.quant_parameter_tensor_names.add(key=key, value=value)
             graph.quantization_annotation.append(annotation)
         model = helper.make_model(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from codesign.backends.finn.place import FinnPlace
+from codesign.backends.finn.units import Unit, per_lane
 
 
 def write(place: FinnPlace) -> None:
@@ -23,3 +26,11 @@ def write(place: FinnPlace) -> None:
             sorted=1,
         )
     )
+
+
+def units(place: FinnPlace) -> list[Unit]:
+    """Return the layers."""
+    labels = place.x.channels
+    bits = place.bits_in, place.bits_out
+    unit = per_lane("LabelSelect", "hls", {"Labels": labels, "K": 1}, labels, 1, bits, 2 * place.bits_in)
+    return [replace(unit, candidates=tuple(replace(each, lanes_out=1) for each in unit.candidates))]

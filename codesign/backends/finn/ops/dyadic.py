@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.backends.finn.place import FinnPlace
+from codesign.backends.finn.units import Unit, thresholding
 from codesign.backends.qonnx import staircase
 from codesign.ir.ops import Dyadic
 
@@ -18,3 +19,9 @@ def write(place: FinnPlace) -> None:
         )
     levels = staircase.thresholds(op, place.x.type)
     place.thresholds(place.read(np.float32), levels, op.type.min)
+
+
+def units(place: FinnPlace) -> list[Unit]:
+    """Return the layers."""
+    channels, vectors = place.y.channels, place.y.size // place.y.channels
+    return [thresholding(channels, vectors, (1 << place.op.type.bits) - 1, (place.bits_in, place.bits_out))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.backends.finn.place import FinnPlace
+from codesign.backends.finn.units import Layer, Unit, windowed
 from codesign.backends.qonnx.document import GENERAL
 from codesign.ir.ops import MaxPool
 
@@ -27,3 +28,12 @@ def write(place: FinnPlace) -> None:
             pads=[0, 0, 0, 0],
         )
     )
+
+
+def units(place: FinnPlace) -> list[Unit]:
+    """Return the layers."""
+    op: MaxPool = place.op
+    layer = Layer("Pool", "hls", {"Channels": place.x.channels, "KernelSize": list(op.kernel)})  # type: ignore[arg-type]
+    bits = place.bits_in, place.bits_out
+    lane = 2 * place.bits_in
+    return [windowed(place.x.shape, op.kernel, op.stride, bits, layer, lane)]  # type: ignore[arg-type]

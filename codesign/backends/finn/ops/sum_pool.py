@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.backends.finn.place import FinnPlace
+from codesign.backends.finn.units import BASE_LUTS, Candidate, Layer, Unit, divisors, windowed
 from codesign.backends.qonnx.document import GENERAL
 from codesign.ir.ops import SumPool
 
@@ -45,3 +46,26 @@ def is_whole(op: SumPool, shape: tuple[int, ...]) -> bool:
 def sum_bits(bits: int, kernel: int) -> int:
     """Return the bits that QuantAvgPool2d accumulates in: with as many at its output, it drops none."""
     return max(2, (((1 << bits) - 1) * kernel * kernel).bit_length())
+
+
+def units(place: FinnPlace) -> list[Unit]:
+    """Return the layers."""
+    op: SumPool = place.op
+    if is_whole(op, place.x.shape):
+        return [_accumulator(place)]
+    layer = Layer("Pool", "hls", {"Channels": place.x.channels, "KernelSize": list(op.kernel)})  # type: ignore[arg-type]
+    bits = place.bits_in, place.bits_out
+    lane = 2 * place.bits_out
+    return [windowed(place.x.shape, op.kernel, op.stride, bits, layer, lane)]  # type: ignore[arg-type]
+
+
+def _accumulator(place: FinnPlace) -> Unit:
+    channels, pixels = place.x.channels, place.x.size // place.x.channels
+    candidates = tuple(
+        Candidate(
+            (p,), p, channels // p * (pixels + 1), {"lut": BASE_LUTS + channels * place.bits_out / 2}, ({"PE": p},)
+        )
+        for p in divisors(channels)
+    )
+    layer = Layer("GlobalAccPool", "hls", {"NumChannels": channels})
+    return Unit((layer,), candidates, place.bits_out, (place.x.size,))
