@@ -11,6 +11,7 @@ from typing import Any
 
 from codesign import folding
 from codesign.backends.finn import ops
+from codesign.backends.finn.order import Step, numbering
 from codesign.backends.finn.place import FinnPlace
 from codesign.backends.finn.units import BASE_LUTS, Layer, Unit, per_lane
 from codesign.backends.qonnx.document import Document
@@ -178,20 +179,23 @@ def _joint(bits: int, lanes: int, wanted: int) -> dict[str, float]:
 
 
 def _named(units: list[Placed], chosen: Chosen) -> list[Named]:
-    """Return the layers under FINN's names: numbered kind by kind, by their distance from the input."""
-    level: dict[str, int] = {_INPUT: -1}
-    rows: list[tuple[int, int, Layer, Placed, Mapping[str, int], Candidate]] = []
+    """Return the layers under FINN's names: numbered kind by kind, in FINN's order."""
+    steps: list[Step] = []
+    last = {_INPUT: -1}
+    rows: list[tuple[Layer, Placed, Mapping[str, int], Candidate]] = []
     for one in units:
-        depth = max(level[source] for source in one.sources)
         candidate = chosen.candidates[one.name]
+        sources = tuple(last[source] for source in one.sources)
         for layer, fold in zip(one.unit.layers, candidate.fold, strict=True):
-            depth += 1
-            rows.append((depth, len(rows), layer, one, fold, candidate))
-        level[one.name] = depth
+            steps.append(Step(layer.kind, sources))
+            rows.append((layer, one, fold, candidate))
+            sources = (len(steps) - 1,)
+        last[one.name] = sources[0]
     plain: Counter[str] = Counter()
     styled: Counter[str] = Counter()
     found = []
-    for _, _, layer, one, fold, candidate in sorted(rows, key=lambda row: row[:2]):
+    for index in numbering(steps):
+        layer, one, fold, candidate = rows[index]
         kind = f"{layer.kind}_{layer.style}"
         names = f"{kind}_{styled[kind]}", f"{layer.kind}_{plain[layer.kind]}"
         plain[layer.kind] += 1

@@ -1,7 +1,7 @@
 """One file per operator that FINN has layers for.
 
-``write(place)`` adds its nodes to a document, ``units(place)`` says which layers FINN makes of them and how far each may
-be laid out in parallel, in the terms of `codesign.backends.finn.units`.
+``write(place)`` adds its nodes to a document, ``units(place)`` says which layers FINN makes of them and how far each
+may be laid out in parallel, in the terms of `codesign.backends.finn.units`.
 """
 
 from __future__ import annotations

@@ -36,7 +36,10 @@ def _layers():
         from finn.transformation.move_reshape import RemoveCNVtoFCFlatten
     except ImportError:
         from finn.transformation.streamline.reorder import RemoveCNVtoFCFlatten
+    from finn.transformation.fpgadataflow.minimize_accumulator_width import MinimizeAccumulatorWidth
+
     found["RemoveCNVtoFCFlatten"] = RemoveCNVtoFCFlatten
+    found["MinimizeAccumulatorWidth"] = MinimizeAccumulatorWidth
     return found
 
 
@@ -62,24 +65,6 @@ def _accumulate_whole_frames(model):
         )
         model.graph.node.insert(list(model.graph.node).index(node), pool)
         model.graph.node.remove(node)
-    return model
-
-
-def _narrow_sums(model):
-    """Give every sum of streams its true type; FINN starts from 32 signed bits, which a pool of unsigned refuses."""
-    from qonnx.core.datatype import DataType
-
-    for node in model.graph.node:
-        if node.op_type != "ElementwiseAdd":
-            continue
-        a, b = (model.get_tensor_datatype(name) for name in node.input)
-        low, high = int(a.min() + b.min()), int(a.max() + b.max())
-        if low < 0:
-            datatype = DataType[f"INT{1 + max((-low - 1).bit_length(), max(high, 0).bit_length())}"]
-        else:
-            datatype = DataType[f"UINT{max(1, high.bit_length())}"]
-        getCustomOp(node).set_nodeattr("out_dtype", datatype.name)
-        model.set_tensor_datatype(node.output[0], datatype)
     return model
 
 
@@ -122,6 +107,8 @@ def step_to_hardware(model, cfg):
         # What adds streams and constants has another name in every line of FINN.
         ["InferElementwiseBinaryOperation", "InferAddStreamsLayer"],
         ["InferChannelwiseLinearLayer"],
+        # FINN starts sums from 32 signed bits, which a pool of unsigned ones refuses.
+        ["MinimizeAccumulatorWidth"],
         ["InferPool"],
         ["InferConvInpGen"],
         ["InferDuplicateStreamsLayer"],
@@ -130,7 +117,6 @@ def step_to_hardware(model, cfg):
         for name in names:
             if name in layers:
                 model = model.transform(layers[name]())
-                model = _narrow_sums(model)
                 break
     for transformation in (GiveUniqueNodeNames, InferDataLayouts, InferShapes, InferDataTypes):
         model = model.transform(transformation())
