@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from codesign.backends import finn as backend
 from codesign.backends.finn import accumulators, layout, ops, order, units
 from codesign.backends.finn.order import Step
 from codesign.backends.finn.place import FinnPlace
+from codesign.backends.finn.project import SCRIPTS
 from codesign.backends.qonnx.export import export
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType, golden
@@ -211,6 +213,23 @@ def test_layers_are_numbered_as_finn_does():
     assert order.numbering([Step(*kind) for kind in kinds]) == [0, 1, 2, 6, 3, 7, 8, 4, 9, 5]
     chain = [Step("MVAU", (index - 1,)) for index in range(5)]
     assert order.numbering(chain) == [0, 1, 2, 3, 4]
+
+
+def test_other_lines_of_finn_name_sums_otherwise():
+    spec = importlib.util.spec_from_file_location("finn_build", SCRIPTS / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    layers = layout.files(layout.lay_out(network(), 5_000, {}))["layers.json"]
+    names = [layer["name"] for layer in layers]
+    assert [name for _, name, _ in build.renamed(layers, names)] == names
+    old = {ours: name for ours, name, _ in build.renamed(layers, ["AddStreams_hls_0"])}
+    assert [old[f"ElementwiseAdd_hls_{k}"] for k in range(3)] == [
+        "AddStreams_hls_0",
+        "AddStreams_hls_1",
+        "ChannelwiseOp_hls_0",
+    ]
 
 
 def test_memories_take_the_smaller_kind():

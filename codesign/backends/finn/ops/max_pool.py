@@ -33,7 +33,7 @@ def write(place: FinnPlace) -> None:
 def units(place: FinnPlace) -> list[Unit]:
     """Return the layers."""
     op: MaxPool = place.op
-    layer = Layer("Pool", "hls", {"Channels": place.x.channels, "KernelSize": list(op.kernel)})  # type: ignore[arg-type]
+    layer = Layer("Pool", "hls", {"Channels": place.x.channels})
     bits = place.bits_in, place.bits_out
     lane = 2 * place.bits_in
     return [windowed(place.x.shape, op.kernel, op.stride, bits, layer, lane)]  # type: ignore[arg-type]

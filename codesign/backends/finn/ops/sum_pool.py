@@ -53,7 +53,7 @@ def units(place: FinnPlace) -> list[Unit]:
     op: SumPool = place.op
     if is_whole(op, place.x.shape):
         return [_accumulator(place)]
-    layer = Layer("Pool", "hls", {"Channels": place.x.channels, "KernelSize": list(op.kernel)})  # type: ignore[arg-type]
+    layer = Layer("Pool", "hls", {"Channels": place.x.channels})
     bits = place.bits_in, place.bits_out
     lane = 2 * place.bits_out
     return [windowed(place.x.shape, op.kernel, op.stride, bits, layer, lane)]  # type: ignore[arg-type]

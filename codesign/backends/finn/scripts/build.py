@@ -126,16 +126,43 @@ def step_to_hardware(model, cfg):
     return model
 
 
+def renamed(layers, found):
+    """Return layers under the names that this line of FINN gives to what adds streams and constants.
+
+    Parameters
+    ----------
+    layers : list of dict
+        As in ``layers.json``.
+    found : iterable of str
+        Names of FINN's layers.
+
+    Returns
+    -------
+    list of (str, str, dict)
+        Name in our files, name in FINN, attributes to be found.
+    """
+    known = any(name.startswith("ElementwiseAdd") for name in found)
+    count = {"AddStreams": 0, "ChannelwiseOp": 0}
+    result = []
+    for layer in layers:
+        name, attributes = layer["name"], layer["attributes"]
+        if name.startswith("ElementwiseAdd") and not known:
+            kind = "ChannelwiseOp" if attributes["rhs_style"] == "const" else "AddStreams"
+            name, attributes = f"{kind}_hls_{count[kind]}", {}
+            count[kind] += 1
+        result.append((layer["name"], name, attributes))
+    return result
+
+
 def step_check_folds(model, cfg):
     """Refuse folds that were written for other layers: FINN must have ordered its layers as the folds say."""
-    with open(FOLDER / "layers.json") as file:
-        expected = {layer["name"]: layer["attributes"] for layer in json.load(file)}
     found = {node.name: node for node in model.graph.node}
-    if sorted(found) != sorted(expected):
-        raise RuntimeError(
-            "FINN made other layers than layers.json lists: " + ", ".join(sorted(set(found) ^ set(expected)))
-        )
-    for name, attributes in expected.items():
+    with open(FOLDER / "layers.json") as file:
+        expected = renamed(json.load(file), found)
+    others = set(found) ^ {name for _, name, _ in expected}
+    if others:
+        raise RuntimeError("FINN made other layers than layers.json lists: " + ", ".join(sorted(others)))
+    for _, name, attributes in expected:
         layer = getCustomOp(found[name])
         for key, value in attributes.items():
             have = layer.get_nodeattr(key)
@@ -144,6 +171,12 @@ def step_check_folds(model, cfg):
                 raise RuntimeError(
                     f"{name} has {key} {have} and not {value}: the folds are for another order of layers"
                 )
+    with open(FOLDER / "folding_config.json") as file:
+        folds = json.load(file)
+    place = Path(cfg.output_dir) / "folding_config.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"Defaults": {}, **{name: folds[ours] for ours, name, _ in expected}}, indent=1))
+    cfg.folding_config_file = str(place)
     return model
 
 
