@@ -279,6 +279,11 @@ def test_sums_beyond_float32_are_not_compared(tmp_path: Path):
         project.run(np.full((1, 64), 4095))
 
 
+def attribute(node: onnx.NodeProto, name: str) -> object:
+    """Return an attribute of a node, None without it."""
+    return next((onnx.helper.get_attribute_value(each) for each in node.attribute if each.name == name), None)
+
+
 @needs_finn
 def test_finn_makes_the_layers_and_computes_the_same(tmp_path: Path):
     graph = network()
@@ -286,6 +291,12 @@ def test_finn_makes_the_layers_and_computes_the_same(tmp_path: Path):
     estimates = json.loads(project.compile().read_text())
     assert estimates["outside"] == []
     assert estimates["part"] == "xc7z020clg400-1"
+    assert len(estimates["checks"]) == 8  # four frames, before and after streamlining
+    assert all(check.endswith("SUCCESS") for check in estimates["checks"])
+    # A popcount of 72 bits needs seven without a sign, whatever the weights.
+    made = onnx.load(project.converted / "dataflow.onnx")
+    counted = [node for node in made.graph.node if attribute(node, "binaryXnorMode") == 1]
+    assert [attribute(node, "accDataType") for node in counted] == [b"UINT7"]
     ours = json.loads((tmp_path / "estimate.json").read_text())
     assert set(estimates["cycles"]) == set(ours["layers"])
     for name, cycles in estimates["cycles"].items():
@@ -313,11 +324,17 @@ def test_a_changed_file_is_caught(tmp_path: Path):
     backend.emit(graph, BOARD, tmp_path / "a")
     path = tmp_path / "a" / "model.onnx"
     model = onnx.load(path)
-    constant = next(each for each in model.graph.initializer if each.name.startswith("n16"))
-    values = onnx.numpy_helper.to_array(constant).copy()
-    values[0, 0] = 2 - values[0, 0] if values[0, 0] != 1 else 3
-    constant.CopyFrom(onnx.numpy_helper.from_array(values, constant.name))
+    last = graph.outputs[0]
+    constant = next(each for each in model.graph.initializer if each.name.startswith(f"{last}_"))
+    values = onnx.numpy_helper.to_array(constant)[::-1]  # weights of the first feature for the last
+    constant.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), constant.name))
     onnx.save(model, path)
+    # FINN's own checks see it as well.
+    with pytest.raises(UserError, match="golden vectors failed: verify_initial_python_0_FAIL"):
+        backend.open_project(tmp_path / "a").compile()
+    found = execute(path.read_bytes(), graph, random_frames(graph, 8, 1))
+    np.save(tmp_path / "a" / "input.npy", random_frames(graph, 8, 1).astype(np.float32))
+    np.save(tmp_path / "a" / "expected_output.npy", found)
     project = backend.open_project(tmp_path / "a")
     project.compile()
     assert verify(graph, project, random_frames(graph, 8, 1)).differences > 0

@@ -56,7 +56,7 @@ class FinnProject:
     def simulation(self) -> Simulation:
         """The Python execution of FINN's layers."""
         release = self._tool.version if self._tool else "not installed"
-        return Simulation(kind="execution of FINN's layers in Python", of=f"finn-plus {release}")
+        return Simulation(kind="execution in FINN's Python", of=f"finn-plus {release}")
 
     @property
     def converted(self) -> Path:

@@ -1,15 +1,20 @@
 """Run FINN's transformations on a build folder, without vendor tools: `python convert.py FOLDER OUTPUT`.
 
 Writes into OUTPUT ``dataflow.onnx``, the layers as FINN would synthesise them; ``executable.onnx``, the same layers
-with their folds in the form that runs in Python; and ``estimates.json``.
+with their folds in the form that runs in Python; and ``estimates.json``, with the outcome of FINN's own checks of the
+golden vectors.
 """
 
+import atexit
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+sys.dont_write_bytecode = True  # the build folder holds what was emitted and nothing else
 
 
 def load_build(folder):
@@ -23,8 +28,9 @@ def load_build(folder):
 
 def prepare():
     """Let FINN's steps be imported where there is no Vivado."""
-    os.environ.setdefault("FINN_BUILD_DIR", tempfile.mkdtemp(prefix="finn-"))
-    Path(os.environ["FINN_BUILD_DIR"]).mkdir(parents=True, exist_ok=True)
+    place = tempfile.mkdtemp(prefix="finn-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    os.environ["FINN_BUILD_DIR"] = place
     import finn.xsi
 
     if "SimEngine" not in vars(finn.xsi):
@@ -56,7 +62,15 @@ def main(folder, output):
     from qonnx.core.modelwrapper import ModelWrapper
 
     output.mkdir(parents=True, exist_ok=True)
-    cfg = build.configuration(config.estimate_only_dataflow_steps, output, save_intermediate_models=True)
+    checks = config.VerificationStepType
+    cfg = build.configuration(
+        config.estimate_only_dataflow_steps,
+        output,
+        save_intermediate_models=True,
+        verify_steps=[checks.TIDY_UP_PYTHON, checks.STREAMLINED_PYTHON],
+        verify_input_npy=str(folder / "input.npy"),
+        verify_expected_output_npy=str(folder / "expected_output.npy"),
+    )
     model = ModelWrapper(str(folder / "model.onnx"))
     for step in cfg.steps:
         model = (build_dataflow_step_lookup[step] if isinstance(step, str) else step)(model, cfg)
@@ -65,8 +79,13 @@ def main(folder, output):
     parent = ModelWrapper(str(output / "intermediate_models" / "dataflow_parent.onnx"))
     outside = [node.op_type for node in parent.graph.node if node.op_type != "StreamingDataflowPartition"]
     reports = output / "report"
+    verified = sorted(path.stem for path in (output / "verification_output").glob("verify_*_*.npy"))
+    failed = [name for name in verified if not name.endswith("SUCCESS")]
+    if failed or not verified:
+        raise SystemExit("FINN's own checks of the golden vectors failed: " + (", ".join(failed) or "none was made"))
     estimates = {
         "outside": outside,
+        "checks": verified,
         "part": cfg._resolve_fpga_part(),
         "cycles": json.loads((reports / "estimate_layer_cycles.json").read_text()),
         "resources": json.loads((reports / "estimate_layer_resources.json").read_text()),
