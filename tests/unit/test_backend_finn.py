@@ -35,6 +35,7 @@ from codesign.ir.ops import (
 from codesign.toolchain import finn
 from codesign.verify.compare import verify
 from codesign.verify.frames import random_frames
+from codesign.verify.random_graphs import random_graph
 
 onnx = pytest.importorskip("onnx", reason="needs onnx, of the extra qonnx")
 pytest.importorskip("qonnx", reason="needs qonnx, of the extra qonnx-check")
@@ -120,6 +121,23 @@ def test_the_dialect_is_exact(name: str):
     x = random_frames(graph, 6, 2)
     found = execute(export(graph, ops.by_name(), FinnPlace), graph, x)
     np.testing.assert_array_equal(found, golden.run(graph, x))
+
+
+def test_random_graphs_are_exact_where_finn_has_layers():
+    written = []
+    for seed in range(40):
+        graph = random_graph(seed)
+        try:
+            content = export(graph, ops.by_name(), FinnPlace)
+        except UserError:
+            continue
+        x = random_frames(graph, 4, seed)
+        edges = golden.run(graph, x, trace=True)
+        if max(int(np.abs(values).max()) for values in edges.values()) < 1 << 24:
+            np.testing.assert_array_equal(execute(content, graph, x), edges[graph.outputs[0]], f"seed {seed}")
+            assert layout.lay_out(graph, 2_000, {}).layers
+            written.append(seed)
+    assert len(written) >= 5
 
 
 def test_offsets_go_into_thresholds_and_bits_are_counted():
@@ -288,6 +306,7 @@ def attribute(node: onnx.NodeProto, name: str) -> object:
 def test_finn_makes_the_layers_and_computes_the_same(tmp_path: Path):
     graph = network()
     project = backend.emit(graph, BOARD, tmp_path, cycles=2_000)
+    assert project.cycles_per_frame <= 2_000
     estimates = json.loads(project.compile().read_text())
     assert estimates["outside"] == []
     assert estimates["part"] == "xc7z020clg400-1"

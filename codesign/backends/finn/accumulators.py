@@ -7,7 +7,8 @@ weights -1. Such an offset per channel, like a bias, is left to the thresholds t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +36,15 @@ class Accumulator:
 
 def is_xnor(graph: Graph, node: Node) -> bool:
     """Tell whether a layer has binary inputs and weights that are all -1 or 1, of one group."""
+    return node.name in _xnor_nodes(graph)
+
+
+@functools.lru_cache(maxsize=4)
+def _xnor_nodes(graph: Graph) -> frozenset[str]:
+    return frozenset(node.name for node in graph.nodes if _all_binary(graph, node))
+
+
+def _all_binary(graph: Graph, node: Node) -> bool:
     op = node.op
     if not isinstance(op, Conv2d | Dense) or graph.edges[node.inputs[0]].type != BIT:
         return False
@@ -60,8 +70,6 @@ def product_type(graph: Graph, node: Node) -> IntType:
         raise TypeError(op.name)
     if is_xnor(graph, node):
         return IntType.for_range(0, int(np.prod(op.values().shape[:-1])))
-    from dataclasses import replace
-
     return replace(op, bias=None).infer(x).type
 
 
@@ -82,7 +90,8 @@ def of(graph: Graph, edge: str) -> Accumulator:
     return Accumulator(offset, product_type(graph, node)) if left else Accumulator(None, tensor.type)
 
 
-def wide_bits(graph: Graph) -> set[str]:
+@functools.lru_cache(maxsize=4)
+def wide_bits(graph: Graph) -> frozenset[str]:
     """Return the binary edges that are written with two bits, as a layer without xnor reads them.
 
     FINN has no product of bits 0 and 1 with other weights than -1 and 1.
@@ -96,4 +105,4 @@ def wide_bits(graph: Graph) -> set[str]:
             if edge in graph.inputs or not isinstance(graph.node(edge).op, MaxPool | Flatten):
                 break
             edge = graph.node(edge).inputs[0]
-    return found
+    return frozenset(found)

@@ -16,7 +16,7 @@ from codesign.backends.finn import layout as layout_
 from codesign.backends.finn import ops
 from codesign.backends.finn.options import Options
 from codesign.backends.finn.place import FinnPlace
-from codesign.backends.finn.project import SCRIPTS, FinnProject
+from codesign.backends.finn.project import ESTIMATE_FILE, SCRIPTS, FinnProject
 from codesign.backends.qonnx.emit import map_document
 from codesign.backends.qonnx.export import export
 from codesign.backends.qonnx.folder import GRAPH_FILE, MAP_FILE, MODEL_FILE
@@ -78,7 +78,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Finn
 
     def write(new: Path) -> None:
         (new / MODEL_FILE).write_bytes(content)
-        documents = {**layout_.files(layout), "build.json": _build(board), "estimate.json": _estimate(layout)}
+        documents = {**layout_.files(layout), "build.json": _build(board), ESTIMATE_FILE: _estimate(layout)}
         for name, document in documents.items():
             (new / name).write_text(json.dumps(document, indent=1) + "\n")
         x = _frames(graph, chosen.vectors, chosen.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import shlex
 import tempfile
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from codesign.backends.qonnx import datatypes
 from codesign.backends.qonnx.folder import GRAPH_FILE
 from codesign.errors import UserError
 from codesign.files import atomic_folder
-from codesign.ir import Graph, golden
+from codesign.ir import Graph, Node, golden
 from codesign.ir.exact import FLOAT32_EXACT
 from codesign.ir.ops import Conv2d, Dense
 from codesign.toolchain import finn
@@ -31,6 +32,9 @@ SCRIPTS = Path(__file__).resolve().parent / "scripts"
 CONVERTED = Path("build") / "finn"
 """Below the folder, what FINN made of it."""
 ESTIMATES_FILE = "estimates.json"
+"""FINN's estimates, there."""
+ESTIMATE_FILE = "estimate.json"
+"""Ours, in the folder itself."""
 _STAMP = "sources.sha256"
 _HOURS = 3600.0
 
@@ -57,6 +61,11 @@ class FinnProject:
         """The Python execution of FINN's layers."""
         release = self._tool.version if self._tool else "not installed"
         return Simulation(kind="execution in FINN's Python", of=f"finn-plus {release}")
+
+    @functools.cached_property
+    def cycles_per_frame(self) -> int:
+        """Clocks that a frame takes, by our estimate."""
+        return int(json.loads((self.folder / ESTIMATE_FILE).read_bytes())["cycles_per_frame"])
 
     @property
     def converted(self) -> Path:
@@ -159,26 +168,30 @@ class FinnProject:
 
 def _require_exact(graph: Graph, x: np.ndarray) -> None:
     """Raise `UserError` when a sum of these frames may leave what float32 holds, which FINN's Python adds in."""
-    wide = []
-    for node in graph.nodes:
-        if isinstance(node.op, Conv2d | Dense):
-            sums = np.abs(node.op.values()).reshape(-1, node.op.values().shape[-1]).sum(axis=0)
-            if int(sums.max()) * datatypes.magnitude(graph.edges[node.inputs[0]].type) > FLOAT32_EXACT:
-                wide.append(node)
-    if not wide:
+    if not any(_may_leave(graph, node) for node in graph.nodes):
         return
     edges = golden.run(graph, x, trace=True)
-    for node in wide:
-        op = node.op
-        if not isinstance(op, Conv2d | Dense):  # pragma: no cover
-            raise TypeError(op.name)
-        positive = replace(op, weight=np.abs(op.values()), weight_bits=None, codebook=None, bias=None)
-        terms = positive.execute(np.abs(edges[node.inputs[0]]))
-        if terms.size and int(terms.max()) > FLOAT32_EXACT:
+    for node in graph.nodes:
+        op, largest = node.op, edges[node.name]
+        if isinstance(op, Conv2d | Dense) and _may_leave(graph, node):
+            bias = None if op.bias is None else np.abs(op.bias)
+            positive = replace(op, weight=np.abs(op.values()), weight_bits=None, codebook=None, bias=bias)
+            largest = positive.execute(np.abs(edges[node.inputs[0]]))
+        if largest.size and int(np.abs(largest).max()) > FLOAT32_EXACT:
             raise UserError(
                 f"{node.name} ({op.name}) sums more than 2^24 on these frames, which FINN's execution in Python "
                 "does not hold; compare fewer extremes, or use --backend qonnx."
             )
+
+
+def _may_leave(graph: Graph, node: Node) -> bool:
+    """Tell whether some frame makes partial sums of a node, or its output, that no float32 holds."""
+    largest = datatypes.magnitude(graph.edges[node.name].type)
+    if isinstance(node.op, Conv2d | Dense):
+        values = node.op.values()
+        sums = np.abs(values).reshape(-1, values.shape[-1]).sum(axis=0)
+        largest = max(largest, int(sums.max()) * datatypes.magnitude(graph.edges[node.inputs[0]].type))
+    return largest > FLOAT32_EXACT
 
 
 def open_project(folder: str | Path) -> FinnProject:
