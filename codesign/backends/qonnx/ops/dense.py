@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from codesign.backends.qonnx import datatypes
@@ -19,7 +21,8 @@ def write(place: Place) -> None:
     dtype = place.carrier(max(bound, datatypes.magnitude(place.x.type)), "its sum")
     shape = place.shape(place.y)
     weights = place.constant(values, dtype, datatypes.of_weights(values))
-    y = place.add("MatMul", [place.read(dtype), weights], shape, dtype)
+    products = replace(op, bias=None).infer(place.x).type
+    y = place.add("MatMul", [place.read(dtype), weights], shape, dtype, datatype=datatypes.name(products))
     if op.bias is not None:
         y = place.add("Add", [y, place.constant(op.bias, dtype, datatypes.of_values(op.bias))], shape, dtype)
     place.finish(y)
