@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -324,6 +326,38 @@ def test_finn_makes_the_layers_and_computes_the_same(tmp_path: Path):
     assert estimates["network"]["max_cycles"] == ours["cycles_per_frame"]
     result = verify(graph, project, random_frames(graph, 20, 0))
     assert (result.differences, result.tensors, result.vectors) == (0, 1, 20)
+
+
+GENERATE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import convert
+convert.prepare()
+from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+model = ModelWrapper(sys.argv[2]).transform(PrepareIP("xc7z020clg400-1", 10.0))
+for node in model.graph.node:
+    place = getCustomOp(node).get_nodeattr("code_gen_dir_ipgen")
+    print("written", node.name, len(list(__import__("pathlib").Path(place).iterdir())))
+"""
+
+
+@needs_finn
+@pytest.mark.slow
+def test_finn_writes_the_sources_of_every_layer(tmp_path: Path):
+    # What HLS has no types for, such as bits that are no signs, would fail here.
+    project = backend.emit(network(), BOARD, tmp_path, cycles=2_000)
+    project.compile()
+    tool = finn.locate()
+    assert tool is not None
+    done = subprocess.run(
+        [tool.path, "-I", "-c", GENERATE, SCRIPTS, project.converted / "dataflow.onnx"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    written = dict(re.findall(r"written (\S+) (\d+)", done.stdout))
+    assert set(written) == set(json.loads((tmp_path / "estimate.json").read_text())["layers"])
+    assert all(int(number) > 0 for number in written.values())
 
 
 @needs_finn
