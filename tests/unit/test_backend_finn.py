@@ -328,6 +328,24 @@ def test_finn_makes_the_layers_and_computes_the_same(tmp_path: Path):
     assert (result.differences, result.tensors, result.vectors) == (0, 1, 20)
 
 
+@needs_finn
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [True, False])
+def test_popcounts_beyond_half_of_their_bits_are_exact(told: bool, tmp_path: Path):
+    # Half of the weights are negative: FINN takes the sum for -72 to 72, and the popcount reaches 144.
+    codes = np.repeat([[1], [0]], 72, axis=0).repeat(2, axis=1)
+    builder = GraphBuilder()
+    sums = builder.add(Dense(codes, codebook=SIGNS), builder.input((144,), BIT))
+    bits = builder.add(Threshold(np.array([[60, 71], [50, 70]])), sums)
+    graph = builder.build(builder.add(Dense(np.array([[1], [3]])), bits))
+    x = np.stack([np.arange(144) < 72 - fewer for fewer in range(30)]).astype(np.int64)
+    project = backend.emit(graph, BOARD, tmp_path)
+    if not told:
+        script = tmp_path / "build.py"
+        script.write_text(script.read_text().replace("    _count_without_sign()\n", ""))
+    assert (verify(graph, project, x).differences == 0) is told
+
+
 GENERATE = """
 import sys
 sys.path.insert(0, sys.argv[1])
