@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codesign.api import Network, from_brevitas, from_qkeras, from_zoo
+    from codesign.api import Network, from_brevitas, from_qkeras, from_qonnx, from_zoo
 
-__all__ = ["Network", "from_brevitas", "from_qkeras", "from_zoo"]
+__all__ = ["Network", "from_brevitas", "from_qkeras", "from_qonnx", "from_zoo"]
 
 
 def __getattr__(name: str) -> Any:

@@ -163,6 +163,20 @@ def from_qkeras(
     )
 
 
+def from_qonnx(
+    path: str | Path,
+    *,
+    input_type: IntType | None = None,
+    input_scale: float | None = None,
+    layout: str | None = None,
+    name: str = "network",
+) -> Network:
+    """Convert a QONNX file; see `codesign.frontends.qonnx.from_qonnx`."""
+    from codesign.frontends import qonnx
+
+    return _network(qonnx.from_qonnx(path, input_type=input_type, input_scale=input_scale, layout=layout, name=name))
+
+
 def from_zoo(name: str) -> Network:
     """Return the network of a model listed by `codesign models`."""
     from codesign import zoo

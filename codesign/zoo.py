@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from codesign.frontends.qkeras import Imported as ImportedQKeras
     from codesign.ir import Graph
 
-PowerOfTwo = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +59,24 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint_sha256: str | None = None
 
 
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the integers of an imported model come from.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file, for people.
+    sha256 : str
+        Digest of that file.
+    graph_sha256 : str
+        Digest of the integer graph made of it, which lies beside the TOML file.
+    """
+
+    file: str
+    sha256: str
+    graph_sha256: str
+
+
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A model as its TOML file describes it.
 
@@ -66,12 +84,14 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     ----------
     title : str
         One line for people.
-    framework : {"brevitas", "qkeras"}
-        What it is trained with; a float network of "brevitas" is plain torch.
-    dataset, topology : str
-        Names of files in `codesign/data` and `codesign/train/topologies` (`keras_topologies` for QKeras).
+    framework : {"brevitas", "qkeras", "qonnx"}
+        What it is trained with; a float network of "brevitas" is plain torch. One of "qonnx" was imported as a file,
+        and is integers alone.
     input_scale : float
-        Value of one step of the integer input, a power of two.
+        Value of one step of the integer input, a power of two for what is trained here.
+    dataset, topology : str
+        Names of files in `codesign/data` and `codesign/train/topologies` (`keras_topologies` for QKeras). An imported
+        model has no topology, and perhaps no data set.
     topology_options : dict
         Arguments of the topology.
     widths : Widths
@@ -82,20 +102,23 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         How it is trained.
     result : Result
         What was measured.
+    source : Source or None
+        Of an imported model.
     path : str
         The TOML file; not read from it.
     """
 
     title: str
-    framework: Literal["brevitas", "qkeras"]
-    dataset: str
-    topology: str
-    input_scale: PowerOfTwo
+    framework: Literal["brevitas", "qkeras", "qonnx"]
+    input_scale: Positive
+    dataset: str = ""
+    topology: str = ""
     topology_options: dict[str, Any] = msgspec.field(default_factory=dict)
     widths: Widths = Widths()
     method: Method = Method()
     recipe: Recipe | None = None
     result: Result = Result()
+    source: Source | None = None
     path: str = ""
 
     @property
@@ -105,8 +128,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     @property
     def checkpoint_path(self) -> Path:
-        """The trained weights, beside the TOML file."""
-        return Path(self.path).with_suffix(".safetensors")
+        """The trained weights, or the integers of an imported model, beside the TOML file."""
+        return Path(self.path).with_suffix(".graph" if self.framework == "qonnx" else ".safetensors")
 
     @property
     def measured(self) -> Result:
@@ -130,6 +153,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def module(self) -> Any:
         """Return the network with fresh weights: a torch module in training mode, or a Keras model."""
+        self._require_trained_here()
         if self.framework == "qkeras":
             from codesign.train import keras_model
 
@@ -153,6 +177,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         UserError
             When the checkpoint is missing, damaged or of another network, or QKeras is needed and missing.
         """
+        self._require_trained_here()
         if self.framework == "qkeras":
             from codesign.train import keras_model
 
@@ -171,7 +196,26 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         UserError
             When the network has float weights, or its checkpoint is missing or damaged.
         """
+        if self.framework == "qonnx":
+            return self._stored()
         return self.imported_qkeras().graph if self.framework == "qkeras" else self.imported().graph
+
+    def _stored(self) -> Graph:
+        """Return the integers of an imported model."""
+        from codesign import ir
+
+        graph = ir.load(self.checkpoint_path)
+        if self.source is None or ir.digest(graph) != self.source.graph_sha256:
+            raise UserError(
+                f"{self.checkpoint_path} is not the graph that {self.path} was written with; import the file again "
+                f"with codesign import FILE --name {self.name} --force."
+            )
+        return graph
+
+    def _require_trained_here(self) -> None:
+        """Raise `UserError` for an imported model, which is no float network."""
+        if self.framework == "qonnx":
+            raise UserError(f"{self.name} was imported as integers and has no float network; compare it with its file.")
 
     def imported_qkeras(self) -> ImportedQKeras:
         """Return the trained QKeras network with its integer graph and the constants frozen on the way."""
@@ -180,6 +224,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         from codesign.ir import IntType
 
         self.require_integers()
+        self._require_trained_here()
         dataset = data.info(self.dataset)
         return import_qkeras(
             self.build(),
@@ -197,6 +242,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         from codesign.ir import IntType
 
         self.require_integers()
+        self._require_trained_here()
         dataset = data.info(self.dataset)
         shape = dataset.shape if len(dataset.shape) == 1 else (dataset.shape[2], *dataset.shape[:2])
         return import_brevitas(
@@ -276,7 +322,11 @@ def read(path: Path) -> Model:
     model = tomlfile.read(path, Model)
     if model.path:
         raise UserError(f"{path}: unknown field 'path'; remove it.")
-    if math.frexp(model.input_scale)[0] != 0.5:
+    needed = ("source",) if model.framework == "qonnx" else ("dataset", "topology")
+    for field in needed:
+        if not getattr(model, field):
+            raise UserError(f"{path}: the field '{field}' is missing.")
+    if model.framework != "qonnx" and math.frexp(model.input_scale)[0] != 0.5:
         raise UserError(
             f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )

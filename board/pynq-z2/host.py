@@ -6,7 +6,7 @@
 `network.bit` lies beside `network.hwh`, both from ``codesign synth MODEL --backend rtl --tool vivado``; `map.json` lies
 in the same project; `MODEL.vectors.json` are the committed vectors of the model. Needs what the PYNQ image has, NumPy
 and pynq, and nothing of codesign; run it as root, in a terminal of the image's Jupyter. Exit codes: 0 all answers are
-equal, 1 one is not or the network saw a broken packet, 2 the files do not fit.
+equal, 1 one is not or the network saw a broken packet, 2 a file is missing or does not fit, or pynq is not there.
 
 Packing, comparing and the order of transfers are tested against the golden executor and the simulated hardware, with a
 stand-in for the DMA. Not yet run on a board.
@@ -20,6 +20,7 @@ import json
 import sys
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,11 @@ LONGEST = (1 << 26) - 1
 """Bytes of a transfer: the DMA is built with a length register of 26 bits."""
 
 
-class MismatchError(Exception):
+class FilesError(Exception):
+    """A file that was given is missing, or is not what it should be."""
+
+
+class MismatchError(FilesError):
     """The files given are of different networks."""
 
 
@@ -70,6 +75,46 @@ class Stream:
             weights[-1] = -weights[-1]
         values = bits.reshape(len(word), self.words, self.lanes, self.bits).astype(np.int64) @ weights
         return values.reshape(len(word), *self.shape)
+
+
+def read_json(path: str, title: str, keys: tuple[str, ...]) -> dict:
+    """Return what a JSON file says.
+
+    Parameters
+    ----------
+    path : str
+    title : str
+        Of the file, for people.
+    keys : tuple of str
+        That it has.
+
+    Raises
+    ------
+    FilesError
+        When it cannot be read, is no JSON, or lacks a key.
+    """
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise FilesError(f"{path} cannot be read, {error.strerror}; give {title}.") from None
+    except ValueError:
+        raise FilesError(f"{path} is no JSON file; give {title}.") from None
+    if not isinstance(document, dict) or any(key not in document for key in keys):
+        raise FilesError(f"{path} has not the fields {', '.join(keys)}; give {title}.")
+    return document
+
+
+def require_bitstream(path: str) -> None:
+    """Accept a bitstream whose hardware handoff lies beside it.
+
+    Raises
+    ------
+    FilesError
+        When either is missing.
+    """
+    for file in (Path(path), Path(path).with_suffix(".hwh")):
+        if not file.is_file():
+            raise FilesError(f"there is no file {file}; put network.bit and network.hwh into one folder.")
 
 
 def read_vectors(document: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -163,28 +208,43 @@ def check(dma, allocate, about: dict, vectors: dict, most: int, packets: int) ->
     return wrong, count * packets / seconds
 
 
-def main() -> int:
-    """Run on the board."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run on the board, with the arguments of the command line unless others are given."""
     parser = argparse.ArgumentParser(description="Check and time a network on a PYNQ-Z2.")
     parser.add_argument("bitstream", help="network.bit, beside network.hwh")
     parser.add_argument("map", help="map.json of the project")
     parser.add_argument("vectors", help="MODEL.vectors.json")
     parser.add_argument("--frames", type=int, default=1000, help="frames in a packet that is timed (default: 1000)")
     parser.add_argument("--packets", type=int, default=10, help="packets that are timed (default: 10)")
-    given = parser.parse_args()
-    with open(given.map) as file:
-        about = json.load(file)
-    with open(given.vectors) as file:
-        vectors = json.load(file)
-    from pynq import Clocks, Overlay, allocate
+    given = parser.parse_args(arguments)
+    try:
+        return measure(given)
+    except FilesError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def measure(given: argparse.Namespace) -> int:
+    """Load the bitstream, check and time it, and return the exit code.
+
+    Raises
+    ------
+    FilesError
+        When a file is missing or does not fit, or pynq is missing.
+    """
+    require_bitstream(given.bitstream)
+    about = read_json(given.map, "map.json of the project", ("graph_sha256", "cycles_per_frame", "input", "output"))
+    vectors = read_json(
+        given.vectors, "MODEL.vectors.json of the model", ("graph_sha256", "inputs", "shape", "outputs")
+    )
+    try:
+        from pynq import Clocks, Overlay, allocate
+    except ImportError:
+        raise FilesError("pynq is not installed here; run this on the board, as root, in the PYNQ image.") from None
 
     # Loading resets the network: no half frame of an earlier run is left in it.
     overlay = Overlay(given.bitstream)
-    try:
-        wrong, rate = check(overlay.dma, allocate, about, vectors, given.frames, given.packets)
-    except MismatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    wrong, rate = check(overlay.dma, allocate, about, vectors, given.frames, given.packets)
     if overlay.frame_error.channel1.read() & 1:
         print("The network saw a packet that ended within a frame; load the bitstream again.", file=sys.stderr)
         return 1

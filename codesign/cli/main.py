@@ -36,16 +36,22 @@ _REFUSALS = {
 class Commands(click.RichGroup):
     """A group whose commands are the files of `codesign/cli/commands`."""
 
+    @staticmethod
+    def _modules() -> dict[str, str]:
+        """Return the file of each command. One that Python reserves the name of ends in an underscore."""
+        found = [info.name for info in pkgutil.iter_modules(commands.__path__)]
+        return {name.rstrip("_").replace("_", "-"): name for name in found if not name.startswith("_")}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands, in alphabetical order."""
-        found = [info.name for info in pkgutil.iter_modules(commands.__path__)]
-        return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+        return sorted(self._modules())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the file of one command."""
-        if cmd_name not in self.list_commands(ctx):
+        name = self._modules().get(cmd_name)
+        if name is None:
             return None
-        module = importlib.import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"{commands.__name__}.{name}")
         command: click.Command = module.command
         return command
 

@@ -44,6 +44,13 @@ reuse_factor = click.option(
 clock = click.option(
     "--clock", "clock_mhz", type=click.FloatRange(1, 1000), help="Clock in MHz; hls4ml. [default: the board's]"
 )
+clock_or_pll = click.option(
+    "--clock",
+    "clock_mhz",
+    type=click.FloatRange(1, 1000),
+    help="Clock in MHz; hls4ml, and rtl on boards of the open tools, where a PLL makes it to within 1 %. "
+    "[default: the board's]",
+)
 cycles = click.option(
     "--cycles",
     type=click.IntRange(1),
@@ -60,7 +67,7 @@ frames_per_second = click.option(
     "--fps",
     "frames_per_second",
     type=click.FloatRange(min=0, min_open=True),
-    help="Frames per second at the board's clock, instead of --cycles; rtl, finn.",
+    help="Frames per second at the clock of the network, instead of --cycles; rtl, finn.",
 )
 fastest = click.option(
     "--fastest",
@@ -95,7 +102,9 @@ _FLAGS = {
 }
 
 
-def given(backend: str | None, chosen: dict[str, Any], board: str | None = None) -> dict[str, Any]:
+def given(
+    backend: str | None, chosen: dict[str, Any], board: str | None = None, clock_mhz: float | None = None
+) -> dict[str, Any]:
     """Return the options of a backend that were given on the command line.
 
     Parameters
@@ -106,6 +115,8 @@ def given(backend: str | None, chosen: dict[str, Any], board: str | None = None)
         Values by parameter, None where nothing was given.
     board : str, optional
         Whose clock a number of frames per second is for.
+    clock_mhz : float, optional
+        The clock that it is for instead.
 
     Raises
     ------
@@ -123,7 +134,7 @@ def given(backend: str | None, chosen: dict[str, Any], board: str | None = None)
     if (rate := found.pop("frames_per_second", None)) is not None:
         if board is None:
             raise UserError("--fps needs a board with a clock; give --cycles instead.")
-        clock = boards.load(board).clock_mhz
+        clock = boards.load(board).clock_mhz if clock_mhz is None else clock_mhz
         if not 1e-6 <= rate < math.inf:
             raise UserError(f"--fps {rate:g} is no number of frames per second; give one such as 30.")
         found["cycles"] = int(1e6 * clock / rate)

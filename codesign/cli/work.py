@@ -69,9 +69,17 @@ class Work:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The data set of the model."""
+        """The data set of the model.
+
+        Raises
+        ------
+        UserError
+            When an imported model has none, or it is not to be had.
+        """
         from codesign import data
 
+        if not self.model.dataset:
+            raise UserError(f"{self.model.name} was imported without a data set; import it again with --data.")
         return data.load(self.model.dataset)
 
     def frames(self, count: int, seed: int) -> tuple[np.ndarray, str]:
@@ -122,9 +130,13 @@ class Work:
     def compiled(self, backend: str, **options: Any) -> Project:
         """Write the project and build its simulation."""
         project = self.emit(backend, **options)
+        self.compile(project)
+        return project
+
+    def compile(self, project: Project) -> None:
+        """Build the simulation of a project."""
         with self.console.progress(f"Compiling the {project.simulation.kind}"):
             project.compile()
-        return project
 
     def verify(self, project: Runner, frames: np.ndarray) -> VerifyResult:
         """Compare a compiled project with the golden executor on every edge, batch by batch."""

@@ -166,7 +166,7 @@ class Lowering:
         if x.selector is not None:
             return self.quantize_selected(x, x.selector, grid, label, key)
         if any(a.scale < 0 for a in affines):
-            edge_in, affines = self._positive(x, label)
+            edge_in, affines = self.positive(x, label)
         op = self._named(lambda: requantizer(affines, grid, self.builder.edge(edge_in).type), label)
         edge = self.add_operator(op, edge_in, label=label)
         if key is not None:
@@ -182,7 +182,7 @@ class Lowering:
         edge_in, affines = x.edge, x.affines
         factors = selector.factors
         if any(a.scale < 0 for a in affines):
-            edge_in, affines = self._positive(x, label)
+            edge_in, affines = self.positive(x, label)
         if x.selector is None:
             if not all(a.linear and a.offset == 0 for a in affines):
                 raise UserError(f"the adaptive step of layer {label!r} needs a quantised input without an offset.")
@@ -203,7 +203,7 @@ class Lowering:
         """Add an operator as it is and return the edge it makes."""
         return str(self._named(lambda: self.builder.add(op, *edges, label=label), label))
 
-    def _positive(self, x: Value, label: str) -> tuple[str, tuple[Affine, ...]]:
+    def positive(self, x: Value, label: str) -> tuple[str, tuple[Affine, ...]]:
         """Negate the channels whose integers fall as their meaning rises (negative batch norm gain)."""
         signs = np.array([-1 if a.scale < 0 else 1 for a in x.affines], dtype=np.int64)
         zeros = np.zeros_like(signs)
@@ -257,7 +257,7 @@ class Lowering:
 
     def max_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:
         """Add max pooling, which commutes with every rising meaning."""
-        edge, affines = self._positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
+        edge, affines = self.positive(x, label) if any(a.scale < 0 for a in x.affines) else (x.edge, x.affines)
         return Value(self.add_operator(MaxPool(kernel, stride), edge, label=label), affines, x.selector)
 
     def average_pool(self, x: Value, kernel: tuple[int, int], stride: tuple[int, int], label: str) -> Value:

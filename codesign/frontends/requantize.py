@@ -8,7 +8,7 @@ clamp(scale[c]·i + offset[c], low[c], high[c]), and a quantiser rounds that to 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -29,10 +29,13 @@ MULTIPLIER_BITS = 17
 MAX_SHIFT = 40
 """Largest dyadic shift: beyond it a multiplier is indistinguishable from 0 for accumulators of 32 bits."""
 
-ROUNDINGS = ("half_even", "half_up", "half_away", "floor", "ceil", "sign", "dead_zone")
-"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero; the directed ones; the binary
-quantiser that gives its highest level from 0 on and its lowest below (a grid of -1 to 1, or 0 to 1); and the
-ternary one that gives the sign where |x| reaches a threshold and 0 elsewhere (a grid of -1 to 1)."""
+ROUNDINGS = (
+    "half_even", "half_up", "half_away", "half_zero", "floor", "ceil", "away", "toward_zero", "sign", "dead_zone",
+)  # fmt: skip
+"""Tie rules: torch.round and tf.round; floor(x + ½); ties away from zero and towards it; the directed ones: down, up,
+away from zero and towards it; the binary quantiser that gives its highest level from 0 on and its lowest below (a
+grid of -1 to 1, or 0 to 1); and the ternary one that gives the sign where |x| reaches a threshold and 0 elsewhere (a
+grid of -1 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,14 @@ def reaches(grid: Grid, level: int) -> tuple[Fraction, bool]:
             return level - half, False
         case "half_away":
             return level - half, level <= 0
+        case "half_zero":
+            return level - half, level > 0
         case "floor":
             return Fraction(level), False
+        case "away":
+            return (Fraction(level - 1), True) if level > 0 else (Fraction(level), False)
+        case "toward_zero":
+            return (Fraction(level), False) if level > 0 else (Fraction(level - 1), True)
         case "sign":
             return Fraction(0), False
         case "dead_zone":
@@ -138,11 +147,19 @@ def channel_thresholds(affine: Affine, grid: Grid, input_type: IntType) -> list[
     The scale must not be negative. Levels that every input reaches get the type's minimum, levels that none
     reaches its maximum + 1.
     """
+    steps = (reaches(grid, level) for level in range(grid.low + 1, grid.high + 1))
+    return smallest_inputs(affine, ((t * grid.scale, strict) for t, strict in steps), input_type)
+
+
+def smallest_inputs(affine: Affine, steps: Iterable[tuple[Fraction, bool]], input_type: IntType) -> list[int]:
+    """Return for each step (t, strict) the smallest input integer whose meaning is at least t, or above it when strict.
+
+    The scale must not be negative. Steps that every input takes get the type's minimum, steps that none takes its
+    maximum + 1.
+    """
     always, never = input_type.min, input_type.max + 1
     found = []
-    for level in range(grid.low + 1, grid.high + 1):
-        t, strict = reaches(grid, level)
-        t *= grid.scale
+    for t, strict in steps:
 
         def passes(value: Fraction, t: Fraction = t, strict: bool = strict) -> bool:
             return value > t if strict else value >= t

@@ -63,10 +63,10 @@ _LIBRARIES = (
     ("torch", "training, Brevitas models"),
     ("brevitas", "quantised torch models"),
     ("hls4ml", "the HLS backend"),
-    ("onnx", "QONNX files (the extra qonnx of this package)"),
-    ("qonnx", "execution of QONNX files (the extra qonnx-check of this package)"),
     ("tensorflow", "QKeras models (the extra qkeras of this package)"),
     ("qkeras", "quantised Keras models (the extra qkeras of this package)"),
+    ("onnx", "QONNX files (the extra qonnx of this package)"),
+    ("qonnx", "executing QONNX files (the extra qonnx-check of this package)"),
 )
 
 

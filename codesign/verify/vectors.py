@@ -37,18 +37,22 @@ def path_of(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".vectors.json")
 
 
-def record(graph: Graph, x_test: np.ndarray, count: int) -> dict[str, Any]:
+def record(graph: Graph, x_test: np.ndarray | None, count: int) -> dict[str, Any]:
     """Return the vectors of a graph as a JSON document: half from the data set, half random and extreme.
 
     Parameters
     ----------
     graph : Graph
-    x_test : ndarray of int, shape (frames, *input shape)
+    x_test : ndarray of int, shape (frames, *input shape), or None
+        None where there is no data set: then all frames are random and extreme.
     count : int
         Frames to keep, at least 2; fewer are kept where the data set has not that many.
     """
-    real = dataset_frames(x_test, count - count // 2, seed=0)
-    frames = np.concatenate([real, random_frames(graph, count // 2, seed=0)])
+    if x_test is None:
+        frames = random_frames(graph, count, seed=0)
+    else:
+        real = dataset_frames(x_test, count - count // 2, seed=0)
+        frames = np.concatenate([real, random_frames(graph, count // 2, seed=0)])
     traced = golden.run(graph, frames, trace=True)
     return {
         "format": "codesign-vectors",

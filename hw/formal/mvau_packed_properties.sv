@@ -1,6 +1,6 @@
 // Properties of mvau_packed: for every FOLD_IN words that enter, one leaves, LATENCY clocks after the last of them
-// (those aside in which an output waits), in order, and it is bias + sum of w * x modulo 2^ACC, where w is a digit, and 1
-// more if the digit below it in the same block is negative; weights and biases begin anew after FOLD_OUT outputs; an
+// (those aside in which an output waits), in order, and it is bias + sum of w * x modulo 2^ACC, where w is a digit, and
+// 1 more if the digit below it in the same block is negative; weights and biases begin anew after FOLD_OUT outputs; an
 // offered word stays until it is taken. For all digits and biases (arbitrary/rom.sv).
 //
 // ENVIRONMENT  any source, any sink; a reset in the first clock, and whenever it likes afterwards; parameters with
@@ -236,7 +236,8 @@ module mvau_packed_properties #(
                     assert (s == 0 || valid[s-1] || known[s-1] == known[s]);
                 end
                 for (int s = 0; s < LATENCY - 1; s++) begin
-                    assert (!valid[s] || (dut.control.opens[s] == opens(index[s]) && dut.control.closes[s] == closes(index[s])));
+                    assert (!valid[s] || dut.control.opens[s] == opens(index[s]));
+                    assert (!valid[s] || dut.control.closes[s] == closes(index[s]));
                     if (valid[s]) begin
                         assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1],
                                                 entered[s], weights[s]));

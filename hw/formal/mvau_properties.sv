@@ -178,7 +178,8 @@ module mvau_properties #(
                     assert (s == 0 || valid[s-1] || known[s-1] == known[s]);
                 end
                 for (int s = 0; s < LATENCY - 1; s++) begin
-                    assert (!valid[s] || (dut.control.opens[s] == opens(index[s]) && dut.control.closes[s] == closes(index[s])));
+                    assert (!valid[s] || dut.control.opens[s] == opens(index[s]));
+                    assert (!valid[s] || dut.control.closes[s] == closes(index[s]));
                     if (valid[s]) begin
                         assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1],
                                                 entered[s], weights[s]));

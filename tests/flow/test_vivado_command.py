@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from codesign.backends import rtl
+from codesign.backends.rtl import axi_stream
 from codesign.cli.work import Work
 from codesign.toolchain import vivado
 from codesign.verify.compare import VerifyResult
@@ -58,3 +59,15 @@ def test_a_clock_that_is_too_fast_is_told(codesign: CommandLine, stub: pytest.Mo
 def test_the_network_alone_has_no_bitstream(codesign: CommandLine, stub: pytest.MonkeyPatch):
     told = codesign(*COMMAND, "vivado-ooc", "--board", "kv260", "--json").json
     assert (told["status"], told["lut"], told["bitstream"]) == ("done", 9817, None)
+
+
+def test_a_word_that_is_too_wide_is_told_before_the_simulation(codesign: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    compiled = []
+    monkeypatch.setattr(rtl.RtlProject, "compile", lambda project: compiled.append(project))
+    monkeypatch.setattr(axi_stream, "WIDEST", 4)
+    told = codesign(*COMMAND, "vivado")
+    assert (told.code, compiled) == (2, [])
+    assert "is wider than the 4 of AXI DMA; a larger --cycles makes it narrower." in told.err
+    # Out of context there is no AXI stream.
+    assert codesign(*COMMAND, "vivado-ooc").code == 0
+    assert len(compiled) == 1

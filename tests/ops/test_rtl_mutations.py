@@ -18,7 +18,7 @@ from codesign.backends import rtl
 from codesign.backends.rtl import RtlProject
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType, golden
-from codesign.ir.ops import Add, Conv2d, Dyadic
+from codesign.ir.ops import Add, Conv2d, Dyadic, Threshold
 from codesign.toolchain import verilator
 from codesign.verify.compare import compare, verify
 from codesign.verify.frames import random_frames
@@ -36,6 +36,18 @@ def pointwise_graph() -> Graph:
     conv = builder.add(Conv2d(rng.integers(-3, 4, (1, 1, 2, 2))), x)
     other = builder.add(Dyadic(np.array([3, 5]), np.array([1, 2]), np.array([3, 3]), IntType(5, True)), conv)
     return builder.build(builder.add(Add(), other, x))
+
+
+def codes_graph() -> Graph:
+    """Weights that need no multiplier: n0 POST, n2 one bit."""
+    rng = np.random.default_rng(6)
+    builder = GraphBuilder()
+    x = builder.input((4, 4, 2), IntType(3, signed=False))
+    post = np.array([0, 128, 181, 256, -128, -181, -256])
+    conv = builder.add(Conv2d(rng.integers(0, 7, (3, 3, 2, 4)), padding=1, codebook=post), x)
+    bits = builder.add(Threshold(rng.integers(-900, 900, (4, 1))), conv)
+    signs = rng.integers(0, 2, (3, 3, 4, 2))
+    return builder.build(builder.add(Conv2d(signs, padding=1, codebook=np.array([-1, 1])), bits))
 
 
 # Every kind of unit: one tap at a time and all of them, folded outputs and inputs, lanes that must be adapted.
@@ -71,12 +83,17 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n6": {"pe": 2, "simd": 2, "window": False, "planes": 0},
         "n7": {"pe": 2},
     },
+    "codes": {
+        "n0": {"pe": 2, "simd": 2, "window": False, "planes": 0},
+        "n2": {"pe": 1, "simd": 4, "window": False, "planes": 0},
+    },
     "full rate": {},
 }
 GRAPHS = {
     "multipliers": graph,
     "lookup": graph,
     "packed": graph,
+    "codes": codes_graph,
     "adaptive": adaptive_graph,
     "full rate": pointwise_graph,
 }
@@ -386,6 +403,12 @@ SOURCES = [
     ("packed", "mvau_packed.sv", "INPUT'({1'b0, x[S*X+:X]})", "INPUT'($signed(x[S*X+:X]))", "n2", "packed inputs"),
     ("packed", "mvau_packed.sv", "(open ? start : total)", "total", "n6", "old sum of a block"),
     ("packed", "mvau_packed.sv", "+:ACC])) ^ HALF", "+:ACC]))", "n6", "start of a field"),
+    ("codes", "mvau_shift.sv", "value << shift", "value", "n0", "shift of a product"),
+    ("codes", "mvau_shift.sv", "(shifted ^ {TERM{negative}})", "shifted", "n0", "sign of a product"),
+    ("codes", "mvau_shift.sv", "second == (j == 1) &&", "", "n0", "sum of a product"),
+    ("codes", "mvau_shift.sv", "take = !out_valid || out_ready", "take = 1'b1", "stuck", "output that waits"),
+    ("codes", "mvau_binary.sv", "x[s*X+:X] ~^ {X{weight}}", "x[s*X+:X] ^ {X{weight}}", "n2", "sense of a bit"),
+    ("codes", "mvau_binary.sv", "a ^ b ^ c}", "a ^ b}", "n2", "third of a count"),
     ("full rate", "n2_unit.sv", ".DEPTH(12)) i1_queue", ".DEPTH(11)) i1_queue", "cycles", "one too shallow"),
     ("full rate", "n1_unit.sv", ".DEPTH(2)) i0_queue", ".DEPTH(1)) i0_queue", "cycles", "one word at a time"),
 ]

@@ -23,6 +23,9 @@ SMALL_MVAU = Proof("mvau", {"PE": 1}, MVAU)
 # A pruned lane beside one of two bits; widths are in bytes, lane 0 in the lowest.
 SMALL_LANES = Proof("mvau_lanes", {"SIMD": 1, "W": 0x0200, "SUMS": 0x0403, "ACC": 5}, MVAU)
 UNEQUAL_LANES = Proof("mvau_lanes", {"SIMD": 1, "W": 0x0201, "SUMS": 0x0504, "ACC": 5, "FOLD_OUT": 1}, MVAU)
+BINARY = Proof("mvau_binary", {"X": 2, "FOLD_OUT": 1}, MVAU)
+COUNTED = Proof("mvau_binary", {"X": 1, "SIMD": 4, "PE": 1}, MVAU)
+SHIFT = Proof("mvau_shift", {"PE": 1, "X": 1}, MVAU)
 PACKED = Proof("mvau_packed", {"FOLD_OUT": 1, "X": 1, "FIELD": 5}, MVAU)
 INNER = Proof("mvau_packed", {"SIMD": 1, "CHAIN": 1, "INNER": 1, "W": 1, "ACC": 5, "FIELD": 6}, MVAU)
 PLANES = Proof("mvau_planes", {"FOLD_OUT": 1}, ANY, steps=16)
@@ -43,6 +46,9 @@ PROOFS = [
     Proof("mvau", {"PE": 1, "SIMD": 2, "W": 1, "STEP": 1, "FOLD_IN": 1, "FOLD_OUT": 3, "X_SIGNED": 1}, MVAU),
     SMALL_LANES,
     UNEQUAL_LANES,
+    BINARY,
+    COUNTED,
+    SHIFT,
     PACKED,
     INNER,
     PLANES,
@@ -70,6 +76,10 @@ LARGER = [
     Proof("mvau_lanes", {}, MVAU),
     Proof("mvau_lanes", {"SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0, "W": 0x0102, "SUMS": 0x0306}, MVAU),
     Proof("mvau_lanes", {"PE": 3, "SIMD": 1, "W": 0x020001, "SUMS": 0x050304, "X_SIGNED": 1}, MVAU),
+    Proof("mvau_binary", {"X": 3, "SIMD": 3, "X_SIGNED": 1, "STEP": 1, "BIAS": 0}, MVAU),
+    Proof("mvau_binary", {"X": 1, "SIMD": 7, "XNOR": 0, "FOLD_IN": 3}, MVAU),
+    Proof("mvau_shift", {}, MVAU),
+    Proof("mvau_shift", {"PE": 1, "SIMD": 3, "X_SIGNED": 1, "STEP": 1, "FOLD_OUT": 1, "MOST_B": -1, "ZERO": 1}, MVAU),
     Proof("mvau_packed", {}, MVAU),
     Proof(
         "mvau_packed",
@@ -122,6 +132,15 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
         SMALL_LANES,
         ("opening) turn <= turn == TURN'(FOLD_OUT - 1) ? '0", "opening) turn <= 1'b1 ? '0"),
     ),
+    ("complements the wrong inputs", BINARY, ("x[s*X+:X] ~^ {X{weight}}", "x[s*X+:X] ^ {X{weight}}")),
+    ("takes another lane's weights", BINARY, ("weights[p*SIMD+s]", "weights[(PE-1-p)*SIMD+s]")),
+    ("counts three as two", COUNTED, ("(a & b) | (a & c) | (b & c), a ^ b ^ c", "(a & b) | (a & c) | (b & c), a ^ b")),
+    ("adds to the output before", COUNTED, ("open ? start : accumulator", "accumulator")),
+    ("shifts by nothing", SHIFT, ("value << shift", "value")),
+    ("adds to both sums", SHIFT, ("second == (j == 1) && ", "")),
+    ("takes no negative weight", SHIFT, ("(shifted ^ {TERM{negative}})", "shifted")),
+    ("overwrites an output that waits", SHIFT, ("take = !out_valid || out_ready", "take = 1'b1")),
+    ("loses a bit of the constant", SHIFT, ("FACTOR[0] ? ACC'(accumulator) : '0", "'0")),
     ("a field borrows from the next", PACKED, ("HALVES + TOTAL'(m)", "TOTAL'(m)")),
     ("takes a digit for a magnitude", PACKED, ("BITS'($signed(weights", "BITS'((weights")),
     ("takes a column before its end", PACKED, ("product[CHAIN-1].passed.so_far", "product[0].passed.so_far")),

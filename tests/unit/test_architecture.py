@@ -16,7 +16,7 @@ FLOORS = (
     {"errors", "files", "resources", "names", "tomlfile"},
     {"ir", "quant", "data", "toolchain", "boards"},
     {"train", "frontends", "report", "folding", "deploy"},
-    {"zoo", "backends"},
+    {"zoo", "store", "backends"},
     {"verify"},
     {"cli", "api", "__main__"},
 )

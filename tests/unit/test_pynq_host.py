@@ -6,7 +6,9 @@ Not run on a board. `test_axi_stream_shell` sends its packing through the simula
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,3 +168,70 @@ def test_committed_vectors_are_read(tmp_path: Path):
         expected = vectors.load(path)
         assert np.array_equal(frames, expected["frames"])
         assert np.array_equal(outputs, expected["outputs"])
+
+
+@pytest.fixture
+def files(tmp_path: Path, project: rtl.RtlProject) -> dict[str, Path]:
+    """What the program is given, by argument; the handoff as well."""
+    texts = {
+        "network.bit": "bits",
+        "map.json": (project.folder / "map.json").read_text(),
+        "m.vectors.json": json.dumps(recorded(project.graph)),
+        "network.hwh": "handoff",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return {name: tmp_path / name for name in texts}
+
+
+def told(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one sentence with which the program ends, with exit code 2."""
+    assert HOST.main([str(path) for path in files.values()][:3]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err.rstrip("\n")
+
+
+@pytest.mark.parametrize("name", ["network.bit", "network.hwh", "map.json", "m.vectors.json"])
+def test_a_missing_file_is_told(files: dict[str, Path], capsys: pytest.CaptureFixture[str], name: str):
+    files[name].unlink()
+    sentence = told(files, capsys)
+    assert str(files[name]) in sentence
+    advice = {"network": "put network.bit and network.hwh into one folder.", "map": "give map.json of the project."}
+    assert sentence.endswith(advice.get(name.split(".")[0], "give MODEL.vectors.json of the model."))
+
+
+@pytest.mark.parametrize("name", ["map.json", "m.vectors.json"])
+def test_a_file_of_another_kind_is_told(files: dict[str, Path], capsys: pytest.CaptureFixture[str], name: str):
+    files[name].write_bytes(b"\xff\xfe")
+    assert "is no JSON file; give " in told(files, capsys)
+    for text in ("[]", '{"graph_sha256": "0"}'):
+        files[name].write_text(text)
+        assert "has not the fields graph_sha256, " in told(files, capsys)
+
+
+def test_without_pynq_that_is_told(files: dict[str, Path], capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pynq", None)
+    assert told(files, capsys) == "pynq is not installed here; run this on the board, as root, in the PYNQ image."
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(0, 0), (3, 1)])
+def test_the_program_checks_and_times(files, project, capsys, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int):
+    """With a stand-in for pynq and for the network."""
+    overlay = SimpleNamespace(
+        dma=Dma(project, wrong), frame_error=SimpleNamespace(channel1=SimpleNamespace(read=lambda: 0))
+    )
+    loaded = []
+    pynq = SimpleNamespace(
+        Clocks=SimpleNamespace(fclk0_mhz=100.0),
+        Overlay=lambda path: loaded.append(path) or overlay,
+        allocate=allocate,
+    )
+    monkeypatch.setitem(sys.modules, "pynq", pynq)
+    arguments = [str(path) for path in files.values()][:3]
+    assert HOST.main([*arguments, "--frames", "16", "--packets", "2"]) == code
+    assert loaded == [str(files["network.bit"])]
+    assert f"{2 * wrong} integers differ from the golden ones." in capsys.readouterr().out
+    files["map.json"].write_text(json.dumps(project.about | {"graph_sha256": "0"}))
+    assert "of different networks" in told(files, capsys)

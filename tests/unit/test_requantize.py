@@ -47,6 +47,12 @@ def quantized(affine: Affine, grid: Grid, integer: int) -> int:
             level = math.floor(v + HALF)
         case "half_away":
             level = away
+        case "half_zero":
+            level = math.ceil(abs(v) - HALF) * (1 if v > 0 else -1)
+        case "away":
+            level = math.ceil(abs(v)) * (1 if v > 0 else -1)
+        case "toward_zero":
+            level = math.trunc(v)
         case "floor":
             level = math.floor(v)
         case "ceil":

@@ -161,6 +161,7 @@ def test_pruned_outputs_take_no_multipliers() -> None:
 def test_options_are_checked() -> None:
     assert Options(fastest=True).wanted is None
     assert Options(cycles=7).wanted == 7
+    assert Options().wanted == 10_000
     assert Options().limits(BOARD) == {"dsp": BOARD.dsp, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=3, fastest=True).limits(BOARD) == {"dsp": 3, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=10**6).limits(BOARD)["dsp"] == BOARD.dsp
@@ -170,6 +171,8 @@ def test_options_are_checked() -> None:
             Options(**wrong)
     with pytest.raises(UserError, match="fastest is True or False, not 1"):
         Options(fastest=1)
+    with pytest.raises(UserError, match="cycles and fastest each say how fast a design is to be; give one of them"):
+        Options(cycles=10_000, fastest=True)
 
 
 def test_a_frame_rate_is_one_of_three_ways_to_say_how_fast() -> None:

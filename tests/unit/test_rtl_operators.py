@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,8 +20,12 @@ from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Add, Dense, Threshold
 from codesign.toolchain import yosys
+from codesign.toolchain.run import run as run_command
 
 XC7 = synthesis.family("zynq-7000")
+NODES = ["n0", "n1", "n2"]
+WITHOUT = {"n1": {"pe": 1, "simd": 1, "planes": 0, "dsp": False}}
+"""A fold that takes no multiplier blocks."""
 
 
 def graph(threshold: int = 3) -> Graph:
@@ -40,7 +45,7 @@ class FakeYosys:
 
     version = "Yosys 0"
 
-    def __init__(self, act: Callable[[str], None] = lambda module: None) -> None:
+    def __init__(self, act: Callable[[str], object] = lambda module: None) -> None:
         self.act, self.made, self.at_once, self.most = act, [], 0, 0
         self.lock = threading.Lock()
 
@@ -51,7 +56,6 @@ class FakeYosys:
             self.made.append("link" if linked else module)
             self.at_once += 1
             self.most = max(self.most, self.at_once)
-        time.sleep(0.02)
         self.act("link" if linked else module)
         cells = {"LUT6": 10, "FDRE": 4, "CARRY4": 2, "RAMB18E1": 1, "DSP48E1": 1, "MUXF7": 9, "$scopeinfo": 5}
         if linked:
@@ -96,7 +100,43 @@ def test_wires_are_kept_until_memories_are_mapped_and_no_longer(tmp_path):
         assert begin.endswith(f"-top {part.module} -run begin:map_memory")
         assert let_go == "setattr -unset keep w:*"
         assert end.endswith(f"-top {part.module} -run map_memory:")
-    assert "setattr -unset keep w:*" in synthesis.by_hand(tmp_path / "p", XC7)
+
+
+def test_by_hand_each_node_takes_multiplier_blocks_or_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(yosys, "locate", lambda: None)
+    for name, options, blocks in (("p", {"folds": WITHOUT}, [True, False, True]), ("none", {"dsp": 0}, [False] * 3)):
+        project = rtl.emit(graph(), boards.load("pynq-z2"), tmp_path / name, cycles=10, **options)
+        told = project.synth()
+        assert told.command.endswith(" && for script in build/by_hand/*.ys; do yosys -s $script || break; done")
+        *parts, joined = (path.read_text() for path in sorted((project.folder / "build" / "by_hand").iterdir()))
+        assert ["-nodsp" not in part for part in parts[:3]] == blocks
+        # The parts are those of `synthesise`, but for where they go.
+        for number, (part, text) in enumerate(zip(synthesis.parts(project.folder, NODES), parts, strict=True)):
+            assert text == part.script(XC7, f"build/by_hand/000{number}_{part.module}_")
+        assert "read_rtlil build/by_hand/0003_network_part.il\nread_rtlil -overwrite build/by_hand/0000_n0" in joined
+        assert joined.endswith("write_verilog -noattr build/by_hand/netlist.v\n")
+
+
+@pytest.mark.slow
+def test_by_hand_makes_the_same_netlist(tmp_path, monkeypatch):
+    found = yosys.locate()
+    if found is None:
+        pytest.skip("needs Yosys, of the extra rtl")
+    builder = GraphBuilder()
+    edge = builder.input((4,), IntType(8, signed=True))
+    for _ in range(2):
+        edge = builder.add(Dense(np.arange(16).reshape(4, 4) * 9 - 60), edge)
+    folds = {node: {**WITHOUT["n1"], "dsp": node == "n0"} for node in ("n0", "n1")}
+    project = rtl.emit(builder.build(edge), boards.load("pynq-z2"), tmp_path / "p", cycles=100, folds=folds)
+    done = synthesis.synthesise(found, XC7, project.folder, ["n0", "n1"], 10)
+    # Both have a multiplication that a block would do.
+    assert [done.parts[f"{node}_unit"].dsp for node in ("n0", "n1")] == [1, 0]
+    assert project.synth().report == msgspec.structs.replace(done.report, cycles_per_frame=project.cycles_per_frame)
+    monkeypatch.setattr(yosys, "locate", lambda: None)
+    command = project.synth().command.replace("yosys -s", f"{shlex.quote(found.command)} -q -s")
+    assert run_command(["sh", "-c", command]).returncode == 0
+    for name in ("cells.json", "netlist.v"):
+        assert (project.folder / "build" / "by_hand" / name).read_bytes() == (done.place / name).read_bytes()
 
 
 def test_parts_are_counted_and_so_is_the_whole(tmp_path):
@@ -119,9 +159,12 @@ def test_parts_are_counted_and_so_is_the_whole(tmp_path):
 
 
 def test_two_run_at_a_time(tmp_path):
-    tool = FakeYosys()
+    # Each of the four parts waits for another one: were there no second at the same time, the barrier would break.
+    pair = threading.Barrier(2, timeout=30)
+    tool = FakeYosys(lambda module: module != "link" and pair.wait())
     run(tool, emitted(tmp_path / "p"))
     assert tool.most == synthesis.JOBS == 2
+    assert len(tool.made) == 5
     assert tool.made[-1] == "link"
 
 
@@ -137,9 +180,13 @@ def test_what_was_mapped_is_kept_and_only_changed_parts_are_mapped_anew(tmp_path
 
 
 def test_a_run_that_was_ended_goes_on(tmp_path):
+    another = threading.Event()
+
     def fail(module: str) -> None:
         if module == "n2_unit":
+            assert another.wait(30)
             raise UserError("Yosys failed")
+        another.set()
 
     project = emitted(tmp_path / "p")
     with pytest.raises(UserError, match="Yosys failed"):

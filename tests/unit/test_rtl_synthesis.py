@@ -12,9 +12,12 @@ import pytest
 from codesign import boards, ir
 from codesign.backends import rtl
 from codesign.backends.rtl import stage, synthesis
-from codesign.backends.rtl.place_and_route import FAMILIES, Design, choose
+from codesign.backends.rtl.families import FAMILIES
+from codesign.backends.rtl.mapping import choose
+from codesign.backends.rtl.place_and_route import Design
 from codesign.backends.rtl.serial_shell import SerialShell, bit_clocks
 from codesign.boards import Shell
+from codesign.deploy import protocol
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Conv2d, Dense, Flatten, Threshold
@@ -169,6 +172,14 @@ def test_a_frame_fits_a_packet():
         serial(graph)
 
 
+def test_a_frame_that_fits_no_packet_is_told_before_a_simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    project = emitted(tmp_path, "icebreaker")
+    project.require_synth()
+    monkeypatch.setattr(protocol, "MOST_PAYLOAD", 15)
+    with pytest.raises(UserError, match=r"a frame of this network has 16 bytes and a packet .* holds 15"):
+        project.require_synth()
+
+
 @pytest.mark.parametrize(
     ("clock_mhz", "baud", "clocks"), [(12.0, 115_200, 104), (27.0, 115_200, 234), (12.0, 3_000_000, 4)]
 )
@@ -279,6 +290,13 @@ def test_a_missing_tool_is_told_with_what_to_run(tmp_path: Path, monkeypatch: py
     for name in ("uart_shell.sv", "lane_adapter.sv", "pins.lpf"):
         assert name in result.command
     assert (tmp_path / "p" / "build" / "shell" / "pins.lpf").is_file()
+
+
+@pytest.mark.parametrize(("blocks", "synth"), [(None, "synth_ecp5"), (0, "synth_ecp5 -nodsp")])
+def test_by_hand_no_block_is_taken_where_none_may_be(tmp_path: Path, monkeypatch, blocks: int | None, synth: str):
+    monkeypatch.setattr(yosys, "locate", lambda: None)
+    project = rtl.emit(tiny_graph(), boards.load("ulx3s-12f"), tmp_path / "p", cycles=300, dsp=blocks)
+    assert f"\n{synth} -top uart_shell -run " in project.synth().command
 
 
 @pytest.fixture
@@ -406,9 +424,10 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
 
     board = boards.load("ulx3s-12f")
 
-    def told(place: str) -> tuple[list[str], str]:
+    def told(place: str, clock_mhz: float | None = None) -> tuple[list[str], str]:
         use_tools(monkeypatch, tmp_path, place)
-        outcome = emitted(tmp_path / f"p{len(list(tmp_path.iterdir()))}", "ulx3s-12f").synth()
+        project = emitted(tmp_path / f"p{len(list(tmp_path.iterdir()))}", "ulx3s-12f")
+        outcome = project.synth(clock_mhz=clock_mhz)
         exceeded = synth._exceeded(outcome.report, board)
         return exceeded, synth._shown(outcome, board, tmp_path, exceeded)[-1]
 
@@ -418,6 +437,15 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
     exceeded, sentence = told(ROUTED.replace("53.36463928222656", "24.9"))
     assert exceeded == ["clock_mhz"]
     assert sentence == "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design."
+    exceeded, sentence = told(ROUTED, 50)
+    assert exceeded == []
+    assert sentence.startswith("Bitstream for Radiona ULX3S 12F, clocked at 50 MHz: ")
+    exceeded, sentence = told(ROUTED, 62.5)
+    assert exceeded == ["clock_mhz"]
+    assert sentence == (
+        "No bitstream: Radiona ULX3S 12F is clocked at 62.5 MHz, which is too fast for this design. "
+        "It reaches 53.36 MHz; give a lower --clock."
+    )
     exceeded, sentence = told(ROUTED.replace('"used": 4790', '"used": 12345'))
     assert exceeded == ["lut"]
     assert sentence == "No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."

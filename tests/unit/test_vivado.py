@@ -214,12 +214,42 @@ def test_a_step_that_fails_is_named(tmp_path: Path, stub: pytest.MonkeyPatch, se
     assert project.synth(tool="vivado").bitstream is not None
 
 
-def test_a_design_too_large_to_place_is_counted(tmp_path: Path, stub: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("tool", "step"), [("vivado-ooc", "place_design"), ("vivado", "close_design")])
+def test_a_design_too_large_to_place_is_counted_and_kept(tmp_path, stub: pytest.MonkeyPatch, tool: str, step: str):
     report(tmp_path, stub, timing(), UTILIZATION.replace(" 9817 ", "99817 "))
-    stub.setenv("FAIL", "place_design")
-    result = emitted(tmp_path).synth(tool="vivado-ooc")
+    stub.setenv("FAIL", step)
+    project = emitted(tmp_path)
+    result = project.synth(tool=tool)
     assert (result.status, result.bitstream, result.report.stage) == ("done", None, "logic synthesis")
     assert result.report.exceeds(boards.load("pynq-z2").resources()) == ["lut"]
+    stamp = result.log.stat().st_mtime_ns
+    assert project.synth(tool=tool) == result
+    assert result.log.stat().st_mtime_ns == stamp
+    # It is found where Vivado is not, too.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vivado, "locate", lambda: None)
+        found = project.synth(tool=tool)
+    assert (found.found, found.report) == (True, result.report)
+    # Another release may make it smaller.
+    stub.setenv("VERSION", "2024.1")
+    project.synth(tool=tool)
+    assert result.log.stat().st_mtime_ns != stamp
+
+
+def test_a_result_that_is_not_read_is_made_anew(tmp_path: Path, stub: pytest.MonkeyPatch):
+    project = emitted(tmp_path)
+    result = project.synth(tool="vivado-ooc")
+    (result.log.parent / "utilization.rpt").unlink()
+    assert project.synth(tool="vivado-ooc") == result
+
+
+def test_a_failure_of_a_design_that_fits_is_not_kept(tmp_path: Path, stub: pytest.MonkeyPatch):
+    stub.setenv("FAIL", "place_design")
+    project = emitted(tmp_path)
+    with pytest.raises(UserError, match="Vivado failed: "):
+        project.synth(tool="vivado-ooc")
+    stub.delenv("FAIL")
+    assert project.synth(tool="vivado-ooc").report.stage == "place and route"
 
 
 def test_unknown_commands_options_and_pins_would_be_found(tmp_path: Path, stub: pytest.MonkeyPatch):
@@ -268,6 +298,23 @@ def test_a_run_by_hand_is_found(tmp_path: Path, stub: pytest.MonkeyPatch):
     result = project.synth(tool="vivado")
     assert (result.status, result.found, result.report.lut) == ("done", True, 9817)
     assert result.bitstream.is_file()
+
+
+def test_a_run_by_hand_of_a_design_too_large_is_found(tmp_path: Path, stub: pytest.MonkeyPatch):
+    report(tmp_path, stub, timing(), UTILIZATION.replace(" 9817 ", "99817 "))
+    project = emitted(tmp_path)
+    stub_tool = vivado.locate()
+    stub.setattr(vivado, "locate", lambda: None)
+    project.synth(tool="vivado-ooc")
+    stub.setenv("FAIL", "place_design")
+    script = ["-mode", "batch", "-source", "build/vivado/out_of_context.tcl"]
+    assert vivado.run([stub_tool.path, *script], folder=project.folder).returncode == 1
+    result = project.synth(tool="vivado-ooc")
+    assert (result.status, result.found, result.report.lut) == ("done", True, 99817)
+    # One that ended otherwise is no result.
+    report(tmp_path, stub, timing())
+    assert vivado.run([stub_tool.path, *script], folder=project.folder).returncode == 1
+    assert project.synth(tool="vivado-ooc").status == "tool-missing"
 
 
 @pytest.mark.usefixtures("missing")

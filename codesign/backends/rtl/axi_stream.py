@@ -64,6 +64,17 @@ class Ports:
         """Bits of tdata out of the network."""
         return data_bits(self.bits_out)
 
+    def require(self) -> None:
+        """Accept words that AXI DMA takes.
+
+        Raises
+        ------
+        UserError
+            When one is wider.
+        """
+        for bits in (self.bits_in, self.bits_out):
+            data_bits(bits)
+
     def wrapper(self) -> str:
         """Return the Verilog of 2001 whose attributes tell Vivado the interfaces.
 

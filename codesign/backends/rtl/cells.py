@@ -25,12 +25,15 @@ class Models:
         Cells that it models; others are hollow there, or have timing alone.
     own : str or None
         Folder of hw/cells with the models of further cells, a file for each.
+    parts : tuple of str
+        Files of that folder that these are made of, beside those in `PARTS`.
     """
 
     library: str
     includes: tuple[str, ...]
     known: frozenset[str]
     own: str | None
+    parts: tuple[str, ...] = ()
 
 
 def _each(names: str) -> frozenset[str]:
@@ -45,6 +48,7 @@ _XILINX = Models(
         "RAM32X1S RAM32X1D RAM32M RAM64X1S RAM64X1D RAM64M RAM128X1S RAM128X1D RAM256X1S"
     ),
     own="xilinx",
+    parts=("block_ram.sv",),
 )
 FAMILIES = {
     "zynq-7000": _XILINX,
@@ -76,8 +80,8 @@ FAMILIES = {
 }
 """By the family of a board."""
 
-_PART = "block_memory.sv"
-"""Of the models of block memories."""
+PARTS = ("first_content.svh", "block_memory.sv")
+"""Files of hw/cells that the models of block memories are made of."""
 
 
 def family(name: str) -> Models:
@@ -109,8 +113,10 @@ def own(models: Models, cells: Iterable[str]) -> dict[str, Path]:
             f"no model simulates these cells of the netlist: {', '.join(missing)}; "
             "verify the design with --backend rtl."
         )
-    files = {f"{cell}.sv": found[f"{cell}.sv"] for cell in wanted}
-    return {**files, _PART: room / _PART} if files else files
+    if not wanted:
+        return {}
+    parts = {name: room / name for name in PARTS} | {name: found[name] for name in models.parts}
+    return {**{f"{cell}.sv": found[f"{cell}.sv"] for cell in wanted}, **parts}
 
 
 def library(yosys: Yosys, models: Models) -> dict[str, Path]:

@@ -123,6 +123,16 @@ def mvau(p: Mapping[str, Any]) -> Cost:
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["SIMD"] * sum(widths))])
 
 
+def mvau_binary(p: Mapping[str, Any]) -> Cost:
+    """Block memories alone, as `mvau`."""
+    return _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"])
+
+
+def mvau_shift(p: Mapping[str, Any]) -> Cost:
+    """Block memories alone, as `mvau`."""
+    return _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * (p["K"] + 2))
+
+
 def mvau_packed(p: Mapping[str, Any]) -> Cost:
     """Multiplier blocks and block memories alone, as `mvau`."""
     # One product in a block alone is one that Yosys makes of tables where it is small.
@@ -201,6 +211,8 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
         mvau,
         mvau_lanes,
         mvau_packed,
+        mvau_binary,
+        mvau_shift,
         threshold,
         select_threshold,
         threshold_stage,

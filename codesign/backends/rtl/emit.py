@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from codesign import ir, resources
 from codesign.backends import emission
-from codesign.backends.rtl import lanes, permutation, verilog
+from codesign.backends.rtl import lanes, modules, permutation, verilog
 from codesign.backends.rtl.folder import GRAPH_FILE, MAP_FILE, ORDERS
 from codesign.backends.rtl.folds import require_folds
 from codesign.backends.rtl.layout import Layout, lay_out
@@ -24,8 +23,6 @@ from codesign.ir import Graph, Node
 from codesign.ir.channels import is_tied
 from codesign.ir.ops import Conv2d, Dense
 from codesign.ir.passes.permute_channels import Orders, reordered
-
-_INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\()", re.MULTILINE)
 
 
 def require_board(board: Board) -> None:
@@ -79,23 +76,12 @@ def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: i
     for name, text in files.items():
         (folder / name).write_text(text)
     library = resources.folder("hw") / "rtl"
-    for module in _needed("".join(text for name, text in files.items() if name.endswith(".sv")), library):
-        shutil.copyfile(library / f"{module}.sv", folder / f"{module}.sv")
+    written = "".join(text for name, text in files.items() if name.endswith(".sv"))
+    for module, text in modules.needed(written, modules.files(library)).items():
+        (folder / f"{module}.sv").write_text(text)
     for path in sorted((library / "sim").iterdir()):
         shutil.copyfile(path, folder / path.name)
     ir.save(graph, folder / GRAPH_FILE)
-
-
-def _needed(text: str, library: Path) -> list[str]:
-    """Return the modules of the library that sources instantiate, directly or through others."""
-    found: set[str] = set()
-    waiting = [text]
-    while waiting:
-        for name in _INSTANCE.findall(waiting.pop()):
-            if name not in found and (library / f"{name}.sv").is_file():
-                found.add(name)
-                waiting.append((library / f"{name}.sv").read_text())
-    return sorted(found)
 
 
 def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from codesign.backends.rtl import distributed, lanes, memory, packed
+from codesign.backends.rtl import binary, distributed, lanes, memory, packed, powers
 from codesign.backends.rtl.divisors import divisors
 from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Fold, Function, Parameter, Unit
@@ -21,6 +21,8 @@ STEP = 2
 """Levels of adders between registers."""
 PRODUCT_LUTS = 1.0
 """LUTs of a multiplier per bit of one operand and bit of the other, `benchmarks/lut_per_mac`."""
+COUNTED_LUTS = 1.8
+"""LUTs of a product of one bit by one and its addition, `benchmarks/lut_per_mac`."""
 DSP_BITS = 9
 """Bits of a product from which Yosys takes a DSP block."""
 DSP_LUTS = 60.0
@@ -106,10 +108,14 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         block, luts = _distributed(table, bias, x, y, fold_in, fold)
     elif fold.chain:
         block, luts = _packed(table, bias, x, y, fold_in, fold.chain)
+    elif (levels := binary.levels(values)) is not None:
+        block, luts = _binary(table, levels, bias, x, y, fold_in)
     else:
         # Weights that only happen to be narrow in some lanes are no reason to treat lanes apart.
         widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
         block, luts = _multiplied(table, widths, bias, x, y, fold_in)
+        if not op.mixed_widths and (shifted := _shifted(table, values, bias, x, y, fold_in)) is not None:
+            block, luts = min((block, luts), shifted, key=lambda made: made[1])
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
     return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
@@ -158,6 +164,85 @@ def _multiplied(
         luts += 2 * count * acc
     module = "mvau_lanes" if apart else "mvau"
     return Block(module, parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
+
+
+def _binary(
+    table: np.ndarray, levels: binary.Levels, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
+) -> tuple[Block, float]:
+    """Return the unit for weights of one bit, for words (words, PE, SIMD), and its LUTs."""
+    words, pe, simd = table.shape
+    starts = binary.starts(table, levels, bias, x, fold_in)
+    style = rom_style(words, pe * simd)
+    files: dict[str, Callable[[], str]] = {"weights": lanes.packed((table > 0).astype(np.int64), (1,) * pe)}
+    if starts is not None:
+        files["biases"] = functools.partial(memory.words, starts, y.type.bits)
+    parameters: dict[str, Parameter] = {
+        "PE": pe,
+        "SIMD": simd,
+        "X": x.type.bits,
+        "X_SIGNED": x.type.signed,
+        "XNOR": levels.low < 0,
+        "ACC": y.type.bits,
+        "FOLD_IN": fold_in,
+        "FOLD_OUT": words // fold_in,
+        "BIAS": starts is not None,
+        "STEP": STEP,
+        "WEIGHTS": "weights",
+        "BIASES": "biases" if starts is not None else "",
+        "STYLE": style,
+    }
+    counted = x.type.bits == 1 and not x.type.signed and simd > 3
+    terms = -(-simd // 3) if counted else simd
+    latency = 3 + (terms - 1).bit_length() // STEP
+    each = COUNTED_LUTS if counted else 2 * x.type.bits + 1
+    luts = pe * simd * (each + _memory_luts(style, words)) + 2 * pe * y.type.bits
+    return Block("mvau_binary", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
+
+
+def _shifted(
+    table: np.ndarray, values: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
+) -> tuple[Block, float] | None:
+    """Return the unit that shifts instead of multiplying, for words (words, PE, SIMD), and its LUTs.
+
+    None where weights are not powers of two times one or two constants.
+    """
+    found = powers.powers(values)
+    sums = None if found is None else powers.sums(found, table, bias, x, fold_in)
+    if found is None or sums is None:
+        return None
+    words, pe, simd = table.shape
+    code = found.bits + 2
+    style = rom_style(words, pe * simd * code)
+    two = len(found.factors) == 2
+    wide = sums.bits if two else (*sums.bits, 1)
+    starts = sums.starts if two else np.concatenate([sums.starts, np.zeros_like(sums.starts)], axis=2)
+    parameters: dict[str, Parameter] = {
+        "PE": pe,
+        "SIMD": simd,
+        "X": x.type.bits,
+        "X_SIGNED": x.type.signed,
+        "K": found.bits,
+        "MOST_A": found.most[0],
+        "MOST_B": found.most[1] if two else -1,
+        "ZERO": found.zero,
+        "FIRST": found.factors[0],
+        "SECOND": found.factors[1] if two else 1,
+        "SUM_A": wide[0],
+        "SUM_B": wide[1],
+        "ACC": y.type.bits,
+        "FOLD_IN": fold_in,
+        "FOLD_OUT": words // fold_in,
+        "STEP": STEP,
+        "WEIGHTS": "weights",
+        "STARTS": "starts",
+        "STYLE": style,
+    }
+    codes = functools.partial(memory.words, found.codes(table).reshape(words, -1), code)
+    files = {"weights": codes, "starts": functools.partial(powers.pairs, starts, wide)}
+    latency = 4 + (simd - 1).bit_length() // STEP
+    luts = pe * simd * (powers.product_luts(found, x.type.bits) + code * _memory_luts(style, words))
+    luts += pe * (2 * sum(wide) + powers.result_luts(found, y.type.bits))
+    return Block("mvau_shift", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
 def _packed(

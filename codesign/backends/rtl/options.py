@@ -10,6 +10,9 @@ from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.boards import Board
 from codesign.errors import UserError
 
+CYCLES = 10_000
+"""Clocks that a frame may take, unless something else is asked for."""
+
 MARGIN = 0.85
 """Of a board's LUTs that the estimate of a design may take: estimates are no synthesis, and what is placed
 and routed needs some room."""
@@ -22,12 +25,12 @@ class Options:
 
     Parameters
     ----------
-    cycles : int
-        Clocks that a frame may take. The folds are the cheapest ones together that keep to that, by the estimates
-        of `codesign.backends.rtl.cost`, FIFO depths aside, within the board's multiplier blocks and block memories
-        and `MARGIN` of its LUTs where there are such.
+    cycles : int, optional
+        Clocks that a frame may take, `CYCLES` unless given. The folds are the cheapest ones together that keep to
+        that, by the estimates of `codesign.backends.rtl.cost`, FIFO depths aside, within the board's multiplier blocks
+        and block memories and `MARGIN` of its LUTs where there are such.
     fastest : bool
-        As few clocks as fit the board, instead, by the same estimates and limits.
+        As few clocks as fit the board, by the same estimates and limits; `cycles` is left out then.
     dsp : int, optional
         Multiplier blocks that may be taken, and are as good as free. Unless given, as many as the board has, where
         each saves more than `mac.DSP_LUTS` LUTs.
@@ -38,14 +41,16 @@ class Options:
         Put channels whose weights are of like width into the same lanes, where that is estimated to take fewer LUTs.
     """
 
-    cycles: int = 10_000
+    cycles: int | None = None
     fastest: bool = False
     dsp: int | None = None
     folds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     permute: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.cycles, int) or isinstance(self.cycles, bool) or self.cycles < 1:
+        if self.cycles is not None and (
+            not isinstance(self.cycles, int) or isinstance(self.cycles, bool) or self.cycles < 1
+        ):
             raise UserError(f"the clocks of a frame are a whole number from 1 on, not {self.cycles!r}.")
         if not isinstance(self.folds, Mapping) or not all(isinstance(f, Mapping) for f in self.folds.values()):
             raise UserError(f'folds are fields by node, such as {{"n0": {{"pe": 2}}}}, not {self.folds!r}.')
@@ -53,6 +58,8 @@ class Options:
             raise UserError(
                 f"a design is the fastest that fits or not: fastest is True or False, not {self.fastest!r}."
             )
+        if self.fastest and self.cycles is not None:
+            raise UserError("cycles and fastest each say how fast a design is to be; give one of them.")
         if self.dsp is not None and (not isinstance(self.dsp, int) or isinstance(self.dsp, bool) or self.dsp < 0):
             raise UserError(f"multiplier blocks are a whole number from 0 on, not {self.dsp!r}.")
         if not isinstance(self.permute, bool):
@@ -61,7 +68,9 @@ class Options:
     @property
     def wanted(self) -> int | None:
         """Clocks that a frame may take, None for as few as fit."""
-        return None if self.fastest else self.cycles
+        if self.fastest:
+            return None
+        return CYCLES if self.cycles is None else self.cycles
 
     @property
     def dsp_luts(self) -> float:

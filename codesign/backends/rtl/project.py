@@ -14,15 +14,20 @@ import numpy as np
 
 from codesign import boards, ir
 from codesign.backends.base import OperatorUse, Simulation, SynthResult
-from codesign.backends.rtl import place_and_route, simulate, synthesis, vivado
+from codesign.backends.rtl import place_and_route, pll, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import GRAPH_FILE, ORDERS, read_map
+from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.boards import Board
+from codesign.files import atomic_write
 from codesign.ir import Graph, golden
 from codesign.toolchain import nextpnr, yosys
+
+BY_HAND = "build/by_hand/"
+"""Below the project folder: scripts of Yosys for those who run it themselves."""
 
 STEADY = 4
 """Frames whose distances are measured."""
@@ -169,7 +174,29 @@ class RtlProject:
         self.simulate(x, wave=True)
         return self.folder / "build" / "wave.vcd"
 
-    def synth(self, say: Callable[[str], None] | None = None, tool: str | None = None) -> SynthResult:
+    def require_synth(self, tool: str | None = None) -> None:
+        """Accept what `synth` is to do; asked before a simulation, which may take long.
+
+        Parameters
+        ----------
+        tool : {"yosys", "vivado", "vivado-ooc"}, optional
+            See `synth`.
+
+        Raises
+        ------
+        UserError
+            When the board is none that the tool builds for, or what is around the network takes no words or frames of
+            this size.
+        """
+        require_tool(self._board, tool)
+        if tool == "vivado":
+            self._ports().require()
+        elif tool not in vivado.SCRIPTS and self.about["family"] in nextpnr.FAMILIES:
+            self._serial()
+
+    def synth(
+        self, say: Callable[[str], None] | None = None, tool: str | None = None, clock_mhz: float | None = None
+    ) -> SynthResult:
         """Synthesise the design for the board, or say what to run where a tool is missing.
 
         For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
@@ -183,23 +210,30 @@ class RtlProject:
         tool : {"yosys", "vivado", "vivado-ooc"}, optional
             Open tools by default. Vivado makes a bitstream with the processing system of a Zynq-7000, or places
             and routes the network alone, out of context.
+        clock_mhz : float, optional
+            Of shell and network, made by a PLL to within a percent; that of the board's oscillator by default.
 
         Raises
         ------
         UserError
-            When a tool fails, or the board is none that the tool builds for.
+            When a tool fails, the board is none that the tool builds for, or its PLL cannot make the clock.
         """
+        self.require_synth(tool)
+        made = None if clock_mhz is None else pll.choose(self._board, clock_mhz)
         if tool in vivado.SCRIPTS:
             return self._vivado(tool)
         if self.about["family"] in nextpnr.FAMILIES:
-            return self._place_and_route()
+            return self._place_and_route(made)
         family = synthesis.family(self.about["family"])
-        script = synthesis.by_hand(self.folder, family)
-        command = f"cd {shlex.quote(str(self.folder))} && yosys -p {shlex.quote(script.strip())}"
+        nodes = [node.name for node in self.graph]
+        for name, script in synthesis.by_hand(self.folder, family, nodes, BY_HAND).items():
+            atomic_write(self.folder / BY_HAND / name, script)
+        command = (
+            f"cd {shlex.quote(str(self.folder))} && for script in {BY_HAND}*.ys; do yosys -s $script || break; done"
+        )
         found = yosys.locate()
         if found is None:
             return SynthResult(status="tool-missing", tool="Yosys", command=command)
-        nodes = [node.name for node in self.graph]
         done = synthesis.synthesise(
             found, family, self.folder, nodes, self.cycles_per_frame, say or (lambda line: None)
         )
@@ -225,10 +259,13 @@ class RtlProject:
             )
         yield OperatorUse(node=TOP, **dataclasses.asdict(parts[TOP]))
 
-    def _place_and_route(self) -> SynthResult:
-        board = boards.load(self.about["board"])
-        serial = SerialShell.of(self.graph, self.about["lanes"])
-        design = place_and_route.Design(self.folder, board, serial, self.cycles_per_frame)
+    @property
+    def _board(self) -> Board:
+        return boards.load(self.about["board"])
+
+    def _place_and_route(self, made: Pll | None) -> SynthResult:
+        board = self._board
+        design = place_and_route.Design(self.folder, board, self._serial(), self.cycles_per_frame, made)
         design.write_shell()
         found, placer = yosys.locate(), nextpnr.locate(board.family)
         if found is None or placer is None:
@@ -245,14 +282,18 @@ class RtlProject:
         )
 
     def _vivado(self, tool: str) -> SynthResult:
-        board = boards.load(self.about["board"])
-        vivado.require(board, tool)
+        design = vivado.Design(self.folder, self._board, self._ports(), self.cycles_per_frame, tool)
+        return vivado.synthesise(design)
+
+    def _serial(self) -> SerialShell:
+        return SerialShell.of(self.graph, self.about["lanes"])
+
+    def _ports(self) -> Ports:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
         words_in, words_out = (self.graph.edges[edge].size // self.about["lanes"][edge] for edge in (source, result))
         # One that comes in and one that goes out beside those on the way.
         frames = -(-self.about["latency_cycles"] // self.cycles_per_frame) + 2
-        ports = Ports(*self._widths(), words_in, words_out, frames)
-        return vivado.synthesise(vivado.Design(self.folder, board, ports, self.cycles_per_frame, tool))
+        return Ports(*self._widths(), words_in, words_out, frames)
 
     def _widths(self) -> tuple[int, int]:
         (source,), (result,) = self.graph.inputs, self.graph.outputs
@@ -274,7 +315,7 @@ def _fold(about: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def require_tool(board: Board, tool: str) -> None:
+def require_tool(board: Board, tool: str | None = None) -> None:
     """Accept a tool that can build for a board; see `RtlProject.synth`.
 
     Raises
@@ -284,6 +325,10 @@ def require_tool(board: Board, tool: str) -> None:
     """
     if tool in vivado.SCRIPTS:
         vivado.require(board, tool)
+    elif board.family in nextpnr.FAMILIES:
+        place_and_route.require(board)
+    else:
+        synthesis.family(board.family)
 
 
 def open_project(folder: str | Path) -> RtlProject:

@@ -148,9 +148,9 @@ def simulate(
         edges, clocks = {}, {}
         if trace:
             for edge, tensor in graph.edges.items():
-                text = (scratch / f"trace_{edge}.hex").read_text().split()[1::2]
-                edges[edge] = _integers(text, lanes[edge], tensor, len(x))
-                clocks[edge] = np.array((scratch / f"trace_{edge}.hex").read_text().split()[::2], dtype=np.int64)
+                text = (scratch / f"trace_{edge}.hex").read_text().split()
+                edges[edge] = _integers(text[1::2], lanes[edge], tensor, len(x))
+                clocks[edge] = np.array(text[::2], dtype=np.int64)
         if wave:
             shutil.move(scratch / "wave.vcd", folder / "build" / "wave.vcd")
     ends = np.array(cycles, dtype=np.int64)[leaving.size // lanes_out - 1 :: leaving.size // lanes_out]

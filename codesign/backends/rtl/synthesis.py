@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from codesign.backends.rtl import mapping, stage
+from codesign.backends.rtl import mapping, modules, stage
 from codesign.backends.rtl.folder import read_map
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.errors import UserError
@@ -113,7 +113,10 @@ def family(name: str) -> Family:
         When it is none that is counted.
     """
     if name not in FAMILIES:
-        raise UserError(f"Yosys' cells are not counted for {name} yet; choose a board of {', '.join(FAMILIES)}.")
+        known = ", ".join(FAMILIES)
+        raise UserError(
+            f"Yosys' cells are not counted for {name} yet; choose a board of {known}, or --tool vivado-ooc."
+        )
     return FAMILIES[name]
 
 
@@ -127,7 +130,6 @@ def content(folder: Path) -> list[str]:
     return [*sources(folder), *(path.name for path in folder.glob("*.mem"))]
 
 
-_INSTANCE = re.compile(r"^ *(\w+)(?: #\(| \w+ ?\(| \w+$)", re.MULTILINE)
 _MEMORY = re.compile(r'"(\w+\.mem)"')
 
 
@@ -142,15 +144,11 @@ def closure(folder: Path, top: str, without: Sequence[str] = ()) -> list[str]:
     without : sequence of str
         Modules that are left out, with what only they need.
     """
-    known = {Path(name).stem for name in sources(folder)} - set(without)
-    found, memories, waiting = {top}, set(), [top]
-    while waiting:
-        text = (folder / f"{waiting.pop()}.sv").read_text()
-        memories |= set(_MEMORY.findall(text))
-        new = known.intersection(_INSTANCE.findall(text)) - found
-        found |= new
-        waiting += new
-    return sorted([*(f"{name}.sv" for name in found), *memories])
+    own = (folder / f"{top}.sv").read_text()
+    known = {path.stem: path for path in map(folder.joinpath, sources(folder)) if path.stem not in without}
+    texts = {**modules.needed(own, known), top: own}
+    memories = {name for text in texts.values() for name in _MEMORY.findall(text)}
+    return sorted([*(f"{name}.sv" for name in texts), *memories])
 
 
 def map_cells(family: Family, dsp: bool, top: str) -> str:
@@ -213,15 +211,30 @@ def link(places: Sequence[str], place: str) -> str:
     return "\n".join([*read, *joined, *left]) + "\n"
 
 
-def by_hand(folder: Path, family: Family) -> str:
-    """Return a script that does the same in one step, for a shell; there all nodes take multiplier blocks, or none."""
-    about = read_map(folder)
-    dsp = about["multiplier_blocks"] and any(node["dsp"] for node in about["nodes"].values())
-    return (
-        f"read_slang --threads 1 --top {TOP} {' '.join(sources(folder))}\n"
-        f"{map_cells(family, bool(dsp), TOP)}\n"
-        "tee -q -o build/cells.json stat -json\nwrite_verilog -noattr build/netlist.v\n"
-    )
+def by_hand(folder: Path, family: Family, nodes: Sequence[str], place: str) -> dict[str, str]:
+    """Return scripts of Yosys that do the same as `synthesise`, one run for each, and leave their results in `place`.
+
+    Parameters
+    ----------
+    folder : Path
+    family : Family
+    nodes : sequence of str
+        Of the graph.
+    place : str
+        Below the folder, "NAME/".
+
+    Returns
+    -------
+    dict of str to str
+        By file names that sort in the order of the runs.
+    """
+    scripts, places = {}, []
+    for number, part in enumerate(parts(folder, nodes)):
+        name = f"{number:04d}_{part.module}"
+        places.append(f"{place}{name}_")
+        scripts[f"{name}.ys"] = part.script(family, places[-1])
+    scripts[f"{len(places):04d}_joined.ys"] = link(places, place)
+    return scripts
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import msgspec
 
 from codesign import resources
 from codesign.backends.base import SynthResult
-from codesign.backends.rtl import axi_stream, stage, synthesis
+from codesign.backends.rtl import axi_stream, modules, stage, synthesis
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import read_map
 from codesign.boards import Board, Processor
@@ -95,13 +95,13 @@ class Design:
     def write(self) -> str:
         """Write the script and its sources, and return where below the folder results go: named by all that goes in."""
         hw, name = resources.folder("hw"), SCRIPTS[self.tool]
-        texts = [hw / "shell" / "vivado" / f"{file}.tcl" for file in (name, "common")]
+        files = {f"{file}.tcl": (hw / "shell" / "vivado" / f"{file}.tcl").read_text() for file in (name, "common")}
         if self.tool == "vivado":
-            texts.append(hw / "shell" / "vivado" / "axi_stream_shell.sv")
-            if not (self.folder / "stream_fifo.sv").is_file():
-                texts.append(hw / "rtl" / "stream_fifo.sv")
-        files = {path.name: path.read_text() for path in texts}
-        if self.tool == "vivado":
+            shell = (hw / "shell" / "vivado" / "axi_stream_shell.sv").read_text()
+            library = modules.needed(shell, modules.files(hw / "rtl"))
+            files["axi_stream_shell.sv"] = shell
+            # What the network is made of as well lies in its folder.
+            files |= {f"{n}.sv": text for n, text in library.items() if not (self.folder / f"{n}.sv").is_file()}
             files[f"{axi_stream.TOP}.v"] = self.ports.wrapper()
         else:
             files["clock.xdc"] = f"create_clock -name clk -period {self.board.clock_period_ns:.3f} [get_ports clk]\n"
@@ -173,33 +173,36 @@ def synthesise(design: Design) -> SynthResult:
     folder, log = design.folder / results, design.folder / results / "vivado.log"
     tool = vivado.locate()
     if tool is None:
-        if not (folder / stage.FINISHED).is_file():
+        # A run by hand of a design that is too large does not come to its end.
+        if not (folder / stage.FINISHED).is_file() and _too_large(design, folder) is None:
             return SynthResult(status="tool-missing", tool="Vivado", command=design.command)
         report, bitstream = _read(design, folder)
         return SynthResult(
             status="done", tool=report.tool, command=design.command, report=report, found=True, bitstream=bitstream
         )
-    _forget_other_release(folder, tool)
-    try:
-        stage.kept(design.folder, results, lambda _: _run(tool, design, log))
-        report, bitstream = _read(design, folder)
-    except UserError:
-        # A design that is too large does not get past placement.
-        early = _synthesised(design, folder)
-        if early is None or not early.exceeds(design.board.resources()):
-            raise
-        report, bitstream = early, None
+    _forget_unusable(design, folder, tool)
+    stage.kept(design.folder, results, lambda _: _run(tool, design, folder, log))
+    report, bitstream = _read(design, folder)
     return SynthResult(
         status="done", tool=report.tool, command=design.command, report=report, log=log, bitstream=bitstream
     )
 
 
-def _run(tool: Tool, design: Design, log: Path) -> None:
-    vivado.batch(tool, design.folder, design.script, log, synthesis.TIMEOUT_S)
+def _run(tool: Tool, design: Design, folder: Path, log: Path) -> None:
+    try:
+        vivado.batch(tool, design.folder, design.script, log, synthesis.TIMEOUT_S)
+    except UserError:
+        # That a design is too large is a result as well.
+        if _too_large(design, folder) is None:
+            raise
 
 
 def _read(design: Design, folder: Path) -> tuple[SynthReport, Path | None]:
-    """Return report and bitstream of a run that came to its end; there is no bitstream where the clock is too fast."""
+    """Return report and bitstream of a run that is complete; there is none where the clock is too fast, or too little
+    of something is on the part.
+    """
+    if (early := _too_large(design, folder)) is not None:
+        return early, None
     report = vivado.read_report(folder / "utilization.rpt", folder / "timing.rpt")
     timing, bitstream = vivado.read_timing(folder / "timing.rpt"), folder / "network.bit"
     if timing.setup_ns >= 0 and not timing.met:
@@ -209,23 +212,27 @@ def _read(design: Design, folder: Path) -> tuple[SynthReport, Path | None]:
     return _counted(report, design), bitstream if timing.met and bitstream.is_file() else None
 
 
-def _synthesised(design: Design, folder: Path) -> SynthReport | None:
-    """Return the report of synthesis alone, where a run came so far."""
+def _too_large(design: Design, folder: Path) -> SynthReport | None:
+    """Return the report of synthesis alone where a design is larger than its part: it does not get past placement."""
     path = folder / "utilization_synth.rpt"
-    return _counted(vivado.read_report(path, None), design) if path.is_file() else None
+    if (folder / "utilization.rpt").is_file() or not path.is_file():
+        return None
+    report = _counted(vivado.read_report(path, None), design)
+    return report if report.exceeds(design.board.resources()) else None
 
 
 def _counted(report: SynthReport, design: Design) -> SynthReport:
     return msgspec.structs.replace(report, cycles_per_frame=design.cycles)
 
 
-def _forget_other_release(folder: Path, tool: Tool) -> None:
+def _forget_unusable(design: Design, folder: Path, tool: Tool) -> None:
     """Remove results of another release of Vivado, and such that cannot be read."""
-    if not (folder / stage.FINISHED).is_file() or tool.version == "unknown":
+    if not (folder / stage.FINISHED).is_file():
         return
     try:
+        found = _too_large(design, folder) or vivado.read_report(folder / "utilization.rpt", None)
         # A release may be patched, "2020.1.1_AR73018".
-        kept = vivado.read_report(folder / "utilization.rpt", None).tool.startswith(f"Vivado {tool.version}")
+        kept = tool.version == "unknown" or found.tool.startswith(f"Vivado {tool.version}")
     except UserError:
         kept = False
     if not kept:

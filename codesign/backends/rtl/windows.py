@@ -1,4 +1,4 @@
-"""The sliding window of convolutions and pooling: parameters of `window_serial`."""
+"""The sliding window of convolutions and pooling: parameters of `window_serial` and `window_parallel`."""
 
 from __future__ import annotations
 

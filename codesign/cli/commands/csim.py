@@ -46,7 +46,9 @@ def command(console: Console, model: str, action: str, count: int | None, board:
             found = vectors.changes(work.graph, committed, project)
     frames = before
     if action == "update":
-        document = vectors.record(work.graph, work.dataset.x_test, count or before or _FIRST_COUNT)
+        # An imported model may have no data set.
+        x_test = work.dataset.x_test if work.model.dataset else None
+        document = vectors.record(work.graph, x_test, count or before or _FIRST_COUNT)
         frames = len(document["outputs"])
         with console.progress(f"Simulating {frames} new vectors"):
             refused = vectors.changes(work.graph, vectors.parse(document), project)

@@ -72,7 +72,7 @@ def _facts(model: Model, measured: dict[str, str]) -> ModelFacts:
     facts = {
         "weights": f"{widths.weight_bits} bits, first layer {widths.first_weight_bits}, last {widths.last_weight_bits}",
         "activations": f"{widths.activation_bits} bits, into the last layer {widths.last_activation_bits}",
-        "method": model.method.summary,
+        "method": model.method.summary if model.source is None else f"imported from {model.source.file}",
         "input": f"raw integers, one step is {model.input_scale:g}",
     }
     if recipe is not None:
@@ -82,6 +82,8 @@ def _facts(model: Model, measured: dict[str, str]) -> ModelFacts:
         facts["validation accuracy"] = f"{result.validation_accuracy:.2f} %"
     if result.checkpoint_sha256 is not None:
         facts["checkpoint"] = f"sha256 {result.checkpoint_sha256}"
+    if model.source is not None:
+        facts["source"] = f"sha256 {model.source.sha256}"
     facts |= measured
     return report.ModelFacts(
         name=model.name,

@@ -30,7 +30,7 @@ _KINDS: dict[str, Literal["csim", "rtl", "finn"]] = {"hls4ml": "csim", "rtl": "r
 @options.io_type
 @options.strategy
 @options.reuse_factor
-@options.clock
+@options.clock_or_pll
 @options.folding
 @options.tool
 def command(console: Console, model: str, board: str, backend: str, vectors: int, seed: int, **chosen: Any) -> int:
@@ -41,15 +41,19 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     """
     from codesign import ir, report
 
-    chosen = options.given(backend, chosen, board)
+    clock = chosen.pop("clock_mhz", None) if backend == "rtl" else None
+    chosen = options.given(backend, chosen, board, _made(clock, board))
     work = Work.on(model, board, console)
     tool = chosen.pop("tool", None)
-    if tool is not None:
+    if backend == "rtl":
         from codesign.backends import rtl
 
-        # Told before the simulation, which takes minutes.
+        # Told before the model is converted, and before the simulation, which takes minutes.
         rtl.require_tool(work.board, tool)
-    project = work.compiled(backend, **chosen)
+    project = work.emit(backend, **chosen)
+    if backend == "rtl":
+        rtl.open_project(project.folder).require_synth(tool)
+    work.compile(project)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
     report.note(
@@ -69,10 +73,10 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     outcome, exceeded = None, []
     if result:
         with console.progress("Synthesising, where the tool is installed"):
-            if tool is None:
+            if tool is None and clock is None:
                 outcome = project.synth(console.say)
             else:
-                outcome = rtl.open_project(project.folder).synth(console.say, tool)
+                outcome = rtl.open_project(project.folder).synth(console.say, tool, clock)
         exceeded = _exceeded(outcome.report, work.board) if outcome.report else []
     status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
@@ -109,6 +113,17 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     return 1 if exceeded else 0
 
 
+def _made(clock_mhz: float | None, board: str) -> float | None:
+    """Return the clock that a PLL makes for the one that is asked for; told before anything is emitted if none can."""
+    if clock_mhz is None:
+        return None
+    from codesign import boards
+    from codesign.backends.rtl import pll
+
+    made = pll.choose(boards.load(board), clock_mhz)
+    return made.mhz if made else clock_mhz
+
+
 def _exceeded(report: SynthReport, board: Board) -> list[str]:
     """Name what the board has too little of; a clock that is too fast for the design is one such thing."""
     # Before place and route the fastest clock is an estimate.
@@ -133,6 +148,7 @@ def _numbers(report: SynthReport | None) -> dict[str, Any]:
         "latency_cycles",
         "cycles_per_frame",
         "frames_per_second",
+        "clock_mhz",
     )
     return {key: getattr(report, key) if report else None for key in keys}
 
@@ -164,6 +180,8 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
         made = [
             f"No bitstream: {board.title} is clocked at {_clock(used, board):g} MHz, which is too fast for this design."
         ]
+        if board.shell is not None and _clock(used, board) > board.clock_mhz:
+            made[0] += f" It reaches {used.fmax_mhz:g} MHz; give a lower --clock."
     elif exceeded and (board.shell is not None or used.tool.startswith("Vivado ")):
         made = ["No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."]
     else:

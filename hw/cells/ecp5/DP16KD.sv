@@ -6,6 +6,9 @@
 // With words of 36 bits port A writes and port B reads; the upper half of a word takes the pins of port B to write, the
 // lower half those of port A to read. What is not modelled ends the compilation: output registers, chip selects other
 // than 0, inverted clocks. Asynchronous resets and clocks that differ end the simulation.
+
+`include "first_content.svh"
+
 module DP16KD (
     input logic DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4,
     DIA3, DIA2, DIA1, DIA0,
@@ -33,70 +36,10 @@ module DP16KD (
     parameter WRITEMODE_A = "NORMAL";
     parameter WRITEMODE_B = "NORMAL";
     parameter GSR = "ENABLED";
-    parameter logic [319:0] INITVAL_00 = '0;
-    parameter logic [319:0] INITVAL_01 = '0;
-    parameter logic [319:0] INITVAL_02 = '0;
-    parameter logic [319:0] INITVAL_03 = '0;
-    parameter logic [319:0] INITVAL_04 = '0;
-    parameter logic [319:0] INITVAL_05 = '0;
-    parameter logic [319:0] INITVAL_06 = '0;
-    parameter logic [319:0] INITVAL_07 = '0;
-    parameter logic [319:0] INITVAL_08 = '0;
-    parameter logic [319:0] INITVAL_09 = '0;
-    parameter logic [319:0] INITVAL_0A = '0;
-    parameter logic [319:0] INITVAL_0B = '0;
-    parameter logic [319:0] INITVAL_0C = '0;
-    parameter logic [319:0] INITVAL_0D = '0;
-    parameter logic [319:0] INITVAL_0E = '0;
-    parameter logic [319:0] INITVAL_0F = '0;
-    parameter logic [319:0] INITVAL_10 = '0;
-    parameter logic [319:0] INITVAL_11 = '0;
-    parameter logic [319:0] INITVAL_12 = '0;
-    parameter logic [319:0] INITVAL_13 = '0;
-    parameter logic [319:0] INITVAL_14 = '0;
-    parameter logic [319:0] INITVAL_15 = '0;
-    parameter logic [319:0] INITVAL_16 = '0;
-    parameter logic [319:0] INITVAL_17 = '0;
-    parameter logic [319:0] INITVAL_18 = '0;
-    parameter logic [319:0] INITVAL_19 = '0;
-    parameter logic [319:0] INITVAL_1A = '0;
-    parameter logic [319:0] INITVAL_1B = '0;
-    parameter logic [319:0] INITVAL_1C = '0;
-    parameter logic [319:0] INITVAL_1D = '0;
-    parameter logic [319:0] INITVAL_1E = '0;
-    parameter logic [319:0] INITVAL_1F = '0;
-    parameter logic [319:0] INITVAL_20 = '0;
-    parameter logic [319:0] INITVAL_21 = '0;
-    parameter logic [319:0] INITVAL_22 = '0;
-    parameter logic [319:0] INITVAL_23 = '0;
-    parameter logic [319:0] INITVAL_24 = '0;
-    parameter logic [319:0] INITVAL_25 = '0;
-    parameter logic [319:0] INITVAL_26 = '0;
-    parameter logic [319:0] INITVAL_27 = '0;
-    parameter logic [319:0] INITVAL_28 = '0;
-    parameter logic [319:0] INITVAL_29 = '0;
-    parameter logic [319:0] INITVAL_2A = '0;
-    parameter logic [319:0] INITVAL_2B = '0;
-    parameter logic [319:0] INITVAL_2C = '0;
-    parameter logic [319:0] INITVAL_2D = '0;
-    parameter logic [319:0] INITVAL_2E = '0;
-    parameter logic [319:0] INITVAL_2F = '0;
-    parameter logic [319:0] INITVAL_30 = '0;
-    parameter logic [319:0] INITVAL_31 = '0;
-    parameter logic [319:0] INITVAL_32 = '0;
-    parameter logic [319:0] INITVAL_33 = '0;
-    parameter logic [319:0] INITVAL_34 = '0;
-    parameter logic [319:0] INITVAL_35 = '0;
-    parameter logic [319:0] INITVAL_36 = '0;
-    parameter logic [319:0] INITVAL_37 = '0;
-    parameter logic [319:0] INITVAL_38 = '0;
-    parameter logic [319:0] INITVAL_39 = '0;
-    parameter logic [319:0] INITVAL_3A = '0;
-    parameter logic [319:0] INITVAL_3B = '0;
-    parameter logic [319:0] INITVAL_3C = '0;
-    parameter logic [319:0] INITVAL_3D = '0;
-    parameter logic [319:0] INITVAL_3E = '0;
-    parameter logic [319:0] INITVAL_3F = '0;
+    `CONTENT_16(320, INITVAL_0)
+    `CONTENT_16(320, INITVAL_1)
+    `CONTENT_16(320, INITVAL_2)
+    `CONTENT_16(320, INITVAL_3)
 
     localparam int MODE_A = WRITEMODE_A == "READBEFOREWRITE" ? 2 : WRITEMODE_A == "WRITETHROUGH" ? 1 : 0;
     localparam int MODE_B = WRITEMODE_B == "READBEFOREWRITE" ? 2 : WRITEMODE_B == "WRITETHROUGH" ? 1 : 0;
@@ -107,14 +50,6 @@ module DP16KD (
             $error("DP16KD: output registers, inverted clocks and chip selects are not modelled");
         end
     endgenerate
-
-    // Words of two bytes and more have byte enables in place of the lowest bits of the address.
-    function automatic logic [7:0] enables(int width, logic write, logic [3:0] address);
-        if (!write) return '0;
-        if (width >= 36) return 8'(address);
-        if (width >= 18) return 8'(address[1:0]);
-        return 8'b1;
-    endfunction
 
     wire [17:0] lower = {
         DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3,
@@ -145,30 +80,22 @@ module DP16KD (
         .WIDTH_B(DATA_WIDTH_B),
         .MODE_A(MODE_A),
         .MODE_B(MODE_B),
+        .ENABLES(1'b1),
         .ASYNCHRONOUS(RESETMODE == "ASYNC"),
         .LAYOUT(20),
-        .DATA({
-            INITVAL_3F, INITVAL_3E, INITVAL_3D, INITVAL_3C, INITVAL_3B, INITVAL_3A, INITVAL_39, INITVAL_38,
-            INITVAL_37, INITVAL_36, INITVAL_35, INITVAL_34, INITVAL_33, INITVAL_32, INITVAL_31, INITVAL_30,
-            INITVAL_2F, INITVAL_2E, INITVAL_2D, INITVAL_2C, INITVAL_2B, INITVAL_2A, INITVAL_29, INITVAL_28,
-            INITVAL_27, INITVAL_26, INITVAL_25, INITVAL_24, INITVAL_23, INITVAL_22, INITVAL_21, INITVAL_20,
-            INITVAL_1F, INITVAL_1E, INITVAL_1D, INITVAL_1C, INITVAL_1B, INITVAL_1A, INITVAL_19, INITVAL_18,
-            INITVAL_17, INITVAL_16, INITVAL_15, INITVAL_14, INITVAL_13, INITVAL_12, INITVAL_11, INITVAL_10,
-            INITVAL_0F, INITVAL_0E, INITVAL_0D, INITVAL_0C, INITVAL_0B, INITVAL_0A, INITVAL_09, INITVAL_08,
-            INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04, INITVAL_03, INITVAL_02, INITVAL_01, INITVAL_00
-        })
+        .DATA({`VECTOR_16(INITVAL_3), `VECTOR_16(INITVAL_2), `VECTOR_16(INITVAL_1), `VECTOR_16(INITVAL_0)})
     ) memory (
         .clk_a(CLKA),
         .enable_a(CEA && {CSA2, CSA1, CSA0} == 3'b0),
         .reset_a(RSTA),
-        .write_a(enables(DATA_WIDTH_A, WEA, address_a[3:0])),
+        .write_a(8'(WEA)),
         .address_a(address_a),
         .in_a(DATA_WIDTH_A == 36 ? 72'({upper, lower}) : 72'(lower)),
         .out_a(out_a),
         .clk_b(CLKB),
         .enable_b(CEB && {CSB2, CSB1, CSB0} == 3'b0),
         .reset_b(RSTB),
-        .write_b(enables(DATA_WIDTH_B, WEB, address_b[3:0])),
+        .write_b(8'(WEB)),
         .address_b(address_b),
         .in_b(72'(upper)),
         .out_b(out_b)

@@ -6,6 +6,9 @@
 // In simple dual port mode port A reads and port B writes; words of 36 bits take the pins of both ports. What
 // is not modelled ends the compilation: output registers, cascades, different widths to read and to write of one
 // port, inverted pins. Clocks that differ end the simulation.
+
+`include "first_content.svh"
+
 module RAMB18E1 (
     input  logic CLKARDCLK,
     input  logic CLKBWRCLK,
@@ -44,156 +47,36 @@ module RAMB18E1 (
     parameter logic [71:0] INIT_B = '0;
     parameter logic [71:0] SRVAL_A = '0;
     parameter logic [71:0] SRVAL_B = '0;
-    parameter logic [255:0] INIT_00 = '0;
-    parameter logic [255:0] INIT_01 = '0;
-    parameter logic [255:0] INIT_02 = '0;
-    parameter logic [255:0] INIT_03 = '0;
-    parameter logic [255:0] INIT_04 = '0;
-    parameter logic [255:0] INIT_05 = '0;
-    parameter logic [255:0] INIT_06 = '0;
-    parameter logic [255:0] INIT_07 = '0;
-    parameter logic [255:0] INIT_08 = '0;
-    parameter logic [255:0] INIT_09 = '0;
-    parameter logic [255:0] INIT_0A = '0;
-    parameter logic [255:0] INIT_0B = '0;
-    parameter logic [255:0] INIT_0C = '0;
-    parameter logic [255:0] INIT_0D = '0;
-    parameter logic [255:0] INIT_0E = '0;
-    parameter logic [255:0] INIT_0F = '0;
-    parameter logic [255:0] INIT_10 = '0;
-    parameter logic [255:0] INIT_11 = '0;
-    parameter logic [255:0] INIT_12 = '0;
-    parameter logic [255:0] INIT_13 = '0;
-    parameter logic [255:0] INIT_14 = '0;
-    parameter logic [255:0] INIT_15 = '0;
-    parameter logic [255:0] INIT_16 = '0;
-    parameter logic [255:0] INIT_17 = '0;
-    parameter logic [255:0] INIT_18 = '0;
-    parameter logic [255:0] INIT_19 = '0;
-    parameter logic [255:0] INIT_1A = '0;
-    parameter logic [255:0] INIT_1B = '0;
-    parameter logic [255:0] INIT_1C = '0;
-    parameter logic [255:0] INIT_1D = '0;
-    parameter logic [255:0] INIT_1E = '0;
-    parameter logic [255:0] INIT_1F = '0;
-    parameter logic [255:0] INIT_20 = '0;
-    parameter logic [255:0] INIT_21 = '0;
-    parameter logic [255:0] INIT_22 = '0;
-    parameter logic [255:0] INIT_23 = '0;
-    parameter logic [255:0] INIT_24 = '0;
-    parameter logic [255:0] INIT_25 = '0;
-    parameter logic [255:0] INIT_26 = '0;
-    parameter logic [255:0] INIT_27 = '0;
-    parameter logic [255:0] INIT_28 = '0;
-    parameter logic [255:0] INIT_29 = '0;
-    parameter logic [255:0] INIT_2A = '0;
-    parameter logic [255:0] INIT_2B = '0;
-    parameter logic [255:0] INIT_2C = '0;
-    parameter logic [255:0] INIT_2D = '0;
-    parameter logic [255:0] INIT_2E = '0;
-    parameter logic [255:0] INIT_2F = '0;
-    parameter logic [255:0] INIT_30 = '0;
-    parameter logic [255:0] INIT_31 = '0;
-    parameter logic [255:0] INIT_32 = '0;
-    parameter logic [255:0] INIT_33 = '0;
-    parameter logic [255:0] INIT_34 = '0;
-    parameter logic [255:0] INIT_35 = '0;
-    parameter logic [255:0] INIT_36 = '0;
-    parameter logic [255:0] INIT_37 = '0;
-    parameter logic [255:0] INIT_38 = '0;
-    parameter logic [255:0] INIT_39 = '0;
-    parameter logic [255:0] INIT_3A = '0;
-    parameter logic [255:0] INIT_3B = '0;
-    parameter logic [255:0] INIT_3C = '0;
-    parameter logic [255:0] INIT_3D = '0;
-    parameter logic [255:0] INIT_3E = '0;
-    parameter logic [255:0] INIT_3F = '0;
-    parameter logic [255:0] INITP_00 = '0;
-    parameter logic [255:0] INITP_01 = '0;
-    parameter logic [255:0] INITP_02 = '0;
-    parameter logic [255:0] INITP_03 = '0;
-    parameter logic [255:0] INITP_04 = '0;
-    parameter logic [255:0] INITP_05 = '0;
-    parameter logic [255:0] INITP_06 = '0;
-    parameter logic [255:0] INITP_07 = '0;
-
-    localparam bit SIMPLE = RAM_MODE == "SDP";
-    localparam int WIDTH_A = READ_WIDTH_A > WRITE_WIDTH_A ? READ_WIDTH_A : WRITE_WIDTH_A;
-    localparam int WIDTH_B = READ_WIDTH_B > WRITE_WIDTH_B ? READ_WIDTH_B : WRITE_WIDTH_B;
-    localparam int MODE_A = WRITE_MODE_A == "READ_FIRST" ? 2 : WRITE_MODE_A == "WRITE_FIRST" ? 1 : 0;
-    localparam int MODE_B = WRITE_MODE_B == "READ_FIRST" ? 2 : WRITE_MODE_B == "WRITE_FIRST" ? 1 : 0;
-    // A word over the pins of both ports.
-    localparam bit READS_BOTH = SIMPLE && READ_WIDTH_A == 36;
-    localparam bit WRITES_BOTH = SIMPLE && WRITE_WIDTH_B == 36;
+    `CONTENT_16(256, INIT_0)
+    `CONTENT_16(256, INIT_1)
+    `CONTENT_16(256, INIT_2)
+    `CONTENT_16(256, INIT_3)
+    `CONTENT_8(256, INITP_0)
 
     generate
-        if (DOA_REG != 0 || DOB_REG != 0) begin : refused_form
+        if (DOA_REG != 0 || DOB_REG != 0) begin : refused
             $error("RAMB18E1: output registers and cascades are not modelled");
         end
-        if (!SIMPLE && ((READ_WIDTH_A != 0 && WRITE_WIDTH_A != 0 && READ_WIDTH_A != WRITE_WIDTH_A)
-            || (READ_WIDTH_B != 0 && WRITE_WIDTH_B != 0 && READ_WIDTH_B != WRITE_WIDTH_B))) begin : refused_widths
-            $error("RAMB18E1: a port that reads and writes different widths is not modelled");
-        end
     endgenerate
 
-    // Eight bits of a byte and the ninth one come on different pins.
-    function automatic logic [17:0] joined(logic [15:0] data, logic [1:0] ninth);
-        for (int i = 0; i < 2; i++) joined[9*i+:9] = {ninth[i], data[8*i+:8]};
-    endfunction
-
-    wire [71:0] in_a = 72'(joined(DIADI, DIPADIP));
-    wire [71:0] in_b = WRITES_BOTH
-        ? 72'({joined(DIBDI, DIPBDIP), joined(DIADI, DIPADIP)}) : 72'(joined(DIBDI, DIPBDIP));
-    wire [71:0] out_a, out_b;
-    wire [71:0] shown_b = READS_BOTH ? 72'(out_a[35:18]) : out_b;
-    generate
-        for (genvar i = 0; i < 2; i++) begin : pins
-            assign {DOPADOP[i], DOADO[8*i+:8]} = out_a[9*i+:9];
-            assign {DOPBDOP[i], DOBDO[8*i+:8]} = shown_b[9*i+:9];
-        end
-    endgenerate
-
-    block_memory #(
-        .BYTES(2048),
-        .WIDTH_A(WIDTH_A),
-        .WIDTH_B(WIDTH_B),
-        .MODE_A(MODE_A),
-        .MODE_B(MODE_B),
-        // With one clock, a port reads what was there before if the other one writes in the mode READ_FIRST.
-        .OLD(SIMPLE ? MODE_B == 2 : MODE_A == 2 && MODE_B == 2),
-        .GATED(1'b1),
-        .START_A(READS_BOTH ? 72'({INIT_B[17:0], INIT_A[17:0]}) : INIT_A),
+    block_ram #(
+        .PINS(2),
+        .SIMPLE(RAM_MODE == "SDP"),
+        .READ_WIDTH_A(READ_WIDTH_A),
+        .READ_WIDTH_B(READ_WIDTH_B),
+        .WRITE_WIDTH_A(WRITE_WIDTH_A),
+        .WRITE_WIDTH_B(WRITE_WIDTH_B),
+        .MODE_A(WRITE_MODE_A == "READ_FIRST" ? 2 : WRITE_MODE_A == "WRITE_FIRST" ? 1 : 0),
+        .MODE_B(WRITE_MODE_B == "READ_FIRST" ? 2 : WRITE_MODE_B == "WRITE_FIRST" ? 1 : 0),
+        .START_A(INIT_A),
         .START_B(INIT_B),
-        .RESET_A(READS_BOTH ? 72'({SRVAL_B[17:0], SRVAL_A[17:0]}) : SRVAL_A),
+        .RESET_A(SRVAL_A),
         .RESET_B(SRVAL_B),
-        .LAYOUT(8),
-        .DATA(20480'({
-            INIT_3F, INIT_3E, INIT_3D, INIT_3C, INIT_3B, INIT_3A, INIT_39, INIT_38,
-            INIT_37, INIT_36, INIT_35, INIT_34, INIT_33, INIT_32, INIT_31, INIT_30,
-            INIT_2F, INIT_2E, INIT_2D, INIT_2C, INIT_2B, INIT_2A, INIT_29, INIT_28,
-            INIT_27, INIT_26, INIT_25, INIT_24, INIT_23, INIT_22, INIT_21, INIT_20,
-            INIT_1F, INIT_1E, INIT_1D, INIT_1C, INIT_1B, INIT_1A, INIT_19, INIT_18,
-            INIT_17, INIT_16, INIT_15, INIT_14, INIT_13, INIT_12, INIT_11, INIT_10,
-            INIT_0F, INIT_0E, INIT_0D, INIT_0C, INIT_0B, INIT_0A, INIT_09, INIT_08,
-            INIT_07, INIT_06, INIT_05, INIT_04, INIT_03, INIT_02, INIT_01, INIT_00
-        })),
-        .NINTH({
-            INITP_07, INITP_06, INITP_05, INITP_04, INITP_03, INITP_02, INITP_01, INITP_00
-        })
+        .DATA({`VECTOR_16(INIT_3), `VECTOR_16(INIT_2), `VECTOR_16(INIT_1), `VECTOR_16(INIT_0)}),
+        .NINTH({`VECTOR_8(INITP_0)})
     ) memory (
-        .clk_a(CLKARDCLK),
-        .enable_a(ENARDEN),
-        .reset_a(RSTRAMARSTRAM),
-        .write_a(SIMPLE ? 8'b0 : WRITE_WIDTH_A > 0 && WRITE_WIDTH_A <= 9 ? {7'b0, WEA[0]} : 8'(WEA)),
         .address_a(ADDRARDADDR[13:0]),
-        .in_a(in_a),
-        .out_a(out_a),
-        .clk_b(CLKBWRCLK),
-        .enable_b(ENBWREN),
-        .reset_b(RSTRAMB),
-        .write_b(WRITE_WIDTH_B == 0 ? 8'b0 : WRITE_WIDTH_B <= 9 ? {7'b0, WEBWE[0]} : 8'(WEBWE)),
         .address_b(ADDRBWRADDR[13:0]),
-        .in_b(in_b),
-        .out_b(out_b)
+        .*
     );
 endmodule

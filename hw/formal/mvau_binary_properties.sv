@@ -1,0 +1,219 @@
+// Properties of mvau_binary: for every FOLD_IN words that enter, one leaves, LATENCY clocks after the last of them
+// (those aside in which an output waits), in order, and it is bias + sum of terms modulo 2^ACC; a term is the input for a
+// weight of 1, and for one of 0 the complement of the input, or 0; weights and biases begin anew after FOLD_OUT
+// outputs; an offered word stays until it is taken. For all weights and biases (arbitrary/rom.sv).
+//
+// ENVIRONMENT  any source, any sink; a reset in the first clock, and whenever it likes afterwards
+// SPECIFICATION  sums in integers as the words enter, and a delay line of them, which stands still while an output
+//                waits
+module mvau_binary_properties #(
+    parameter int PE = 2,
+    parameter int SIMD = 2,
+    parameter int X = 2,
+    parameter bit X_SIGNED = 0,
+    parameter bit XNOR = 1,
+    parameter int ACC = 6,
+    parameter int FOLD_IN = 2,
+    parameter int FOLD_OUT = 2,
+    parameter bit BIAS = 1,
+    parameter int STEP = 2,
+    parameter bit INSIDE = 1
+) (
+    input logic clk,
+    input logic rst,
+    input logic in_valid,
+    input logic [SIMD*X-1:0] in_data,
+    input logic out_ready,
+    output logic reached
+);
+    // Inputs that are counted together before the tree, and the bits of a term of it.
+    localparam int TOGETHER = X == 1 && !X_SIGNED && SIMD > 3 ? 3 : 1;
+    localparam int TERM = TOGETHER == 3 ? 2 : X;
+    localparam int TERMS = (SIMD + TOGETHER - 1) / TOGETHER;
+    localparam int TREE = $clog2(TERMS) / STEP;
+    localparam int LATENCY = 3 + TREE;
+    localparam int WORDS = FOLD_IN * FOLD_OUT;
+    localparam int PRODUCT = X + 1;
+    typedef logic [$clog2(WORDS+1)-1:0] index_t;
+    typedef logic [PE*SIMD-1:0] weights_t;
+    typedef logic [$clog2(FOLD_OUT+1)-1:0] turn_t;
+    typedef logic signed [PRODUCT+$clog2(SIMD)-1:0] sum_t;
+    logic in_ready, out_valid;
+    logic [PE*ACC-1:0] out_data;
+    mvau_binary #(
+        .PE(PE), .SIMD(SIMD), .X(X), .X_SIGNED(X_SIGNED), .XNOR(XNOR), .ACC(ACC), .FOLD_IN(FOLD_IN),
+        .FOLD_OUT(FOLD_OUT), .BIAS(BIAS), .STEP(STEP)
+    ) dut (.*);
+
+    function automatic sum_t product(input logic [SIMD*X-1:0] word, input weights_t weights, input int p, input int s);
+        logic signed [X:0] x;
+        logic signed [X:0] whole;
+        // The greatest input, or -1: what an input and its complement add up to.
+        whole = {X_SIGNED, {X{1'b1}}};
+        x = {X_SIGNED && word[s*X+X-1], word[s*X+:X]};
+        return weights[p*SIMD+s] ? sum_t'(x) : XNOR ? sum_t'(whole - x) : '0;
+    endfunction
+
+    // Sum of the products of `number` inputs from `first` on, as far as there are so many.
+    function automatic sum_t part(
+        input logic [SIMD*X-1:0] word, input weights_t weights, input int p, input int first, input int number
+    );
+        part = '0;
+        for (int s = first; s < first + number && s < SIMD; s++) part = part + product(word, weights, p, s);
+    endfunction
+
+    // An output, bias or sum before, with the products of a word.
+    function automatic logic [PE*ACC-1:0] added(
+        input logic [PE*ACC-1:0] sum, input logic [SIMD*X-1:0] word, input weights_t weights
+    );
+        for (int p = 0; p < PE; p++) added[p*ACC+:ACC] = sum[p*ACC+:ACC] + ACC'(part(word, weights, p, 0, SIMD));
+    endfunction
+
+    // Which output word `index` belongs to, whether it is its first, and its last; by comparisons, since a division
+    // makes the proof slow.
+    function automatic turn_t turn(input index_t index);
+        turn = '0;
+        for (int t = 1; t < FOLD_OUT; t++) if (index >= t * FOLD_IN) turn = turn_t'(t);
+    endfunction
+
+    function automatic bit opens(input index_t index);
+        opens = 0;
+        for (int t = 0; t < FOLD_OUT; t++) opens = opens || index == t * FOLD_IN;
+    endfunction
+
+    function automatic bit closes(input index_t index);
+        closes = 0;
+        for (int t = 0; t < FOLD_OUT; t++) closes = closes || index == (t + 1) * FOLD_IN - 1;
+    endfunction
+
+    // The output that opens next, counted round, after so many words.
+    function automatic turn_t to_open(input index_t words);
+        return words == 0 || turn(words - 1'b1) == FOLD_OUT - 1 ? '0 : turn(words - 1'b1) + 1'b1;
+    endfunction
+
+    // Biases of all turns; 0 where there are none.
+    logic [FOLD_OUT-1:0][PE*ACC-1:0] biases;
+    generate
+        if (BIAS) begin : biased
+            assign biases = dut.biased.bias_rom.words;
+        end else begin : unbiased
+            assign biases = '0;
+        end
+    endgenerate
+
+    // Stage 0 is behind the door, stage LATENCY - 1 at the output. `sum` is that of the words so far: where a stage
+    // has no word, the one of the word before.
+    logic started = 0;
+    index_t next;
+    logic [LATENCY-1:0] valid;
+    logic [LATENCY-1:0][SIMD*X-1:0] entered;
+    index_t [LATENCY-1:0] index;
+    logic [LATENCY-1:0][PE*ACC-1:0] sum;
+    wire finished = valid[LATENCY-1] && closes(index[LATENCY-1]);
+    wire move = !finished || out_ready;
+    logic [PE*ACC-1:0] reached_sum;
+    assign reached_sum = !in_valid
+        ? sum[0]
+        : added(opens(next) ? biases[turn(next)] : sum[0], in_data, dut.weight_rom.words[next]);
+    logic offered;
+    logic [PE*ACC-1:0] shown;
+    turn_t left;
+    always_ff @(posedge clk) begin
+        started <= 1'b1;
+        if (rst) begin
+            next <= '0;
+            valid <= '0;
+        end else if (move) begin
+            valid <= {valid[LATENCY-2:0], in_valid};
+            if (in_valid) next <= next == WORDS - 1 ? '0 : next + 1'b1;
+        end
+        if (move) begin
+            entered <= {entered[LATENCY-2:0], in_data};
+            index <= {index[LATENCY-2:0], next};
+            sum <= {sum[LATENCY-2:0], reached_sum};
+        end
+        offered <= !rst && out_valid && !out_ready;
+        shown <= out_data;
+        // Outputs that have left: one more than a whole turn shows that the weights begin anew.
+        left <= rst || !started ? '0 : left + turn_t'(out_valid && out_ready && left != FOLD_OUT);
+    end
+    assign reached = started && left == FOLD_OUT && out_valid && offered;
+
+    always_comb begin
+        assume (started || rst);
+        if (started) begin
+            assert (in_ready == move);
+            assert (out_valid == finished);
+            assert (!out_valid || out_data == sum[LATENCY-1]);
+            assert (!offered || (out_valid && out_data == shown));
+            assert (dut.control.address < WORDS);
+        end
+    end
+
+    // The same at the stages in between, which closes the induction.
+    generate
+        if (INSIDE) begin : stages
+            // known[s]: a word has been there.
+            logic [LATENCY-1:0] known;
+            always_ff @(posedge clk) begin
+                if (rst) known <= '0;
+                else if (move) known <= {known[LATENCY-2:0], known[0] || in_valid};
+            end
+            weights_t [LATENCY-1:0] weights;
+            always_comb for (int s = 0; s < LATENCY; s++) weights[s] = dut.weight_rom.words[index[s]];
+            // Numbers of the words: each follows the one before, whatever gaps there are.
+            index_t [LATENCY:0] following;
+            assign following[0] = next;
+            always_comb begin
+                for (int s = 0; s < LATENCY; s++) following[s+1] = valid[s] ? index[s] : following[s];
+            end
+            always_comb if (started) begin
+                assert (next < WORDS && dut.control.address == next);
+                assert (dut.control.next_turn == turn(next));
+                for (int t = 0; t < FOLD_OUT; t++) assert (turn(next) != t || dut.control.count == next - t * FOLD_IN);
+                assert (dut.control.valid == valid[LATENCY-2:0]);
+                if (valid[0]) begin
+                    assert (dut.x == entered[0]);
+                    assert (dut.weights == weights[0]);
+                end
+                for (int s = 0; s < LATENCY; s++) begin
+                    assert (known[s] || following[s] == 0);
+                    assert (!valid[s] || (known[s] && index[s] == (following[s] == 0 ? WORDS - 1 : following[s] - 1)));
+                    assert (s == 0 || known[s-1] || !known[s]);
+                    assert (s == 0 || valid[s-1] || known[s-1] == known[s]);
+                end
+                for (int s = 0; s < LATENCY - 1; s++) begin
+                    assert (!valid[s] || dut.control.opens[s] == opens(index[s]));
+                    assert (!valid[s] || dut.control.closes[s] == closes(index[s]));
+                    if (valid[s]) begin
+                        assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1],
+                                                entered[s], weights[s]));
+                    end else if (known[s]) begin
+                        assert (sum[s] == sum[s+1]);
+                    end
+                end
+                assert (!known[LATENCY-1] || out_data == sum[LATENCY-1]);
+                if (BIAS) begin
+                    assert (dut.control.turn == to_open(following[LATENCY-2]));
+                    if (valid[LATENCY-2] && opens(index[LATENCY-2]))
+                        assert (dut.biases == biases[turn(index[LATENCY-2])]);
+                end
+            end
+            // Behind the products' register, and behind every register of the tree.
+            for (genvar p = 0; p < PE; p++) begin : element
+                for (genvar r = 0; r <= TREE; r++) begin : register
+                    localparam int COUNT = (TERMS + (1 << (r * STEP)) - 1) >> (r * STEP);
+                    localparam int BITS = TERM + r * STEP;
+                    always_comb begin
+                        for (int i = 0; i < COUNT; i++) begin
+                            assert (!(started && valid[1+r])
+                                    || dut.element[p].tree.level[r*STEP].sums[i*BITS+:BITS]
+                                       == BITS'(part(entered[1+r], weights[1+r], p, (i << (r * STEP)) * TOGETHER,
+                                                     TOGETHER << (r * STEP))));
+                        end
+                    end
+                end
+            end
+        end
+    endgenerate
+endmodule
