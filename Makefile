@@ -24,7 +24,7 @@ codesign := .venv/bin/codesign
 # Tests run one process per core; more threads in each would only get in each other's way.
 one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2
 
-.PHONY: help synth csim verify report test test-all lint format wheel clean env
+.PHONY: help synth csim verify report test test-all lint format wheel clean env finn
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -70,6 +70,9 @@ wheel: ## build the wheel into dist/
 
 env: ## set up .venv and nothing else
 	@$(base)
+
+finn: ## set up .venv-finn with FINN, for --backend finn
+	@$(PYTHON) .ci/finn.py
 
 clean: ## remove what commands have written (.venv stays)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -16,9 +16,15 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 model = click.argument("model", metavar="MODEL")
 board = click.option("--board", default="pynq-z2", show_default=True, help="Board, see `codesign boards`.")
 seed = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
-backend = click.option(
-    "--backend", type=click.Choice(["hls4ml", "rtl"]), default="hls4ml", show_default=True, help="What to emit."
-)
+
+
+def backend(*names: str) -> Decorator:
+    """Return the option --backend with the backends that a command serves."""
+    return click.option(
+        "--backend", type=click.Choice(names), default="hls4ml", show_default=True, help="What to emit."
+    )
+
+
 io_type = click.option(
     "--io",
     "io_type",
@@ -48,8 +54,8 @@ clock_or_pll = click.option(
 cycles = click.option(
     "--cycles",
     type=click.IntRange(1),
-    help="Clock cycles that a frame may take; the design is the smallest by estimate that keeps to it; rtl. "
-    "[default: 10000]",
+    help="Clock cycles that a frame may take; the design is the smallest by estimate that keeps to it; rtl, "
+    "finn. [default: 10000]",
 )
 tool = click.option(
     "--tool",
@@ -61,13 +67,13 @@ frames_per_second = click.option(
     "--fps",
     "frames_per_second",
     type=click.FloatRange(min=0, min_open=True),
-    help="Frames per second at the clock of the network, instead of --cycles; rtl.",
+    help="Frames per second at the clock of the network, instead of --cycles; rtl, finn.",
 )
 fastest = click.option(
     "--fastest",
     is_flag=True,
     default=None,
-    help="As few clock cycles as fit the board, by estimate, instead of --cycles; rtl.",
+    help="As few clock cycles as fit the board, by estimate, instead of --cycles; rtl, finn.",
 )
 dsp = click.option(
     "--dsp",
@@ -78,22 +84,22 @@ dsp = click.option(
 
 
 def folding(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose how far an RTL design is laid out in parallel."""
+    """Add the options that choose how far a design is laid out in parallel."""
     for option in (dsp, fastest, frames_per_second, cycles):
         function = option(function)
     return function
 
 
 _FLAGS = {
-    "io_type": ("--io", "hls4ml"),
-    "strategy": ("--strategy", "hls4ml"),
-    "reuse_factor": ("--reuse-factor", "hls4ml"),
-    "clock_mhz": ("--clock", "hls4ml"),
-    "cycles": ("--cycles", "rtl"),
-    "frames_per_second": ("--fps", "rtl"),
-    "fastest": ("--fastest", "rtl"),
-    "dsp": ("--dsp", "rtl"),
-    "tool": ("--tool", "rtl"),
+    "io_type": ("--io", ("hls4ml",)),
+    "strategy": ("--strategy", ("hls4ml",)),
+    "reuse_factor": ("--reuse-factor", ("hls4ml",)),
+    "clock_mhz": ("--clock", ("hls4ml",)),
+    "cycles": ("--cycles", ("rtl", "finn")),
+    "frames_per_second": ("--fps", ("rtl", "finn")),
+    "fastest": ("--fastest", ("rtl", "finn")),
+    "dsp": ("--dsp", ("rtl",)),
+    "tool": ("--tool", ("rtl",)),
 }
 
 
@@ -120,10 +126,10 @@ def given(
     """
     found = {name: value for name, value in chosen.items() if value is not None}
     for name in found:
-        flag, owner = _FLAGS[name]
-        if owner != backend:
+        flag, owners = _FLAGS[name]
+        if backend not in owners:
             also = " With rtl, codesign synth has it." if (name, backend) == ("clock_mhz", "rtl") else ""
-            raise UserError(f"{flag} is for the {owner} backend; leave it out.{also}")
+            raise UserError(f"{flag} is for the {' or '.join(owners)} backend; leave it out.{also}")
     speeds = [_FLAGS[name][0] for name in ("cycles", "frames_per_second", "fastest") if name in found]
     if len(speeds) > 1:
         raise UserError(f"{' and '.join(speeds)} each say how fast a design is to be; give one of them.")

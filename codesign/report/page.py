@@ -77,7 +77,7 @@ def _verdict(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     done = [check for check in checks if check["done"]]
     # Only a simulation of the hardware says anything about the hardware.
     simulated = [check for check in done if check["kind"] in _SIMULATED]
-    if wrong := sum(check["differences"] or 0 for check in simulated):
+    if wrong := sum(check["differences"] or 0 for check in done if check["kind"] != "float64"):
         return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the golden executor"}
     if wrong := sum(check["differences"] or 0 for check in done):
         return {"kind": "bad", "text": f"{_number(wrong)} integers differ from the model in float64"}

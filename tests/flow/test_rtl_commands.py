@@ -106,7 +106,7 @@ def test_synth_counts_the_cells(rtl: CommandLine):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("emit", "toy_w3", "--cycles", "100"), "--cycles is for the rtl backend"),
+        (("emit", "toy_w3", "--cycles", "100"), "--cycles is for the rtl or finn backend"),
         (("emit", "toy_w3", "--backend", "rtl", "--clock", "50"), "--clock is for the hls4ml backend"),
         (
             ("synth", "toy_w3", "--backend", "rtl", "--clock", "50"),
@@ -122,7 +122,7 @@ def test_synth_counts_the_cells(rtl: CommandLine):
         (("verify", "toy_w3", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--backend", "netlist", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--backend", "netlist", "--io", "io_stream"), "--io is for the hls4ml backend"),
-        (("verify", "toy_w3", "--cycles", "9"), "--cycles is for the rtl backend"),
+        (("verify", "toy_w3", "--cycles", "9"), "--cycles is for the rtl or finn backend"),
     ],
 )
 def test_options_of_another_backend_are_refused(codesign: CommandLine, arguments: tuple[str, ...], sentence: str):

@@ -186,5 +186,5 @@ def test_a_frame_rate_is_one_of_three_ways_to_say_how_fast() -> None:
     for rate in (float("nan"), float("inf"), 1e-320):
         with pytest.raises(UserError, match="is no number of frames per second"):
             options.given("rtl", {"frames_per_second": rate}, "pynq-z2")
-    with pytest.raises(UserError, match="--fps is for the rtl backend"):
+    with pytest.raises(UserError, match="--fps is for the rtl or finn backend"):
         options.given("hls4ml", {"frames_per_second": 1.0}, "pynq-z2")

@@ -13,7 +13,7 @@ from codesign.cli.work import Work
 @make(name="emit", short_help="Write the hardware project of a model.")
 @options.model
 @options.board
-@options.backend
+@options.backend("hls4ml", "rtl", "qonnx", "finn")
 @options.io_type
 @options.strategy
 @options.reuse_factor

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from codesign.zoo import Model
 
 # Frames per call: few enough for the progress bar to move.
-_BATCH = {"golden": 250, "csim": 20, "float": 250}
-_WORDS = {"golden": "golden executor", "csim": "C simulation", "float": "float32 model"}
+_BATCH = {"golden": 250, "csim": 20, "float": 250, "qonnx": 40, "finn": 100}
+_WORDS = {
+    "golden": "golden executor",
+    "csim": "C simulation",
+    "float": "float32 model",
+    "qonnx": "QONNX file",
+    "finn": "FINN's layers in Python",
+}
 
 
 @make(name="evaluate", short_help="Measure the accuracy of a model on its test set.")
 @options.model
 @click.option(
     "--backend",
-    type=click.Choice(["golden", "csim", "float"]),
+    type=click.Choice(["golden", "csim", "float", "qonnx", "finn"]),
     default="golden",
     show_default=True,
-    help="Exact integers in NumPy, the C simulation, or the float32 model.",
+    help="Exact integers in NumPy, the C simulation, the float32 model, the QONNX file in the qonnx executor, or "
+    "FINN's layers in Python.",
 )
 @options.limit("test images")
 @options.board
@@ -89,6 +96,8 @@ def _runner(work: Work, backend: str, io_type: str | None) -> Callable[[np.ndarr
         return lambda x: golden.run(graph, x)
     if backend == "csim":
         return work.compiled("hls4ml", io_type=io_type).run
+    if backend in ("qonnx", "finn"):
+        return work.compiled(backend).run
     return _float(work.model)
 
 

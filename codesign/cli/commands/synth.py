@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from codesign.boards import Board
     from codesign.toolchain.synth_report import SynthReport
 
+_KINDS: dict[str, Literal["csim", "rtl", "finn"]] = {"hls4ml": "csim", "rtl": "rtl", "finn": "finn"}
+"""Kind of check for the report, by backend."""
+
 
 @make(name="synth", short_help="Emit, simulate, compare and synthesise a model for a board.")
 @options.model
 @options.board
-@options.backend
+@options.backend("hls4ml", "rtl", "finn")
 @options.vectors(20)
 @options.seed
 @options.io_type
@@ -59,7 +62,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         ir.digest(work.graph),
         report.Check(
             name=f"{project.simulation} against the golden executor",
-            kind="csim" if backend == "hls4ml" else "rtl",
+            kind=_KINDS[backend],
             done=True,
             vectors=result.vectors,
             tensors=result.tensors,

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @options.model
 @click.option(
     "--backend",
-    type=click.Choice(["csim", "rtl", "netlist", "float64"]),
+    type=click.Choice(["csim", "rtl", "netlist", "float64", "qonnx", "finn"]),
     default="csim",
     show_default=True,
-    help="The C simulation of the hls4ml project, the RTL in Verilator, the netlist that Yosys makes of it, or the "
-    "model in float64 with its frozen constants.",
+    help="The C simulation of the hls4ml project, the RTL in Verilator, the netlist that Yosys makes of it, the model "
+    "in float64 with its frozen constants, the QONNX file in the qonnx executor, or FINN's hardware layers in Python.",
 )
 @options.vectors(200)
 @options.seed
@@ -42,12 +42,13 @@ def command(
     Half of the vectors are test images, half are random, the extremes among them. On a difference the first
     differing operator and element are named and the exit code is 1. In RTL and in netlists both ends of the network
     pause at random; then frames follow each other without pauses, and a frame must take the cycles promised. Of a
-    netlist only the output is compared, as the edges inside are gone.
+    netlist and of FINN only the output is compared, as the edges inside are gone.
     """
     from codesign import ir, report
 
-    kind: Literal["csim", "rtl", "netlist", "float64"] = backend  # type: ignore[assignment]
-    chosen = options.given({"csim": "hls4ml", "rtl": "rtl", "netlist": "rtl"}.get(backend), chosen, board)
+    kind: Literal["csim", "rtl", "netlist", "float64", "qonnx", "finn"] = backend  # type: ignore[assignment]
+    owner = {"csim": "hls4ml", "rtl": "rtl", "netlist": "rtl", "qonnx": "qonnx", "finn": "finn"}.get(backend)
+    chosen = options.given(owner, chosen, board)
     if wave and backend != "rtl":
         raise UserError("--wave is written by the RTL simulation alone; add --backend rtl, or leave it out.")
     work = Work.on(model, board, console)
@@ -56,7 +57,7 @@ def command(
     elif backend == "netlist":
         data = _netlist(work, vectors, seed, chosen)
     else:
-        data = _float64(work, vectors, seed) if backend == "float64" else _csim(work, vectors, seed, chosen)
+        data = _float64(work, vectors, seed) if owner is None else _compiled(work, owner, vectors, seed, chosen)
     check = report.Check(
         name=data.pop("name"),
         kind=kind,
@@ -75,15 +76,15 @@ def command(
     return 1 if data["differences"] or data.get("cycles_differ") else 0
 
 
-def _csim(work: Work, vectors: int, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
-    project = work.compiled("hls4ml", **chosen)
+def _compiled(work: Work, backend: str, vectors: int, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
+    project = work.compiled(backend, **chosen)
     frames, words = work.frames(vectors, seed)
     result = work.verify(project, frames)
     return {
         "name": f"{project.simulation} against the golden executor",
         "how": words,
         "found": result.first_difference,
-        "io_type": chosen.get("io_type", "io_stream"),
+        **({"io_type": chosen.get("io_type", "io_stream")} if backend == "hls4ml" else {}),
         "differences": result.differences,
         "vectors": result.vectors,
         "tensors": result.tensors,
