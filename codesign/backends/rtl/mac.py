@@ -116,7 +116,9 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
         block, luts = _multiplied(table, widths, bias, x, y, fold_in, fold.dsp)
         takes_blocks = fold.dsp and x.type.bits + max(widths) >= DSP_BITS
-        if not takes_blocks and (shifted := _shifted(table, values, bias, x, y, fold_in)) is not None:
+        # Products by two bits are as small as a shift, and their weights smaller than its codes.
+        small = max(widths) <= 2
+        if not takes_blocks and not small and (shifted := _shifted(table, values, bias, x, y, fold_in)) is not None:
             block, luts = min((block, luts), shifted, key=lambda made: made[1])
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
