@@ -84,7 +84,7 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n7": {"pe": 2},
     },
     "codes": {
-        "n0": {"pe": 2, "simd": 2, "window": False, "planes": 0},
+        "n0": {"pe": 2, "simd": 2, "window": True, "planes": 0, "dsp": False},
         "n2": {"pe": 1, "simd": 4, "window": False, "planes": 0},
     },
     "full rate": {},
@@ -373,7 +373,7 @@ SOURCES = [
     ),
     ("multipliers", "network.sv", ".out_ready(n1_ready)", ".out_ready(1'b1)", "stuck", "ready of a node"),
     ("multipliers", "n7_unit.sv", ".in_valid(i0_fifo_valid)", ".in_valid(1'b1)", "stuck", "valid of a node"),
-    ("adaptive", "n5_unit.sv", ".DEPTH(54)) i0_queue", ".DEPTH(40)) i0_queue", "stuck", "less than a frame"),
+    ("adaptive", "n5_unit.sv", ".DEPTH(53)) i0_queue", ".DEPTH(40)) i0_queue", "stuck", "less than a frame"),
     ("adaptive", "frame_index.sv", "COUNT'(WORDS - 1)", "COUNT'(WORDS)", "n5", "length of a frame"),
     (
         "adaptive",
@@ -440,7 +440,8 @@ WIDTHS = {
     "n2_weights.mem": 108,
     "n3_constants.mem": 39,
     "n5_thresholds.mem": 8,
-    "n6_weights.mem": 24,
+    "n6_weights.mem": 12,
+    "n6_biases.mem": 20,
     "n9_weights.mem": 10,
     "n9_biases.mem": 15,
 }
