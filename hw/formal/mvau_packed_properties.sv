@@ -42,6 +42,7 @@ module mvau_packed_properties #(
     typedef logic [PE*SIMD*W-1:0] weights_t;
     typedef logic [$clog2(FOLD_OUT+1)-1:0] turn_t;
     typedef logic signed [PRODUCT+$clog2(SIMD)-1:0] sum_t;
+    typedef logic [PE*KEPT-1:0] sums_t;
     logic in_ready, out_valid;
     logic [PE*ACC-1:0] out_data;
     mvau_packed #(
@@ -88,27 +89,7 @@ module mvau_packed_properties #(
         for (int p = 0; p < PE; p++) added[p*KEPT+:KEPT] = sum[p*KEPT+:KEPT] + KEPT'(part(word, weights, p, 0, SIMD));
     endfunction
 
-    // Which output word `index` belongs to, whether it is its first, and its last; by comparisons, since a division
-    // makes the proof slow.
-    function automatic turn_t turn(input index_t index);
-        turn = '0;
-        for (int t = 1; t < FOLD_OUT; t++) if (index >= t * FOLD_IN) turn = turn_t'(t);
-    endfunction
-
-    function automatic bit opens(input index_t index);
-        opens = 0;
-        for (int t = 0; t < FOLD_OUT; t++) opens = opens || index == t * FOLD_IN;
-    endfunction
-
-    function automatic bit closes(input index_t index);
-        closes = 0;
-        for (int t = 0; t < FOLD_OUT; t++) closes = closes || index == (t + 1) * FOLD_IN - 1;
-    endfunction
-
-    // The output that opens next, counted round, after so many words.
-    function automatic turn_t to_open(input index_t words);
-        return words == 0 || turn(words - 1'b1) == FOLD_OUT - 1 ? '0 : turn(words - 1'b1) + 1'b1;
-    endfunction
+    `include "mvau_order.svh"
 
     // What an output shows of a sum.
     function automatic logic [PE*ACC-1:0] shown_of(input logic [PE*KEPT-1:0] sum);
@@ -140,7 +121,7 @@ module mvau_packed_properties #(
 
     // Biases of all turns, as sums; 0 where there are none.
     logic [FOLD_OUT-1:0][PE*ACC-1:0] read;
-    logic [FOLD_OUT-1:0][PE*KEPT-1:0] biases;
+    sums_t [FOLD_OUT-1:0] starts;
     generate
         if (BIAS) begin : biased
             assign read = dut.biased.bias_rom.words;
@@ -149,48 +130,13 @@ module mvau_packed_properties #(
         end
         for (genvar t = 0; t < FOLD_OUT; t++) begin : begun
             for (genvar p = 0; p < PE; p++) begin : output_
-                assign biases[t][p*KEPT+:KEPT] = KEPT'($signed(read[t][p*ACC+:ACC]));
+                assign starts[t][p*KEPT+:KEPT] = KEPT'($signed(read[t][p*ACC+:ACC]));
             end
         end
     endgenerate
 
-    // Stage 0 is behind the door, stage LATENCY - 1 at the output. `sum` is that of the words so far: where a stage
-    // has no word, the one of the word before.
-    logic started = 0;
-    index_t next;
-    logic [LATENCY-1:0] valid;
-    logic [LATENCY-1:0][SIMD*X-1:0] entered;
-    index_t [LATENCY-1:0] index;
-    logic [LATENCY-1:0][PE*KEPT-1:0] sum;
-    wire finished = valid[LATENCY-1] && closes(index[LATENCY-1]);
-    wire move = !finished || out_ready;
-    logic [PE*KEPT-1:0] reached_sum;
-    assign reached_sum = !in_valid
-        ? sum[0]
-        : added(opens(next) ? biases[turn(next)] : sum[0], in_data, dut.weight_rom.words[next]);
-    logic offered;
-    logic [PE*ACC-1:0] shown;
-    turn_t left;
-    always_ff @(posedge clk) begin
-        started <= 1'b1;
-        if (rst) begin
-            next <= '0;
-            valid <= '0;
-        end else if (move) begin
-            valid <= {valid[LATENCY-2:0], in_valid};
-            if (in_valid) next <= next == WORDS - 1 ? '0 : next + 1'b1;
-        end
-        if (move) begin
-            entered <= {entered[LATENCY-2:0], in_data};
-            index <= {index[LATENCY-2:0], next};
-            sum <= {sum[LATENCY-2:0], reached_sum};
-        end
-        offered <= !rst && out_valid && !out_ready;
-        shown <= out_data;
-        // Outputs that have left: one more than a whole turn shows that the weights begin anew.
-        left <= rst || !started ? '0 : left + turn_t'(out_valid && out_ready && left != FOLD_OUT);
-    end
-    assign reached = started && left == FOLD_OUT && out_valid && offered;
+    wire leaving = out_ready;
+    `include "mvau_history.svh"
 
     always_comb begin
         assume (started || rst);
@@ -206,45 +152,8 @@ module mvau_packed_properties #(
     // The same at the stages in between, which closes the induction.
     generate
         if (INSIDE) begin : stages
-            // known[s]: a word has been there.
-            logic [LATENCY-1:0] known;
-            always_ff @(posedge clk) begin
-                if (rst) known <= '0;
-                else if (move) known <= {known[LATENCY-2:0], known[0] || in_valid};
-            end
-            weights_t [LATENCY-1:0] weights;
-            always_comb for (int s = 0; s < LATENCY; s++) weights[s] = dut.weight_rom.words[index[s]];
-            // Numbers of the words: each follows the one before, whatever gaps there are.
-            index_t [LATENCY:0] following;
-            assign following[0] = next;
-            always_comb begin
-                for (int s = 0; s < LATENCY; s++) following[s+1] = valid[s] ? index[s] : following[s];
-            end
+            `include "mvau_stages.svh"
             always_comb if (started) begin
-                assert (next < WORDS && dut.control.address == next);
-                assert (dut.control.next_turn == turn(next));
-                for (int t = 0; t < FOLD_OUT; t++) assert (turn(next) != t || dut.control.count == next - t * FOLD_IN);
-                assert (dut.control.valid == valid[LATENCY-2:0]);
-                if (valid[0]) begin
-                    assert (dut.x == entered[0]);
-                    assert (dut.weights == weights[0]);
-                end
-                for (int s = 0; s < LATENCY; s++) begin
-                    assert (known[s] || following[s] == 0);
-                    assert (!valid[s] || (known[s] && index[s] == (following[s] == 0 ? WORDS - 1 : following[s] - 1)));
-                    assert (s == 0 || known[s-1] || !known[s]);
-                    assert (s == 0 || valid[s-1] || known[s-1] == known[s]);
-                end
-                for (int s = 0; s < LATENCY - 1; s++) begin
-                    assert (!valid[s] || dut.control.opens[s] == opens(index[s]));
-                    assert (!valid[s] || dut.control.closes[s] == closes(index[s]));
-                    if (valid[s]) begin
-                        assert (sum[s] == added(opens(index[s]) ? biases[turn(index[s])] : sum[s+1],
-                                                entered[s], weights[s]));
-                    end else if (known[s]) begin
-                        assert (sum[s] == sum[s+1]);
-                    end
-                end
                 assert (!known[LATENCY-1] || out_data == shown_of(sum[LATENCY-1]));
                 if (BIAS) begin
                     assert (dut.control.turn == to_open(following[LATENCY-2]));

@@ -88,7 +88,7 @@ def _solve(yosys: Yosys, proof: Proof, folder: Path, question: str, fault: Fault
     top = f"{proof.module}_properties"
     sources = [FORMAL / f"{top}.sv", LIBRARY / f"{proof.module}.sv"]
     sources += [(FORMAL if "/" in part else LIBRARY) / f"{part}.sv" for part in proof.parts]
-    for source in sources:
+    for source in (*sources, *FORMAL.glob("*.svh")):
         shutil.copyfile(source, folder / source.name)
     if fault is not None:
         old, new = fault
