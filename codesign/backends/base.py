@@ -154,6 +154,24 @@ class Project(Protocol):
         ...
 
 
+class Emitted:
+    """An emitted folder: what the projects of all backends have.
+
+    Parameters
+    ----------
+    folder : path
+    graph : Graph
+        What it was emitted from.
+    retired : Path, optional
+        Where the emission put the folder that was there before, because it held more than emitted files.
+    """
+
+    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
+        self.folder = Path(folder)
+        self.graph = graph
+        self.retired = retired
+
+
 @runtime_checkable
 class Backend(Protocol):
     """A module or object that turns graphs into projects."""

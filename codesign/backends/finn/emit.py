@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from codesign import ir
-from codesign.backends import emission
+from codesign.backends import emission, keywords
 from codesign.backends.finn import layout as layout_
 from codesign.backends.finn import ops
 from codesign.backends.finn.options import Options
@@ -69,7 +69,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Finn
     model are in ``map.json`` and ``graph.cdg`` alone.
     """
     require_board(board)
-    chosen = Options.from_keywords(options)
+    chosen = keywords.options(Options, "finn", options)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("the finn backend writes networks with one input and one output; split the graph.")
     content = export(graph, ops.by_name(), FinnPlace)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from codesign.boards import Board
 from codesign.errors import UserError
@@ -53,18 +51,3 @@ class Options:
         """Return the most that a design may take, by resource."""
         count, kib = board.memories
         return {"lut": MARGIN * board.lut, "dsp": MARGIN * board.dsp, "bram36": MARGIN * count * kib / 36}
-
-    @classmethod
-    def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:
-        """Return options after checking their names.
-
-        Raises
-        ------
-        UserError
-            For an unknown option or a value out of range.
-        """
-        known = cls.__dataclass_fields__
-        for name in keywords:
-            if name not in known:
-                raise UserError(f"the finn backend has no option {name!r}; it has {', '.join(known)}.")
-        return cls(**keywords)

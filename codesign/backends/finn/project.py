@@ -16,7 +16,7 @@ import numpy as np
 
 from codesign import ir
 from codesign.backends import manifest
-from codesign.backends.base import Simulation, SynthResult
+from codesign.backends.base import Emitted, Simulation, SynthResult
 from codesign.backends.qonnx import datatypes
 from codesign.backends.qonnx.folder import GRAPH_FILE
 from codesign.errors import UserError
@@ -39,22 +39,8 @@ _STAMP = "sources.sha256"
 _HOURS = 3600.0
 
 
-class FinnProject:
-    """An emitted build folder.
-
-    Parameters
-    ----------
-    folder : Path
-    graph : Graph
-        What it was emitted from.
-    retired : Path, optional
-        Where the emission put the folder that was there before, because it held more than emitted files.
-    """
-
-    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
-        self.folder = Path(folder)
-        self.graph = graph
-        self.retired = retired
+class FinnProject(Emitted):
+    """A build folder of the finn backend."""
 
     @property
     def simulation(self) -> Simulation:

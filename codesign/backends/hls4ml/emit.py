@@ -13,7 +13,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
-from codesign.backends import emission
+from codesign.backends import emission, keywords
 from codesign.backends.hls4ml import model as model_
 from codesign.backends.hls4ml import testbench
 from codesign.backends.hls4ml.options import Options
@@ -67,7 +67,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Hls4
     edges; labels of the user's model are in ``map.json`` and ``graph.cdg`` alone.
     """
     require_board(board)
-    chosen = Options.from_keywords(options)
+    chosen = keywords.options(Options, "hls4ml", options)
     folder = Path(folder)
     model = model_.build(graph, board, chosen)
 

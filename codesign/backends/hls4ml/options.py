@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from codesign.errors import UserError
 
@@ -51,21 +51,6 @@ class Options:
             raise UserError(f"the clock must be 1 to 1000 MHz, not {self.clock_mhz:g}.")
         if not isinstance(self.vectors, int) or self.vectors < 1:
             raise UserError(f"the test bench needs at least one vector, not {self.vectors!r}.")
-
-    @classmethod
-    def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:
-        """Return options after checking their names.
-
-        Raises
-        ------
-        UserError
-            For an unknown option or a value out of range.
-        """
-        known = cls.__dataclass_fields__
-        for name in keywords:
-            if name not in known:
-                raise UserError(f"the hls4ml backend has no option {name!r}; it has {', '.join(known)}.")
-        return cls(**keywords)
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:

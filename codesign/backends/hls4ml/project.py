@@ -16,9 +16,9 @@ import yaml  # type: ignore[import-untyped]
 
 from codesign import ir
 from codesign.backends import manifest
-from codesign.backends.base import Simulation, SynthResult
+from codesign.backends.base import Emitted, Simulation, SynthResult
 from codesign.errors import UserError
-from codesign.ir import Graph, golden
+from codesign.ir import golden
 from codesign.toolchain import gpp, synth_report, vitis_hls
 from codesign.toolchain import run as toolchain
 
@@ -30,27 +30,14 @@ COMPILE_TIMEOUT_S = 1800.0
 STREAM_WARNINGS = ("contains leftover data", "is read while empty")
 
 
-class Hls4mlProject:
-    """An emitted project.
-
-    Parameters
-    ----------
-    folder : Path
-    graph : Graph
-        What it was emitted from.
-    retired : Path, optional
-        Where the emission put the folder that was there before, because it held more than emitted files.
+class Hls4mlProject(Emitted):
+    """A project of the hls4ml backend.
 
     Notes
     -----
     C simulation runs in processes of its own: a crash is an error here and not the end of Python, and no
     state of the C++ outlives a call.
     """
-
-    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
-        self.folder = Path(folder)
-        self.graph = graph
-        self.retired = retired
 
     @property
     def simulation(self) -> Simulation:

@@ -12,10 +12,10 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from codesign import ir
-from codesign.backends.base import Simulation, SynthResult
+from codesign.backends.base import Emitted, Simulation, SynthResult
 from codesign.backends.qonnx.folder import GRAPH_FILE, MODEL_FILE
 from codesign.errors import UserError
-from codesign.ir import Graph, golden
+from codesign.ir import golden
 from codesign.ir.ops import SelectDyadic, SelectThreshold
 
 BATCH = 8
@@ -23,22 +23,8 @@ BATCH = 8
 INSTALL = "pip install 'codesign[qonnx-check]'"
 
 
-class QonnxProject:
-    """An emitted project.
-
-    Parameters
-    ----------
-    folder : Path
-    graph : Graph
-        What it was emitted from.
-    retired : Path, optional
-        Where the emission put the folder that was there before, because it held more than emitted files.
-    """
-
-    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
-        self.folder = Path(folder)
-        self.graph = graph
-        self.retired = retired
+class QonnxProject(Emitted):
+    """A folder of the qonnx backend."""
 
     @property
     def simulation(self) -> Simulation:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codesign import ir, resources
-from codesign.backends import emission
+from codesign.backends import emission, keywords
 from codesign.backends.rtl import lanes, modules, permutation, verilog
 from codesign.backends.rtl.folder import GRAPH_FILE, MAP_FILE, ORDERS
 from codesign.backends.rtl.folds import require_folds
@@ -55,7 +55,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     another order in hardware, ``map.json`` has it; ``graph.cdg`` and `RtlProject` keep to that of `graph`.
     """
     require_board(board)
-    chosen = Options.from_keywords(options)
+    chosen = keywords.options(Options, "rtl", options)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
     require_folds(graph, chosen.folds)

@@ -82,18 +82,3 @@ class Options:
         count, kib = board.memories
         blocks = board.dsp if self.dsp is None else min(self.dsp, board.dsp)
         return {"lut": MARGIN * board.lut, "dsp": float(blocks), "bram36": count * kib / 36}
-
-    @classmethod
-    def from_keywords(cls, keywords: Mapping[str, Any]) -> Options:
-        """Return options after checking their names.
-
-        Raises
-        ------
-        UserError
-            For an unknown option or a value out of range.
-        """
-        known = cls.__dataclass_fields__
-        for name in keywords:
-            if name not in known:
-                raise UserError(f"the rtl backend has no option {name!r}; it has {', '.join(known)}.")
-        return cls(**keywords)

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from codesign import boards, ir
-from codesign.backends.base import OperatorUse, Simulation, SynthResult
+from codesign.backends.base import Emitted, OperatorUse, Simulation, SynthResult
 from codesign.backends.rtl import place_and_route, pll, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import GRAPH_FILE, ORDERS, read_map
@@ -23,7 +23,7 @@ from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.boards import Board
 from codesign.files import atomic_write
-from codesign.ir import Graph, golden
+from codesign.ir import golden
 from codesign.toolchain import nextpnr, yosys
 
 BY_HAND = "build/by_hand/"
@@ -81,22 +81,8 @@ PAUSES = 60, 60
 """Of 256 clocks, those in which the source has nothing, and in which the sink takes nothing."""
 
 
-class RtlProject:
-    """An emitted project.
-
-    Parameters
-    ----------
-    folder : Path
-    graph : Graph
-        What it was emitted from.
-    retired : Path, optional
-        Where the emission put the folder that was there before, because it held more than emitted files.
-    """
-
-    def __init__(self, folder: str | Path, graph: Graph, retired: Path | None = None) -> None:
-        self.folder = Path(folder)
-        self.graph = graph
-        self.retired = retired
+class RtlProject(Emitted):
+    """A project of the rtl backend."""
 
     @property
     def simulation(self) -> Simulation:
