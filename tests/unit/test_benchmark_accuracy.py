@@ -552,7 +552,8 @@ def test_the_script_reads_its_command_line(tmp_path: Path) -> None:
         command = [sys.executable, str(script), *arguments, "--folder", str(tmp_path)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
-    done = run("status", "--only", "lsq_w*", "--seeds", "1,2")
+    # Of a length that no kept result has.
+    done = run("status", "--only", "lsq_w*", "--seeds", "1,2", "--epochs", "1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "0 of 6 runs done"
     assert run("status", "--only", "nothing").returncode == 2
