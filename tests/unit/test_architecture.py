@@ -18,6 +18,7 @@ FLOORS = (
     {"train", "frontends", "report", "folding", "deploy"},
     {"zoo", "store", "backends"},
     {"verify"},
+    {"search"},
     {"cli", "api", "__main__"},
 )
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
