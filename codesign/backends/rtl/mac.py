@@ -51,6 +51,8 @@ def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> I
             yield Fold(pe, simd)
             if length := packed.chain(simd, bits):
                 yield Fold(pe, simd, chain=length)
+            if packed.shares(pe, bits):
+                yield Fold(pe, simd, shared=True)
             if words <= distributed.MOST_WORDS:
                 yield from (Fold(pe, simd, planes=planes) for planes in divisors(bits))
             # All taps at once: a window is repeated, or comes in parts, but not both.
@@ -59,6 +61,8 @@ def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> I
                     yield Fold(pe, simd, window=True)
                     if length := packed.chain(taps * simd, bits):
                         yield Fold(pe, simd, window=True, chain=length)
+                    if packed.shares(pe, bits):
+                        yield Fold(pe, simd, window=True, shared=True)
                 if words // taps <= distributed.MOST_WORDS:
                     for planes in divisors(bits):
                         if simd == group_in or (pe == group_out and planes == bits):
@@ -109,6 +113,8 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         block, luts = _distributed(table, bias, x, y, fold_in, fold)
     elif fold.chain:
         block, luts = _packed(table, bias, x, y, fold_in, fold.chain)
+    elif fold.shared:
+        block, luts = _shared(table, bias, x, y, fold_in, fold.port)
     elif (low := binary.low(values)) is not None:
         block, luts = _binary(table, low, bias, x, y, fold_in)
     else:
@@ -123,6 +129,12 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
     return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
+
+
+def fits(hardware: Unit) -> bool:
+    """Return whether outputs that share multiplier blocks have room in them, at least two side by side."""
+    parameters = hardware.blocks[-1].parameters
+    return parameters["GROUPS"] != parameters["PE"]
 
 
 def _common(table: np.ndarray, x: Tensor, y: Tensor, fold_in: int, style: str) -> dict[str, Parameter]:
@@ -277,6 +289,29 @@ def _packed(
         luts += pe * (columns - 1) * (packing.field + 1) + 2 * pe * y.type.bits
     files = {"weights": lanes.packed(packing.digits, (packing.bits,) * pe), **files}
     return Block("mvau_packed", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
+
+
+def _shared(
+    table: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int, port: int
+) -> tuple[Block, float]:
+    """Return the unit whose outputs share multiplier blocks, for words (words, PE, SIMD), and its LUTs."""
+    words, pe, simd = table.shape
+    packing = packed.pack(table, packed.product_bits(table, x), port)
+    style = rom_style(words, pe * simd * packing.bits)
+    about, files = _biases(bias, y)
+    parameters = {
+        **_common(table, x, y, fold_in, style),
+        "W": packing.bits,
+        "GROUPS": packing.groups,
+        "FIELD": packing.field,
+        **about,
+    }
+    latency = 3 + (simd - 1).bit_length() // STEP
+    # An adder for each product, and a place more for the carry into it.
+    luts = pe * simd * (packing.field + 2 + packing.bits * _memory_luts(style, words)) + 2 * pe * y.type.bits
+    luts += DSP_LUTS * packing.groups * simd
+    files = {"weights": lanes.packed(packing.digits, (packing.bits,) * pe), **files}
+    return Block("mvau_shared", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
 def _distributed(

@@ -11,8 +11,8 @@ from pathlib import Path
 from codesign import resources
 from codesign.backends.rtl import mapping, modules, stage, synthesis
 from codesign.backends.rtl.families import FAMILIES, Family
-from codesign.backends.rtl.folder import read_map
-from codesign.backends.rtl.mapping import choose
+from codesign.backends.rtl.folder import allowed_blocks, read_map
+from codesign.backends.rtl.mapping import Blocks, choose
 from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
@@ -136,9 +136,9 @@ class Design:
             given += f" --blackboxed-module {self.pll.cell}"
         return mapping.elaborate(f"{TOP} {given}", self.sources, self.family.distributed, place)
 
-    def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
+    def synthesise(self, elaborated: str, place: str, chosen: Blocks) -> str:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
-        script = mapping.synthesise(TOP, self.family.synth, self.family.map_dsp, elaborated, chosen)
+        script = mapping.synthesise(TOP, self.family, elaborated, chosen)
         return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
@@ -247,7 +247,7 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
         lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
     )
     multiplications = (folder / elaborated / "multiplications.txt").read_text()
-    chosen = choose(multiplications, family.dsp_bits, read_map(folder)["multiplier_blocks"])
+    chosen = choose(multiplications, family.dsp_bits, *allowed_blocks(folder))
     name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
     netlist = stage.kept(
         folder,

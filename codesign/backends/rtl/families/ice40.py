@@ -34,4 +34,5 @@ FAMILY = Family(
     placed="placed.asc",
     packed="network.bin",
     pack=lambda source, out: [source, out],
+    absorb="ice40_dsp",
 )
