@@ -36,7 +36,7 @@ def available(node: Node, graph: Graph, lookup: int, port: int) -> Iterator[Fold
     """
     for fold in ops.module(node.op.name).folds(node, graph):
         if (lookup >= SIX_INPUTS or not fold.chain) and (port or not fold.shared):
-            yield replace(fold, lookup=lookup, port=port or fold.port)
+            yield replace(fold, lookup=lookup, port=port)
 
 
 def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6, port: int = 0) -> Fold:

@@ -21,6 +21,8 @@ STEP = 2
 """Levels of adders between registers."""
 PRODUCT_LUTS = 1.0
 """LUTs of a multiplier per bit of one operand and bit of the other, `benchmarks/lut_per_mac`."""
+NARROW_PRODUCT_LUTS = 2.0
+"""The same in tables of four inputs: 1.5 to 4 by width and family, `hw/rtl/README.md`. Only where blocks are free."""
 BINARY_BLOCK_BITS = 1024
 """Bits of one-bit weights from which block memory is the better place."""
 COUNTED_LUTS = 1.8
@@ -120,7 +122,7 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
     else:
         # Weights that only happen to be narrow in some lanes are no reason to treat lanes apart.
         widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
-        block, luts = _multiplied(table, widths, bias, x, y, fold_in, fold.dsp)
+        block, luts = _multiplied(table, widths, bias, x, y, fold_in, fold)
         takes_blocks = fold.dsp and x.type.bits + max(widths) >= DSP_BITS
         # Products by two bits are as small as a shift, and their weights smaller than its codes.
         small = max(widths) <= 2
@@ -168,11 +170,9 @@ def _multiplied(
     x: Tensor,
     y: Tensor,
     fold_in: int,
-    blocks: bool,
+    fold: Fold,
 ) -> tuple[Block, float]:
     """Return the unit with multipliers for words (words, PE, SIMD) of weights, and its LUTs.
-
-    `blocks` tells whether multiplications may take multiplier blocks.
 
     Lanes of one width are those of `mvau`, lanes of several those of `mvau_lanes`.
     """
@@ -186,10 +186,10 @@ def _multiplied(
     parameters = {**_common(table, x, y, fold_in, style), **own, **about}
     latency = 3 + (simd - 1).bit_length() // STEP
     memory_luts = _memory_luts(style, words)
-    luts = 0.0
+    luts, per_bit = 0.0, NARROW_PRODUCT_LUTS if fold.port else PRODUCT_LUTS
     for (bits, acc), count in sorted(Counter(zip(widths, sums, strict=True)).items()):
         product = x.type.bits + bits
-        each = DSP_LUTS if blocks and product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
+        each = DSP_LUTS if fold.dsp and product >= DSP_BITS else per_bit * x.type.bits * bits
         if bits:
             luts += count * simd * (each + product + 1 + bits * memory_luts)
         luts += 2 * count * acc

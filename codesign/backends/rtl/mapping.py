@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from codesign.backends.rtl.families import Family
 
@@ -13,26 +12,10 @@ NARROWEST = 5
 """Bits of both operands from which a multiplication may take a multiplier block; narrower ones are small in lookup
 tables."""
 
-FREE_BITS = 9
+FREE_BITS = 6
 """Bits of both operands together from which a product takes a multiplier block that costs nothing."""
 SHARED = "side_by_side"
 """Attribute of multiplications that outputs share, in `hw/rtl/mvau_shared.sv`."""
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """What takes multiplier blocks.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Cells; those that outputs share first, then the largest one first.
-    shared : bool
-        Whether there are some that outputs share.
-    """
-
-    names: tuple[str, ...] = ()
-    shared: bool = False
 
 
 def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -> str:
@@ -57,7 +40,7 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     return "\n".join(lines) + "\n"
 
 
-def synthesise(top: str, family: Family, elaborated: str, chosen: Blocks) -> str:
+def synthesise(top: str, family: Family, elaborated: str, chosen: Sequence[str], free: bool = False) -> str:
     """Return Yosys' script from there to the mapped cells.
 
     Parameters
@@ -66,14 +49,16 @@ def synthesise(top: str, family: Family, elaborated: str, chosen: Blocks) -> str
     family : Family
     elaborated : str
         Where the results of `elaborate` are.
-    chosen : Blocks
+    chosen : sequence of str
         Multiplications that take multiplier blocks.
+    free : bool
+        These are as good as free: registers go into them as well, where the family has a command for that.
     """
     lines = [f"read_rtlil {elaborated}design.il"]
-    if chosen.names:
-        lines += [f"{family.map_dsp} {' '.join(f'{top}/{name}' for name in chosen.names)}"]
+    if chosen:
+        lines += [f"{family.map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
         lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
-        lines += [family.absorb] if chosen.shared and family.absorb else []
+        lines += [family.absorb] if free and family.absorb else []
         lines += ["chtype -set $mul t:$__soft_mul"]
     return "\n".join([*lines, two_steps(family.synth, top)])
 
@@ -98,7 +83,7 @@ def two_steps(synth: str, top: str, memories: str = "map_ram") -> str:
     return f"{synth} -top {top} -run begin:{memories}\nsetattr -unset keep w:*\n{synth} -top {top} -run {memories}:"
 
 
-def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) -> Blocks:
+def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) -> list[str]:
     """Return the multiplications that take multiplier blocks, as long as there are blocks.
 
     Those that outputs share come first, then the largest ones.
@@ -113,6 +98,11 @@ def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) ->
         Blocks that may be taken.
     free : bool
         They are as good as free: products take them from `FREE_BITS` on, however narrow an operand is.
+
+    Returns
+    -------
+    list of str
+        Names of cells; those that outputs share first, then the largest one first.
     """
     found = []
     before, *cells = re.split(r"^\s*cell \$mul ", dump, flags=re.MULTILINE)
@@ -126,8 +116,8 @@ def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) ->
             takes = math.ceil(max(a, b) / max(bits)) * math.ceil(min(a, b) / min(bits))
             found.append((not shared, -a * b, cell.split(maxsplit=1)[0], takes))
     chosen = []
-    for alone, _, name, takes in sorted(found):
+    for _, _, name, takes in sorted(found):
         if takes <= blocks:
-            chosen.append((name, not alone))
+            chosen.append(name)
             blocks -= takes
-    return Blocks(tuple(name for name, _ in chosen), any(shared for _, shared in chosen))
+    return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shlex
 from collections.abc import Mapping
@@ -11,8 +12,8 @@ from pathlib import Path
 from codesign import resources
 from codesign.backends.rtl import mapping, modules, stage, synthesis
 from codesign.backends.rtl.families import FAMILIES, Family
-from codesign.backends.rtl.folder import allowed_blocks, read_map
-from codesign.backends.rtl.mapping import Blocks, choose
+from codesign.backends.rtl.folder import allowed_blocks
+from codesign.backends.rtl.mapping import choose
 from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
 from codesign.boards import Board, Shell
@@ -92,6 +93,11 @@ class Design:
         """How the board's part is built for."""
         return FAMILIES[self.board.family]
 
+    @functools.cached_property
+    def blocks(self) -> tuple[int, bool]:
+        """Multiplier blocks that may be taken, and whether they are as good as free."""
+        return allowed_blocks(self.folder)
+
     @property
     def shell(self) -> Shell:
         """The pins of the board; see `pins` for what is raised."""
@@ -136,9 +142,9 @@ class Design:
             given += f" --blackboxed-module {self.pll.cell}"
         return mapping.elaborate(f"{TOP} {given}", self.sources, self.family.distributed, place)
 
-    def synthesise(self, elaborated: str, place: str, chosen: Blocks) -> str:
+    def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
-        script = mapping.synthesise(TOP, self.family, elaborated, chosen)
+        script = mapping.synthesise(TOP, self.family, elaborated, chosen, self.blocks[1])
         return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
@@ -155,7 +161,7 @@ class Design:
         """
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
-        synth = family.synth.replace(" -nodsp", "") if read_map(self.folder)["multiplier_blocks"] else family.synth
+        synth = family.synth.replace(" -nodsp", "") if self.blocks[0] else family.synth
         script = self.elaborate("build/") + mapping.two_steps(synth, TOP)
         script += f" -json {netlist}"
         commands = [
@@ -247,7 +253,7 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
         lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
     )
     multiplications = (folder / elaborated / "multiplications.txt").read_text()
-    chosen = choose(multiplications, family.dsp_bits, *allowed_blocks(folder))
+    chosen = choose(multiplications, family.dsp_bits, *design.blocks)
     name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
     netlist = stage.kept(
         folder,

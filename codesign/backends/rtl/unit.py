@@ -37,7 +37,7 @@ class Fold:
     lookup : int
         Address bits of a table, those that choose the weights included: the inputs of a LUT of the family.
     port : int
-        Bits of an operand of the family's multiplier blocks, where outputs share them.
+        Bits of an operand of multiplier blocks that outputs may share; 0 where they may not.
     """
 
     pe: int = 1
@@ -47,7 +47,7 @@ class Fold:
     chain: int = 0
     shared: bool = False
     lookup: int = 6
-    port: int = 18
+    port: int = 0
     search: bool = False
     dsp: bool = True
     spare: int = 0

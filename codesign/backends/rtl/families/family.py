@@ -21,7 +21,7 @@ class Family:
     map_dsp : str
         What makes a multiplier block of a multiplication in Yosys.
     absorb : str
-        What moves registers into multiplier blocks in Yosys, or empty.
+        What moves registers into multiplier blocks in Yosys, or nothing.
     dsp_bits : tuple of (int, int)
         Operands of a multiplier block.
     distributed : bool
