@@ -40,7 +40,7 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     return "\n".join(lines) + "\n"
 
 
-def synthesise(top: str, family: Family, elaborated: str, chosen: Sequence[str], free: bool = False) -> str:
+def synthesise(top: str, family: Family, elaborated: str, chosen: Sequence[str]) -> str:
     """Return Yosys' script from there to the mapped cells.
 
     Parameters
@@ -51,14 +51,11 @@ def synthesise(top: str, family: Family, elaborated: str, chosen: Sequence[str],
         Where the results of `elaborate` are.
     chosen : sequence of str
         Multiplications that take multiplier blocks.
-    free : bool
-        These are as good as free: registers go into them as well, where the family has a command for that.
     """
     lines = [f"read_rtlil {elaborated}design.il"]
     if chosen:
         lines += [f"{family.map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
         lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
-        lines += [family.absorb] if free and family.absorb else []
         lines += ["chtype -set $mul t:$__soft_mul"]
     return "\n".join([*lines, two_steps(family.synth, top)])
 

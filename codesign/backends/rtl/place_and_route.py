@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import shlex
 from collections.abc import Mapping
@@ -93,11 +92,6 @@ class Design:
         """How the board's part is built for."""
         return FAMILIES[self.board.family]
 
-    @functools.cached_property
-    def blocks(self) -> tuple[int, bool]:
-        """Multiplier blocks that may be taken, and whether they are as good as free."""
-        return allowed_blocks(self.folder)
-
     @property
     def shell(self) -> Shell:
         """The pins of the board; see `pins` for what is raised."""
@@ -144,7 +138,7 @@ class Design:
 
     def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
-        script = mapping.synthesise(TOP, self.family, elaborated, chosen, self.blocks[1])
+        script = mapping.synthesise(TOP, self.family, elaborated, chosen)
         return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
@@ -161,7 +155,7 @@ class Design:
         """
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
-        synth = family.synth.replace(" -nodsp", "") if self.blocks[0] else family.synth
+        synth = family.synth.replace(" -nodsp", "") if allowed_blocks(self.folder)[0] else family.synth
         script = self.elaborate("build/") + mapping.two_steps(synth, TOP)
         script += f" -json {netlist}"
         commands = [
@@ -253,7 +247,7 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
         lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
     )
     multiplications = (folder / elaborated / "multiplications.txt").read_text()
-    chosen = choose(multiplications, family.dsp_bits, *design.blocks)
+    chosen = choose(multiplications, family.dsp_bits, *allowed_blocks(folder))
     name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
     netlist = stage.kept(
         folder,

@@ -20,8 +20,6 @@ class Family:
         Command of Yosys, without multiplier blocks.
     map_dsp : str
         What makes a multiplier block of a multiplication in Yosys.
-    absorb : str
-        What moves registers into multiplier blocks in Yosys, or nothing.
     dsp_bits : tuple of (int, int)
         Operands of a multiplier block.
     distributed : bool
@@ -62,7 +60,6 @@ class Family:
     placed: str
     packed: str
     pack: Callable[[str, str], list[str]]
-    absorb: str = ""
 
 
 def ports(shell: Shell) -> dict[str, str]:

@@ -34,5 +34,4 @@ FAMILY = Family(
     placed="placed.asc",
     packed="network.bin",
     pack=lambda source, out: [source, out],
-    absorb="ice40_dsp",
 )
