@@ -6,8 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from codesign.backends.rtl.families import Family
-
 NARROWEST = 5
 """Bits of both operands from which a multiplication may take a multiplier block; narrower ones are small in lookup
 tables."""
@@ -40,13 +38,16 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     return "\n".join(lines) + "\n"
 
 
-def synthesise(top: str, family: Family, elaborated: str, chosen: Sequence[str]) -> str:
+def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str]) -> str:
     """Return Yosys' script from there to the mapped cells.
 
     Parameters
     ----------
     top : str
-    family : Family
+    synth : str
+        Command of Yosys, without multiplier blocks.
+    map_dsp : str
+        What makes a multiplier block of a multiplication in Yosys.
     elaborated : str
         Where the results of `elaborate` are.
     chosen : sequence of str
@@ -54,10 +55,10 @@ def synthesise(top: str, family: Family, elaborated: str, chosen: Sequence[str])
     """
     lines = [f"read_rtlil {elaborated}design.il"]
     if chosen:
-        lines += [f"{family.map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
+        lines += [f"{map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
         lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
         lines += ["chtype -set $mul t:$__soft_mul"]
-    return "\n".join([*lines, two_steps(family.synth, top)])
+    return "\n".join([*lines, two_steps(synth, top)])
 
 
 def two_steps(synth: str, top: str, memories: str = "map_ram") -> str:

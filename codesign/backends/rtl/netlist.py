@@ -175,7 +175,7 @@ def _alone(found: Yosys, folder: Path, family: place_and_route.Family, blocks: t
         return mapping.elaborate(TOP, synthesis.sources(folder), family.distributed, place)
 
     def map_cells(elaborated: str, place: str) -> str:
-        script = mapping.synthesise(TOP, family, elaborated, chosen)
+        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen)
         return f"{script}\ntee -q -o {place}cells.json stat -json\nwrite_verilog -noattr {place}{NETLIST}\n"
 
     def run(script: str, place: str) -> None:

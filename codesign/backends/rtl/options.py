@@ -82,7 +82,7 @@ class Options:
     def port(self, board: Board) -> int:
         """Return the bits of an operand of the multiplier blocks that outputs may share; 0 where they may not."""
         # Where blocks add, they are shared otherwise; where they are not as good as free, designs stay as they were.
-        return min(FAMILIES[board.family].dsp_bits) if self.dsp is not None and board.family in FAMILIES else 0
+        return min(FAMILIES[board.family].dsp_bits) if self.dsp and board.family in FAMILIES else 0
 
     def limits(self, board: Board) -> dict[str, float]:
         """Return the most that a design may take, by resource."""
