@@ -201,6 +201,14 @@ def test_the_largest_multiplications_take_the_blocks():
     assert choose("", (16, 16), 8) == []
 
 
+def test_blocks_that_are_free_go_to_shared_products_first_and_to_narrow_ones():
+    marked = DUMP.replace("  cell $mul $639", "  attribute \\side_by_side 1'1\n  cell $mul $639")
+    # 4 x 20 bits: two blocks of 16 x 16.
+    assert choose(marked, (16, 16), 8) == ["$639", "$637", "$641", "$638"]
+    assert choose(marked, (18, 18), 3) == ["$639", "$641"]
+    assert choose(DUMP, (18, 18), 8, free=True) == ["$637", "$639", "$641", "$638"]
+
+
 def test_the_report_gives_places_and_the_slowest_clock():
     routed = nextpnr.read_report(REPORT)
     assert routed.fmax_mhz == 53.36
