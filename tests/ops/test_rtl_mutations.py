@@ -79,7 +79,6 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n0": {"pe": 3, "simd": 2, "window": False, "shared": True},
         "n2": {"pe": 3, "simd": 3, "window": False, "shared": True},
         "n6": {"pe": 4, "simd": 1, "window": False, "shared": True},
-        "n9": {"pe": 3, "simd": 2, "shared": True},
     },
     "adaptive": {
         "n0": {"pe": 1},
