@@ -38,7 +38,9 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     return "\n".join(lines) + "\n"
 
 
-def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str]) -> str:
+def synthesise(
+    top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str], absorb: Sequence[str] = ()
+) -> str:
     """Return Yosys' script from there to the mapped cells.
 
     Parameters
@@ -52,11 +54,13 @@ def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequ
         Where the results of `elaborate` are.
     chosen : sequence of str
         Multiplications that take multiplier blocks.
+    absorb : sequence of str
+        Commands that move registers into the blocks.
     """
     lines = [f"read_rtlil {elaborated}design.il"]
     if chosen:
         lines += [f"{map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
-        lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
+        lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce", *absorb]
         lines += ["chtype -set $mul t:$__soft_mul"]
     return "\n".join([*lines, two_steps(synth, top)])
 

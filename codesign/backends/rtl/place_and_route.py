@@ -138,7 +138,9 @@ class Design:
 
     def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
-        script = mapping.synthesise(TOP, self.family.synth, self.family.map_dsp, elaborated, chosen)
+        family, (_, free) = self.family, allowed_blocks(self.folder)
+        absorb = family.absorb if free else ()
+        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen, absorb)
         return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:

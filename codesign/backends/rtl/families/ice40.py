@@ -34,4 +34,6 @@ FAMILY = Family(
     placed="placed.asc",
     packed="network.bin",
     pack=lambda source, out: [source, out],
+    # It looks for registers with an enable, which the first two make of registers and multiplexers.
+    absorb=("opt_dff", "opt_clean", "ice40_dsp"),
 )
