@@ -174,6 +174,20 @@ def test_multipliers_that_outputs_share(intact, family):
 
 
 @pytest.mark.slow
+def test_no_more_blocks_than_are_given(tmp_path):
+    """Yosys would make blocks of all eight products where it moves registers into blocks."""
+    needs_tools()
+    rng = np.random.default_rng(5)
+    builder = GraphBuilder()
+    edge = builder.input((16,), IntType(8, signed=False))
+    graph = builder.build(builder.add(Dense(rng.integers(-8, 8, (16, 4))), edge))
+    options = {"dsp": 2, "folds": {"n0": {"pe": 2, "simd": 4, "planes": 0, "dsp": False}}}
+    netlist = Netlist.of(rtl.emit(graph, boards.load("icebreaker"), tmp_path / "p", cycles=100, **options))
+    check(netlist)
+    assert netlist.mapped.cells["SB_MAC16"] == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixed", "mixed, in parallel"])
 @pytest.mark.parametrize("family", BOARDS)
 def test_convolutions_codebooks_and_a_sum(intact, family, name):
