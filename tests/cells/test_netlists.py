@@ -72,11 +72,14 @@ def dense() -> Graph:
 
 # Blocks that add up columns, and blocks that accumulate.
 PACKED = {"n0": {"pe": 6, "simd": 8, "chain": 4}, "n2": {"pe": 4, "simd": 1, "chain": 1}}
+# Blocks that only multiply, three outputs of 3 bits in one; two twice in the second layer.
+SHARED = {"n0": {"pe": 6, "simd": 2, "shared": True}, "n2": {"pe": 4, "simd": 2, "shared": True}}
 SERIAL = {"n0": {"pe": 1, "simd": 1, "planes": 0}}
 GRAPHS: dict[str, tuple[Callable[[], Graph], int, dict[str, Any]]] = {
     "small": (small, 200, {}),
     "wide": (wide, 3200, {"folds": SERIAL}),
     "packed": (dense, 100, {"folds": PACKED}),
+    "shared": (dense, 100, {"folds": SHARED, "dsp": 8}),
     "mixed": (mixed, 200, {}),
     "mixed, in parallel": (mixed, 1, {}),
 }
@@ -161,6 +164,30 @@ def test_products_packed_in_multipliers(intact):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin"])
+def test_multipliers_that_outputs_share(intact, family):
+    """Three outputs in a block, or two; none is left to tables, and they are of the widest kind."""
+    netlist = intact("shared", family)
+    check(netlist)
+    cell = {"ecp5": "MULT18X18D", "ice40": "SB_MAC16", "gowin": "MULT18X18"}[family]
+    assert netlist.mapped.cells[cell] == 2 * 2 + 2 * 2
+
+
+@pytest.mark.slow
+def test_no_more_blocks_than_are_given(tmp_path):
+    """Yosys would make blocks of all eight products where it moves registers into blocks."""
+    needs_tools()
+    rng = np.random.default_rng(5)
+    builder = GraphBuilder()
+    edge = builder.input((16,), IntType(8, signed=False))
+    graph = builder.build(builder.add(Dense(rng.integers(-8, 8, (16, 4))), edge))
+    options = {"dsp": 2, "folds": {"n0": {"pe": 2, "simd": 4, "planes": 0, "dsp": False}}}
+    netlist = Netlist.of(rtl.emit(graph, boards.load("icebreaker"), tmp_path / "p", cycles=100, **options))
+    check(netlist)
+    assert netlist.mapped.cells["SB_MAC16"] == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixed", "mixed, in parallel"])
 @pytest.mark.parametrize("family", BOARDS)
 def test_convolutions_codebooks_and_a_sum(intact, family, name):
@@ -220,6 +247,8 @@ FAULTS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "bit of a block memory, iCE40": ("wide", "ice40", lambda t: flipped(t, r"\.INIT_0\(256'h([0-9a-f]+)\)", 0, 14)),
     "bit of a block memory, ECP5": ("wide", "ecp5", lambda t: flipped(t, r"\.INITVAL_00\(320'h([0-9a-f]+)\)", 0, 6)),
     "bit of a block memory, Gowin": ("wide", "gowin", lambda t: flipped(t, r"\.INIT_RAM_00\(288'h([0-9a-f]+)\)", 0, 6)),
+    # The lowest bit of the second of three weights.
+    "wire of a shared operand": ("shared", "ecp5", lambda t: replaced(t, r"\.A6\((?!1'h0)[^()]+\)", ".A6(1'h0)", 0)),
     "operand with a sign": ("wide", "ecp5", lambda t: replaced(t, r"\.SIGNEDA\(1'h0\)", ".SIGNEDA(1'h1)", 0)),
 }
 QUICK_FAULTS = {"bit of a table", "register set by a reset"}

@@ -7,10 +7,14 @@ the same graph again: ``codesign.verify.random_graphs.random_graph(seed)``.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
 
+from codesign import boards
+from codesign.backends.rtl import choice
+from codesign.ir import Graph
 from codesign.verify.random_graphs import random_graph
 
 FIRST = int(os.environ.get("CODESIGN_SEED", "0"))
@@ -49,6 +53,36 @@ def test_rtl_equals_golden(seed, verify_rtl):
     cycles = int(np.random.default_rng(seed).choice([1, 50, 200, 1000]))
     print(f"seed {seed}, {cycles} cycles\n{graph}")
     verify_rtl(graph, cycles, seed)
+
+
+def sharing(graph: Graph, blocks: int, port: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Return folds with which outputs share multipliers of so many bits, for all layers that have such."""
+    rng = np.random.default_rng(seed)
+    candidates = choice.problem(graph, {}, 4, {}, port=port).candidates
+    found = {name: [one for one in each if one.fold.shared] for name, each in candidates.items()}
+    layers = {name: each for name, each in found.items() if each}
+    chosen = {}
+    for name, each in layers.items():
+        fitting = [one.fold for one in each if one.cost["dsp"] <= blocks // len(layers)]
+        if fitting:
+            fold = fitting[rng.integers(len(fitting))]
+            chosen[name] = {"pe": fold.pe, "simd": fold.simd, "window": fold.window, "shared": True}
+    return chosen
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(s, marks=[] if s == FIRST + 5 else [pytest.mark.slow]) for s in range(FIRST, FIRST + 30)],
+)
+def test_rtl_whose_outputs_share_multipliers(seed, verify_rtl):
+    graph, board = random_graph(seed), boards.load(["ulx3s-85f", "icebreaker", "tang-nano-20k"][seed % 3])
+    folds = sharing(graph, board.dsp, 16 if board.name == "icebreaker" else 18, seed)
+    print(f"seed {seed}, {board.name}, {folds}\n{graph}")
+    verify_rtl(graph, 1000, seed, board=board.name, dsp=board.dsp, folds=folds)
+
+
+def test_random_graphs_have_layers_whose_outputs_share_multipliers():
+    assert sum(bool(sharing(random_graph(seed), 48, 18, seed)) for seed in range(10)) > 5
 
 
 def test_the_same_seed_makes_the_same_graph():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_mutations import adaptive_graph
 
+from codesign import boards
 from codesign.backends.rtl import layout
 from codesign.backends.rtl.ops import conv2d
 from codesign.errors import UserError
@@ -24,7 +25,7 @@ def convolution(bits: int, signed: bool, **options: object) -> Graph:
 
 
 def folds(graph: Graph) -> list[dict[str, int | bool]]:
-    found = conv2d.folds(graph.node("n0"), graph)
+    found = [fold for fold in conv2d.folds(graph.node("n0"), graph) if not fold.shared]
     return [{"pe": f.pe, "simd": f.simd, "window": f.window, "planes": f.planes, "chain": f.chain} for f in found]
 
 
@@ -49,6 +50,41 @@ CASES = [
 @pytest.mark.parametrize(("bits", "signed", "groups", "fold"), CASES)
 def test_every_fold(bits, signed, groups, fold, verify_rtl):
     verify_rtl(convolution(bits, signed, groups=groups), 1, folds={"n0": fold})
+
+
+def shared_folds(graph: Graph, board: str) -> list[dict[str, int | bool]]:
+    blocks = boards.load(board).dsp
+    found = [f for f in conv2d.folds(graph.node("n0"), graph) if f.shared]
+    # Two outputs have room in a block, at the least.
+    fitting = [f for f in found if -(-f.pe // 2) * f.simd * (6 if f.window else 1) <= blocks]
+    return [{"pe": f.pe, "simd": f.simd, "window": f.window, "shared": True} for f in fitting]
+
+
+SHARED = [
+    pytest.param(
+        *case,
+        id="-".join(map(str, (*case[:4], *case[4].values()))),
+        # One in 24 by default.
+        marks=[] if number % 24 == 5 else [pytest.mark.slow],
+    )
+    for number, case in enumerate(
+        (bits, signed, groups, board, fold)
+        for bits, signed, groups, board in (
+            (1, False, 1, "icebreaker"),
+            (3, False, 1, "icebreaker"),
+            (3, False, 1, "ulx3s-85f"),
+            (4, True, 1, "tang-nano-20k"),
+            (6, True, 2, "ulx3s-85f"),
+        )
+        for fold in shared_folds(convolution(bits, signed, groups=groups), board)
+    )
+]
+
+
+@pytest.mark.parametrize(("bits", "signed", "groups", "board", "fold"), SHARED)
+def test_outputs_that_share_multipliers(bits, signed, groups, board, fold, verify_rtl):
+    graph = convolution(bits, signed, groups=groups)
+    verify_rtl(graph, 1, board=board, dsp=boards.load(board).dsp, folds={"n0": fold})
 
 
 def test_unsigned_outputs_side_by_side_in_a_block(verify_rtl):

@@ -75,6 +75,11 @@ FOLDS: dict[str, dict[str, dict[str, int | bool]]] = {
         "n6": {"pe": 4, "simd": 1, "window": False, "chain": 1},
         "n9": {"pe": 3, "simd": 2, "chain": 2},
     },
+    "shared": {
+        "n0": {"pe": 3, "simd": 2, "window": False, "shared": True},
+        "n2": {"pe": 3, "simd": 3, "window": False, "shared": True},
+        "n6": {"pe": 4, "simd": 1, "window": False, "shared": True},
+    },
     "adaptive": {
         "n0": {"pe": 1},
         "n2": {"pe": 1, "simd": 1, "planes": 0},
@@ -93,6 +98,7 @@ GRAPHS = {
     "multipliers": graph,
     "lookup": graph,
     "packed": graph,
+    "shared": graph,
     "codes": codes_graph,
     "adaptive": adaptive_graph,
     "full rate": pointwise_graph,
@@ -100,9 +106,9 @@ GRAPHS = {
 
 
 def emitted(name: str, network: Graph, folder: Path) -> RtlProject:
-    return rtl.emit(
-        network, boards.load("pynq-z2"), folder, cycles=1 if name == "full rate" else 200, folds=FOLDS[name]
-    )
+    board, more = ("ulx3s-85f", {"dsp": 156}) if name == "shared" else ("pynq-z2", {})
+    cycles = 1 if name == "full rate" else 200
+    return rtl.emit(network, boards.load(board), folder, cycles=cycles, folds=FOLDS[name], **more)
 
 
 @pytest.fixture(scope="module")
@@ -403,6 +409,11 @@ SOURCES = [
     ("packed", "mvau_packed.sv", "INPUT'({1'b0, x[S*X+:X]})", "INPUT'($signed(x[S*X+:X]))", "n2", "packed inputs"),
     ("packed", "mvau_packed.sv", "(open ? start : total)", "total", "n6", "old sum of a block"),
     ("packed", "mvau_packed.sv", "+:ACC])) ^ HALF", "+:ACC]))", "n6", "start of a field"),
+    ("shared", "mvau_shared.sv", "m[(k==0 ? 1 : k)*FIELD-1]", "1'b0", "n0", "borrowed bit of a field"),
+    ("shared", "mvau_shared.sv", "INPUT'({1'b0, x[s*X+:X]})", "INPUT'($signed(x[s*X+:X]))", "n2", "shared inputs"),
+    ("shared", "mvau_shared.sv", "{open ? start : accumulator, 1'b1}", "{accumulator, 1'b1}", "n0", "old shared sum"),
+    ("shared", "carry_tree.sv", "{BITS'(b), level[l-1].left[2*i]}", "{BITS'(b), 1'b0}", "n0", "carry into a sum"),
+    ("shared", "carry_tree.sv", "handed[i] = level[l-1].left[2*i+1]", "handed[i] = 1'b0", "n0", "carry behind a sum"),
     ("codes", "mvau_shift.sv", "value << shift", "value", "n0", "shift of a product"),
     ("codes", "mvau_shift.sv", "(shifted ^ {TERM{negative}})", "shifted", "n0", "sign of a product"),
     ("codes", "mvau_shift.sv", "second == (j == 1) &&", "", "n0", "sum of a product"),

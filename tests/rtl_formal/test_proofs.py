@@ -28,6 +28,8 @@ COUNTED = Proof("mvau_binary", {"X": 1, "SIMD": 4, "PE": 1}, MVAU)
 SHIFT = Proof("mvau_shift", {"PE": 1, "X": 1}, MVAU)
 PACKED = Proof("mvau_packed", {"FOLD_OUT": 1, "X": 1, "FIELD": 5}, MVAU)
 INNER = Proof("mvau_packed", {"SIMD": 1, "CHAIN": 1, "INNER": 1, "W": 1, "ACC": 5, "FIELD": 6}, MVAU)
+SHARING = (*MVAU, "carry_tree")
+SHARED = Proof("mvau_shared", {"X": 1, "W": 1, "FOLD_OUT": 1, "ACC": 4}, SHARING)
 PLANES = Proof("mvau_planes", {"FOLD_OUT": 1}, ANY, steps=16)
 BOTH_PLANES = Proof("mvau_planes", {"PLANES": 2, "SIMD": 1, "X_SIGNED": 1}, ANY, steps=16)
 SMALL_THRESHOLD = Proof("threshold", {"FOLD": 2}, ANY)
@@ -51,6 +53,7 @@ PROOFS = [
     SHIFT,
     PACKED,
     INNER,
+    SHARED,
     PLANES,
     BOTH_PLANES,
     SMALL_THRESHOLD,
@@ -90,6 +93,12 @@ LARGER = [
         "mvau_packed",
         {"PE": 3, "SIMD": 1, "CHAIN": 1, "GROUPS": 2, "INNER": 1, "W": 2, "X": 1, "ACC": 6, "FIELD": 7},
         MVAU,
+    ),
+    Proof("mvau_shared", {}, SHARING),
+    Proof(
+        "mvau_shared",
+        {"PE": 3, "GROUPS": 2, "SIMD": 4, "W": 1, "X": 1, "X_SIGNED": 1, "BIAS": 0, "STEP": 1, "ACC": 5},
+        SHARING,
     ),
     Proof("mvau_planes", {}, ANY),
     Proof("mvau_planes", {"X": 3, "SIMD": 1, "X_SIGNED": 1, "DELAY": 2, "FOLD_IN": 1}, ANY),
@@ -147,6 +156,12 @@ FAULTS: list[tuple[str, Proof, Fault]] = [
     ("fields in the wrong order", PACKED, ("= total[k*FIELD+:FIELD]", "= total[(OWN-1-k)*FIELD+:FIELD]")),
     ("adds to the output before", INNER, ("open ? start : total", "total")),
     ("accumulates what did not come", INNER, ("if (adding) total", "if (advance) total")),
+    ("forgets what a field has lent", SHARED, ("m[(k==0 ? 1 : k)*FIELD-1]", "1'b0")),
+    ("takes a digit for a magnitude", SHARED, ("BITS'($signed(weights", "BITS'((weights")),
+    ("fields in the wrong order", SHARED, ("FIELD'(m >>> (k * FIELD))", "FIELD'(m >>> ((OWN-1-k) * FIELD))")),
+    ("adds the last carry to nothing", SHARED, ("{ACC'(sum), carry}", "{ACC'(sum), 1'b0}")),
+    ("adds a carry twice", SHARED, ("{BITS'(b), level[l-1].left[2*i]}", "{BITS'(b), level[l-1].left[2*i+1]}")),
+    ("adds to the output before", SHARED, ("{open ? start : accumulator, 1'b1}", "{accumulator, 1'b1}")),
     ("forgets to shift", PLANES, ("? accumulator << PLANES : accumulator", "? accumulator : accumulator")),
     ("lowest bits first", PLANES, ("(TURNS-1-t)*PLANES+k", "t*PLANES+k")),
     ("moves over a waiting output", PLANES, ("wire advance = !out_valid || out_ready", "wire advance = 1'b1")),

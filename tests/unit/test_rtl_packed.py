@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from codesign.backends.rtl import cost, extremes, packed, powers
+from codesign import boards
+from codesign.backends.rtl import cost, emit, extremes, packed, powers
 from codesign.backends.rtl.folds import fixed
 from codesign.backends.rtl.ops import dense
 from codesign.errors import UserError
@@ -63,6 +67,85 @@ def test_products_too_small_for_a_block_are_counted_as_tables() -> None:
         node = graph.node("n0")
         unit = dense.unit(node, graph, fixed(node, graph, {"pe": 1, "simd": 4, "chain": 4}))
         assert cost.unit(unit).get("dsp", 0.0) == blocks
+
+
+@pytest.mark.parametrize("port", [16, 18])
+@pytest.mark.parametrize("kind", [IntType(1, False), IntType(3, False), IntType(4, True), IntType(8, False)], ids=str)
+def test_fields_of_a_product_give_the_products_of_all_outputs(kind: IntType, port: int) -> None:
+    """As hardware reads them: the highest bit of the field below is what a field lacks. At the ends of every range."""
+    rng = np.random.default_rng(kind.bits)
+    for low, high in ((-4, 4), (-3, 4), (-8, 1), (0, 4)):
+        table = rng.integers(low, high, (9, 6, 2))
+        table[0], table[1, ::2], table[1, 1::2] = low, low, high - 1
+        graph = layer(np.ones((2, 6), dtype=np.int64), kind)
+        (x,) = graph.input_edges(graph.node("n0"))
+        packing = packed.pack(table, packed.product_bits(table, x), port)
+        size, mask = packing.field, (1 << packing.field) - 1
+        for group in np.array_split(np.arange(6), packing.groups):
+            # The operands are two's complement, and have room.
+            assert (len(group) - 1) * size + packing.bits <= port
+            for value in (x.type.min, x.type.max, 0, 1):
+                a = sum(table[:, p].astype(object) << (size * k) for k, p in enumerate(group))
+                m = a * value
+                for k, p in enumerate(group):
+                    field = (m >> (size * k)) & mask
+                    field = field - ((field >> (size - 1)) << size)
+                    borrowed = (m >> (size * k - 1)) & 1 if k else 0
+                    assert (field + borrowed == table[:, p] * value).all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "bits", "port", "outputs"),
+    # A digit below -2^(n-1) has a bit more, and ternary products by two bits have three.
+    [((-2, 2), 2, 18, 4), ((-1, 2), 2, 18, 6), ((-4, 4), 3, 16, 3), ((-8, 8), 4, 18, 2), ((-4, 4), 8, 18, 2)],
+)
+def test_outputs_that_have_room_in_a_block(weights: tuple[int, int], bits: int, port: int, outputs: int) -> None:
+    graph = layer(np.ones((1, 60), dtype=np.int64), IntType(bits, False))
+    (x,) = graph.input_edges(graph.node("n0"))
+    table = np.random.default_rng(0).integers(*weights, (20, 60, 1))
+    assert 60 / packed.pack(table, packed.product_bits(table, x), port).groups == outputs
+
+
+def test_sharing_needs_blocks_that_are_given_and_only_multiply(tmp_path: Path) -> None:
+    graph = layer(np.random.default_rng(0).integers(-4, 4, (16, 12)), IntType(3, False))
+    folds = {"n0": {"pe": 6, "simd": 4, "shared": True}}
+    for board, options in (("ulx3s-12f", {}), ("ulx3s-12f", {"dsp": 0}), ("pynq-z2", {"dsp": 20})):
+        with pytest.raises(UserError, match="shared goes with --dsp, several outputs and"):
+            emit(graph, boards.load(board), tmp_path / "p", folds=folds, **options)
+    with pytest.raises(UserError, match=r"more multiplier blocks than there may be; give others, or more --dsp"):
+        emit(graph, boards.load("ulx3s-12f"), tmp_path / "p", folds=folds, dsp=7)
+    with pytest.raises(UserError, match="shared goes with"):
+        emit(graph, boards.load("ulx3s-12f"), tmp_path / "p", folds={"n0": {"pe": 1, "shared": True}}, dsp=7)
+    project = emit(graph, boards.load("ulx3s-12f"), tmp_path / "p", folds=folds, dsp=8)
+    assert project.about["nodes"]["n0"]["shared"]
+    assert project.about["multiplier_blocks_free"]
+
+
+def test_products_too_wide_for_two_in_a_block_are_told(tmp_path: Path) -> None:
+    graph = layer(np.random.default_rng(0).integers(-100, 100, (4, 4)), IntType(3, False))
+    folds = {"n0": {"pe": 4, "simd": 1, "shared": True}}
+    with pytest.raises(UserError, match=r"\(dense\) has no room for two outputs .* of 16 by 16 bits; leave"):
+        emit(graph, boards.load("icebreaker"), tmp_path / "p", folds=folds, dsp=8)
+    # Nor does the search take it.
+    emit(graph, boards.load("icebreaker"), tmp_path / "p", cycles=4, dsp=8)
+    assert "mvau_shared" not in {path.stem for path in (tmp_path / "p").glob("*.sv")}
+
+
+@pytest.mark.parametrize("board", ["ulx3s-12f", "icebreaker", "tang-nano-20k"])
+def test_free_blocks_are_shared_where_that_saves_tables(board: str, tmp_path: Path) -> None:
+    """As many as are given and no more; a design without --dsp has none."""
+    graph = layer(np.random.default_rng(0).integers(-4, 4, (32, 12)), IntType(3, False))
+    for blocks in (None, 0, 4, 8):
+        given = {} if blocks is None else {"dsp": blocks}
+        project = emit(graph, boards.load(board), tmp_path / f"p{blocks}", cycles=32, **given)
+        sources = {path.stem for path in project.folder.glob("*.sv")}
+        assert {"mvau_shared", "carry_tree"} <= sources if blocks else "mvau_shared" not in sources
+        assert project.about.get("multiplier_blocks_free", False) == bool(blocks)
+        assert ("shared" in project.about["nodes"]["n0"]) == bool(blocks)
+        if blocks:
+            (unit,) = (text for text in (project.folder / "n0_unit.sv").read_text().split(";") if "mvau_shared" in text)
+            groups, simd = (int(re.findall(rf"\.{name}\((\d+)\)", unit)[0]) for name in ("GROUPS", "SIMD"))
+            assert 0 < groups * simd <= blocks
 
 
 def test_shares_of_a_bias_make_it_up_again() -> None:

@@ -201,6 +201,14 @@ def test_the_largest_multiplications_take_the_blocks():
     assert choose("", (16, 16), 8) == []
 
 
+def test_blocks_that_are_free_go_to_shared_products_first_and_to_narrow_ones():
+    marked = DUMP.replace("  cell $mul $639", "  attribute \\side_by_side 1'1\n  cell $mul $639")
+    # 4 x 20 bits: two blocks of 16 x 16.
+    assert choose(marked, (16, 16), 8) == ["$639", "$637", "$641", "$638"]
+    assert choose(marked, (18, 18), 3) == ["$639", "$641"]
+    assert choose(DUMP, (18, 18), 8, free=True) == ["$637", "$639", "$641", "$638"]
+
+
 def test_the_report_gives_places_and_the_slowest_clock():
     routed = nextpnr.read_report(REPORT)
     assert routed.fmax_mhz == 53.36
@@ -238,6 +246,14 @@ def test_scripts_name_the_shell_and_what_the_board_has(tmp_path: Path):
         "tee -q -o build/y/cells.json stat -json",
     ]
     assert "uart_shell/$637 uart_shell/$638" in design.synthesise("", "", ["$637", "$638"])
+    assert "ice40_dsp" not in design.synthesise("", "", ["$637"])
+    rtl.emit(tiny_graph(), boards.load("icebreaker"), tmp_path / "free", dsp=8)
+    free = Design(tmp_path / "free", boards.load("icebreaker"), shell, 300)
+    assert (
+        "wreduce\nopt_dff\nopt_clean\nchtype -set $__soft_mul t:$mul\nice40_dsp\nchtype -set $mul t:$__soft_mul\n"
+        in free.synthesise("", "", ["$637"])
+    )
+    assert "ice40_dsp" not in free.synthesise("", "", [])
     assert (tmp_path / "p" / design.pins).read_text().startswith("set_io clk 35\n")
     larger = Design(tmp_path / "p", boards.load("ulx3s-12f"), shell, 300)
     assert "ram_style" not in larger.elaborate("")

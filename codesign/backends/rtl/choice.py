@@ -11,7 +11,7 @@ import numpy as np
 
 from codesign import folding
 from codesign.backends.rtl import cost, mac, ops, schedule
-from codesign.backends.rtl.folds import SIX_INPUTS, fixed, require_folds, require_operator
+from codesign.backends.rtl.folds import available, fixed, require_folds, require_operator
 from codesign.backends.rtl.joints import adapters, input_lanes
 from codesign.backends.rtl.unit import Fold
 from codesign.errors import UserError
@@ -28,6 +28,7 @@ def problem(
     lookup: int,
     limits: Mapping[str, float],
     dsp_luts: float = mac.DSP_LUTS,
+    port: int = 0,
     known: Callable[[Node, Callable[[], list[Candidate]]], list[Candidate]] | None = None,
 ) -> Problem:
     """Return the folding problem of a graph.
@@ -43,6 +44,8 @@ def problem(
         The most that all may take, by resource: "lut", "bram36", "dsp".
     dsp_luts : float
         What a multiplier block is worth in LUTs, as long as there are some.
+    port : int
+        Bits of an operand of multiplier blocks that outputs may share; 0 where they may not.
     known : callable, optional
         Told a node and what works its candidates out, returns them; for what asks many times.
 
@@ -54,7 +57,7 @@ def problem(
     require_folds(graph, given)
     candidates = {}
     for node in graph:
-        make = functools.partial(_candidates, node, graph, given.get(node.name), lookup)
+        make = functools.partial(_candidates, node, graph, given.get(node.name), lookup, port)
         candidates[node.name] = make() if known is None else known(node, make)
     edges = []
     for node in graph:
@@ -75,6 +78,7 @@ def choose(
     lookup: int,
     limits: Mapping[str, float],
     dsp_luts: float = mac.DSP_LUTS,
+    port: int = 0,
 ) -> Chosen:
     """Return the cheapest folds with which a frame takes at most `cycles` clocks within the limits.
 
@@ -84,7 +88,7 @@ def choose(
 
     Parameters
     ----------
-    graph, given, lookup, limits, dsp_luts
+    graph, given, lookup, limits, dsp_luts, port
         As for `problem`.
     cycles : int or None
         None for the fewest clocks with which the limits are kept.
@@ -94,7 +98,7 @@ def choose(
     UserError
         As `problem`, and when given folds need more multiplier blocks than there may be.
     """
-    return solve(problem(graph, given, lookup, limits, dsp_luts), cycles)
+    return solve(problem(graph, given, lookup, limits, dsp_luts, port), cycles)
 
 
 def solve(asked: Problem, cycles: int | None) -> Chosen:
@@ -115,14 +119,10 @@ def solve(asked: Problem, cycles: int | None) -> Chosen:
 _SLOWEST = 1 << 62
 
 
-def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int) -> list[Candidate]:
+def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int, port: int) -> list[Candidate]:
     require_operator(node)
     module = ops.module(node.op.name)
-    if given is not None:
-        folds = [fixed(node, graph, given, lookup)]
-    else:
-        known = (fold for fold in module.folds(node, graph) if not fold.chain or lookup >= SIX_INPUTS)
-        folds = [replace(fold, lookup=lookup) for fold in known]
+    folds = available(node, graph, lookup, port) if given is None else [fixed(node, graph, given, lookup, port)]
     found = []
     for fold in folds:
         hardware = module.unit(node, graph, fold)
@@ -130,8 +130,15 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
         taken = cost.unit(hardware, fold.dsp)
         if fold.chain and given is None and not taken.get("dsp"):
             continue
+        if fold.shared and not mac.fits(hardware):
+            if given is None:
+                continue
+            raise UserError(
+                f"{node.name} ({node.op.name}) has no room for two outputs side by side in a multiplier of {port} by "
+                f"{port} bits; leave shared out."
+            )
         found.append(Candidate(*about, taken, fold))
-        if taken.get("dsp") and not fold.chain and "dsp" not in (given or {}):
+        if taken.get("dsp") and not (fold.chain or fold.shared) and "dsp" not in (given or {}):
             bare = replace(fold, dsp=False)
             found.append(Candidate(*about, cost.unit(module.unit(node, graph, bare), False), bare))
     return found

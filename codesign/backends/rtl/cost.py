@@ -144,6 +144,12 @@ def mvau_packed(p: Mapping[str, Any]) -> Cost:
     return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * p["W"])])
 
 
+def mvau_shared(p: Mapping[str, Any]) -> Cost:
+    """Multiplier blocks and block memories alone, as `mvau`; its products take blocks however small they are."""
+    taken = {"dsp": float(p["GROUPS"] * p["SIMD"])}
+    return added([taken, _rom(p, p["FOLD_IN"] * p["FOLD_OUT"], p["PE"] * p["SIMD"] * p["W"])])
+
+
 def mvau_lanes(p: Mapping[str, Any]) -> Cost:
     """As `mvau`."""
     return mvau(p)
@@ -214,6 +220,7 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
         mvau,
         mvau_lanes,
         mvau_packed,
+        mvau_shared,
         mvau_binary,
         mvau_shift,
         threshold,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from codesign import ir, resources
 from codesign.backends import emission, keywords
 from codesign.backends.rtl import lanes, modules, permutation, verilog
-from codesign.backends.rtl.folder import GRAPH_FILE, MAP_FILE, ORDERS
+from codesign.backends.rtl.folder import FREE, GRAPH_FILE, MAP_FILE, ORDERS
 from codesign.backends.rtl.folds import require_folds
 from codesign.backends.rtl.layout import Layout, lay_out
 from codesign.backends.rtl.options import Options
@@ -60,17 +61,19 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
         raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
     require_folds(graph, chosen.folds)
     orders: Orders = {}
-    asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board), chosen.dsp_luts
+    asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board), chosen.dsp_luts, chosen.port(board)
     if chosen.permute:
         orders = permutation.cheapest(graph, *asked)
     layout = lay_out(reordered(graph, orders), *asked)
-    blocks = int(chosen.limits(board)["dsp"])
+    blocks = {"multiplier_blocks": int(chosen.limits(board)["dsp"])}
+    if chosen.port(board):
+        blocks[FREE] = True
     folder = Path(folder)
     retired = emission.replace(folder, lambda new: _write(graph, layout, orders, board, blocks, new))
     return RtlProject(folder, graph, retired=retired)
 
 
-def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int, folder: Path) -> None:
+def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: Mapping[str, int], folder: Path) -> None:
     files = verilog.write(layout)
     files[MAP_FILE] = json.dumps(_map(graph, layout, orders, board, blocks), indent=1) + "\n"
     for name, text in files.items():
@@ -84,7 +87,7 @@ def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: i
     ir.save(graph, folder / GRAPH_FILE)
 
 
-def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int) -> dict[str, Any]:
+def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: Mapping[str, int]) -> dict[str, Any]:
     """Return what people and scripts want to know of a design."""
     about: dict[str, Any] = {
         "board": board.name,
@@ -93,7 +96,7 @@ def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int
         "cycles_per_frame": layout.cycles_per_frame,
         "latency_cycles": layout.latency,
         # The most that synthesis for a part whose multiplications are placed by size may take.
-        "multiplier_blocks": blocks,
+        **blocks,
         "input": _stream(layout, graph.inputs[0]),
         "output": _stream(layout, graph.outputs[0]),
         "lanes": {edge: layout.lanes(edge) for edge in graph.edges},
@@ -106,6 +109,7 @@ def _map(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: int
                 "window": layout.folds[node.name].window,
                 "planes": layout.folds[node.name].planes,
                 "chain": layout.folds[node.name].chain,
+                **({"shared": True} if layout.folds[node.name].shared else {}),
                 "search": layout.folds[node.name].search,
                 "dsp": layout.folds[node.name].dsp,
                 "cycles": layout.units[node.name].cycles,
@@ -142,6 +146,7 @@ def _lane_widths(node: Node, fold: Fold) -> dict[str, dict[int, int]]:
     if (
         fold.planes
         or fold.chain
+        or fold.shared
         or not isinstance(op, Conv2d | Dense)
         or not op.mixed_widths
         or (isinstance(op, Conv2d) and is_tied(op))

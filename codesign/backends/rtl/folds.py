@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from codesign.ir import Graph, Node
 
 SIX_INPUTS = 6
 """Multiplier blocks in which several products have room go with lookup tables of so many inputs."""
-_FIELDS = {"pe", "simd", "window", "planes", "chain", "search", "dsp"}
+_FIELDS = {"pe", "simd", "window", "planes", "chain", "shared", "search", "dsp"}
 
 
 def require_operator(node: Node) -> None:
@@ -22,8 +22,25 @@ def require_operator(node: Node) -> None:
         raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
 
 
-def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) -> Fold:
-    """Return the fold of a node that has these fields.
+def available(node: Node, graph: Graph, lookup: int, port: int) -> Iterator[Fold]:
+    """Yield every fold of a node that a family has.
+
+    Parameters
+    ----------
+    node : Node
+    graph : Graph
+    lookup : int
+        Inputs of a LUT of the family.
+    port : int
+        Bits of an operand of multiplier blocks that outputs may share; 0 where they may not.
+    """
+    for fold in ops.module(node.op.name).folds(node, graph):
+        if (lookup >= SIX_INPUTS or not fold.chain) and (port or not fold.shared):
+            yield replace(fold, lookup=lookup, port=port)
+
+
+def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6, port: int = 0) -> Fold:
+    """Return the fold of a node that has these fields; `lookup` and `port` are those of `available`.
 
     Raises
     ------
@@ -31,18 +48,18 @@ def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) 
         When it cannot have them.
     """
     require_operator(node)
-    packs = fields.get("dsp", True) and lookup >= SIX_INPUTS
-    if fields.keys() <= _FIELDS and isinstance(fields.get("dsp", True), bool) and (packs or not fields.get("chain")):
+    dsp = fields.get("dsp", True)
+    if fields.keys() <= _FIELDS and isinstance(dsp, bool):
         own = {name: value for name, value in fields.items() if name != "dsp"}
-        for fold in ops.module(node.op.name).folds(node, graph):
-            if fold == replace(fold, **own):
-                return replace(fold, lookup=lookup, dsp=fields.get("dsp", True))
+        for fold in available(node, graph, lookup, port):
+            if fold == replace(fold, **own) and (dsp or not (fold.chain or fold.shared)):
+                return replace(fold, dsp=dsp)
     told = ", ".join(f"{name} = {value}" for name, value in fields.items())
     raise UserError(
         f"{node.name} ({node.op.name}) has no fold with {told}; PE divides its outputs, SIMD its inputs, planes the "
         "bits of an input; chain is the greatest of 4, 3 and 2 that divides the inputs in parallel, or 1 for one "
-        "input, with multiplier blocks and on boards with LUTs of six inputs; fields are pe, simd, window, planes, "
-        "chain, search and dsp."
+        "input, with multiplier blocks and on boards with LUTs of six inputs; shared goes with --dsp, several outputs "
+        "and boards with LUTs of four; fields are pe, simd, window, planes, chain, shared, search and dsp."
     )
 
 

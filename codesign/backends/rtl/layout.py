@@ -116,6 +116,7 @@ def lay_out(
     lookup: int = 6,
     limits: Mapping[str, float] | None = None,
     dsp_luts: float = DSP_LUTS,
+    port: int = 0,
 ) -> Layout:
     """Return the cheapest hardware of a graph that takes a frame every `cycles` clocks, or as many more as it must.
 
@@ -130,6 +131,7 @@ def lay_out(
         Inputs of a LUT of the family.
     limits : mapping of str to float, optional
     dsp_luts : float
+    port : int
         See `choice.choose`.
 
     Raises
@@ -137,7 +139,7 @@ def lay_out(
     UserError
         For a node that does not exist, or a fold that it cannot have.
     """
-    chosen = choice.choose(graph, cycles, folds or {}, lookup, limits or {}, dsp_luts)
+    chosen = choice.choose(graph, cycles, folds or {}, lookup, limits or {}, dsp_luts, port)
     return place(graph, {node: one.fold for node, one in chosen.candidates.items()})
 
 

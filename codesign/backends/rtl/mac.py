@@ -21,6 +21,8 @@ STEP = 2
 """Levels of adders between registers."""
 PRODUCT_LUTS = 1.0
 """LUTs of a multiplier per bit of one operand and bit of the other, `benchmarks/lut_per_mac`."""
+NARROW_PRODUCT_LUTS = 2.0
+"""The same in tables of four inputs: 1.5 to 4 by width and family, `hw/rtl/README.md`. Only where blocks are free."""
 BINARY_BLOCK_BITS = 1024
 """Bits of one-bit weights from which block memory is the better place."""
 COUNTED_LUTS = 1.8
@@ -51,6 +53,8 @@ def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> I
             yield Fold(pe, simd)
             if length := packed.chain(simd, bits):
                 yield Fold(pe, simd, chain=length)
+            if packed.shares(pe, bits):
+                yield Fold(pe, simd, shared=True)
             if words <= distributed.MOST_WORDS:
                 yield from (Fold(pe, simd, planes=planes) for planes in divisors(bits))
             # All taps at once: a window is repeated, or comes in parts, but not both.
@@ -59,6 +63,8 @@ def folds(group_in: int, group_out: int, groups: int, taps: int, bits: int) -> I
                     yield Fold(pe, simd, window=True)
                     if length := packed.chain(taps * simd, bits):
                         yield Fold(pe, simd, window=True, chain=length)
+                    if packed.shares(pe, bits):
+                        yield Fold(pe, simd, window=True, shared=True)
                 if words // taps <= distributed.MOST_WORDS:
                     for planes in divisors(bits):
                         if simd == group_in or (pe == group_out and planes == bits):
@@ -109,12 +115,14 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         block, luts = _distributed(table, bias, x, y, fold_in, fold)
     elif fold.chain:
         block, luts = _packed(table, bias, x, y, fold_in, fold.chain)
+    elif fold.shared:
+        block, luts = _shared(table, bias, x, y, fold_in, fold.port)
     elif (low := binary.low(values)) is not None:
         block, luts = _binary(table, low, bias, x, y, fold_in)
     else:
         # Weights that only happen to be narrow in some lanes are no reason to treat lanes apart.
         widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
-        block, luts = _multiplied(table, widths, bias, x, y, fold_in, fold.dsp)
+        block, luts = _multiplied(table, widths, bias, x, y, fold_in, fold)
         takes_blocks = fold.dsp and x.type.bits + max(widths) >= DSP_BITS
         # Products by two bits are as small as a shift, and their weights smaller than its codes.
         small = max(widths) <= 2
@@ -123,6 +131,12 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
     return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
+
+
+def fits(hardware: Unit) -> bool:
+    """Return whether outputs that share multiplier blocks have room in them, at least two side by side."""
+    parameters = hardware.blocks[-1].parameters
+    return parameters["GROUPS"] != parameters["PE"]
 
 
 def _common(table: np.ndarray, x: Tensor, y: Tensor, fold_in: int, style: str) -> dict[str, Parameter]:
@@ -156,11 +170,9 @@ def _multiplied(
     x: Tensor,
     y: Tensor,
     fold_in: int,
-    blocks: bool,
+    fold: Fold,
 ) -> tuple[Block, float]:
     """Return the unit with multipliers for words (words, PE, SIMD) of weights, and its LUTs.
-
-    `blocks` tells whether multiplications may take multiplier blocks.
 
     Lanes of one width are those of `mvau`, lanes of several those of `mvau_lanes`.
     """
@@ -174,10 +186,10 @@ def _multiplied(
     parameters = {**_common(table, x, y, fold_in, style), **own, **about}
     latency = 3 + (simd - 1).bit_length() // STEP
     memory_luts = _memory_luts(style, words)
-    luts = 0.0
+    luts, per_bit = 0.0, NARROW_PRODUCT_LUTS if fold.port else PRODUCT_LUTS
     for (bits, acc), count in sorted(Counter(zip(widths, sums, strict=True)).items()):
         product = x.type.bits + bits
-        each = DSP_LUTS if blocks and product >= DSP_BITS else PRODUCT_LUTS * x.type.bits * bits
+        each = DSP_LUTS if fold.dsp and product >= DSP_BITS else per_bit * x.type.bits * bits
         if bits:
             luts += count * simd * (each + product + 1 + bits * memory_luts)
         luts += 2 * count * acc
@@ -277,6 +289,29 @@ def _packed(
         luts += pe * (columns - 1) * (packing.field + 1) + 2 * pe * y.type.bits
     files = {"weights": lanes.packed(packing.digits, (packing.bits,) * pe), **files}
     return Block("mvau_packed", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
+
+
+def _shared(
+    table: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int, port: int
+) -> tuple[Block, float]:
+    """Return the unit whose outputs share multiplier blocks, for words (words, PE, SIMD), and its LUTs."""
+    words, pe, simd = table.shape
+    packing = packed.pack(table, packed.product_bits(table, x), port)
+    style = rom_style(words, pe * simd * packing.bits)
+    about, files = _biases(bias, y)
+    parameters = {
+        **_common(table, x, y, fold_in, style),
+        "W": packing.bits,
+        "GROUPS": packing.groups,
+        "FIELD": packing.field,
+        **about,
+    }
+    latency = 3 + (simd - 1).bit_length() // STEP
+    # An adder for each product, and a place more for the carry into it.
+    luts = pe * simd * (packing.field + 2 + packing.bits * _memory_luts(style, words)) + 2 * pe * y.type.bits
+    luts += DSP_LUTS * packing.groups * simd
+    files = {"weights": lanes.packed(packing.digits, (packing.bits,) * pe), **files}
+    return Block("mvau_shared", parameters, pe * y.type.bits, Every(fold_in, latency), files=files), luts
 
 
 def _distributed(

@@ -10,6 +10,11 @@ NARROWEST = 5
 """Bits of both operands from which a multiplication may take a multiplier block; narrower ones are small in lookup
 tables."""
 
+FREE_BITS = 6
+"""Bits of both operands together from which a product takes a multiplier block that costs nothing."""
+SHARED = "side_by_side"
+"""Attribute of multiplications that outputs share, in `hw/rtl/mvau_shared.sv`."""
+
 
 def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -> str:
     """Return Yosys' script up to the widths of all multiplications.
@@ -33,7 +38,9 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     return "\n".join(lines) + "\n"
 
 
-def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str]) -> str:
+def synthesise(
+    top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str], absorb: Sequence[str] = ()
+) -> str:
     """Return Yosys' script from there to the mapped cells.
 
     Parameters
@@ -47,11 +54,13 @@ def synthesise(top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequ
         Where the results of `elaborate` are.
     chosen : sequence of str
         Multiplications that take multiplier blocks.
+    absorb : sequence of str
+        Commands that move registers into the blocks.
     """
     lines = [f"read_rtlil {elaborated}design.il"]
     if chosen:
         lines += [f"{map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
-        lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce"]
+        lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce", *absorb]
         lines += ["chtype -set $mul t:$__soft_mul"]
     return "\n".join([*lines, two_steps(synth, top)])
 
@@ -76,8 +85,10 @@ def two_steps(synth: str, top: str, memories: str = "map_ram") -> str:
     return f"{synth} -top {top} -run begin:{memories}\nsetattr -unset keep w:*\n{synth} -top {top} -run {memories}:"
 
 
-def choose(dump: str, bits: tuple[int, int], blocks: int) -> list[str]:
-    """Return the multiplications that take multiplier blocks: the largest ones, as long as there are blocks.
+def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) -> list[str]:
+    """Return the multiplications that take multiplier blocks, as long as there are blocks.
+
+    Those that outputs share come first, then the largest ones.
 
     Parameters
     ----------
@@ -86,22 +97,28 @@ def choose(dump: str, bits: tuple[int, int], blocks: int) -> list[str]:
     bits : (int, int)
         Operands of a block.
     blocks : int
-        Blocks of the part.
+        Blocks that may be taken.
+    free : bool
+        They are as good as free: products take them from `FREE_BITS` on, however narrow an operand is.
 
     Returns
     -------
     list of str
-        Names of cells, the largest one first.
+        Names of cells; those that outputs share first, then the largest one first.
     """
     found = []
-    for cell in re.split(r"^\s*cell \$mul ", dump, flags=re.MULTILINE)[1:]:
+    before, *cells = re.split(r"^\s*cell \$mul ", dump, flags=re.MULTILINE)
+    for cell in cells:
+        # The attributes of a cell stand above it.
+        shared, before = f"attribute \\{SHARED} " in before.rsplit("\n  end\n", 1)[-1], cell
         a, b = (int(re.findall(rf"parameter \\{port}_WIDTH (\d+)", cell)[0]) for port in "AB")
         constant = re.search(r"connect \\[AB] \d+'", cell)
-        if min(a, b) >= NARROWEST and not constant:
+        wide = min(a, b) >= NARROWEST or (free and a + b >= FREE_BITS)
+        if shared or (wide and not constant):
             takes = math.ceil(max(a, b) / max(bits)) * math.ceil(min(a, b) / min(bits))
-            found.append((-a * b, cell.split(maxsplit=1)[0], takes))
+            found.append((not shared, -a * b, cell.split(maxsplit=1)[0], takes))
     chosen = []
-    for _, name, takes in sorted(found):
+    for _, _, name, takes in sorted(found):
         if takes <= blocks:
             chosen.append(name)
             blocks -= takes

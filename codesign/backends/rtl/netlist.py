@@ -13,6 +13,7 @@ import numpy as np
 
 from codesign.backends.base import Simulation
 from codesign.backends.rtl import cells, mapping, place_and_route, simulate, stage, synthesis
+from codesign.backends.rtl.folder import allowed_blocks
 from codesign.backends.rtl.project import Cycles, RtlProject
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP
@@ -107,7 +108,7 @@ class Netlist(RtlProject):
         if self.family in synthesis.FAMILIES:
             family, nodes = synthesis.family(self.family), [node.name for node in self.graph]
             return synthesis.synthesise(found, family, self.folder, nodes, self.cycles_per_frame).place
-        return _alone(found, self.folder, place_and_route.FAMILIES[self.family], self.about["multiplier_blocks"])
+        return _alone(found, self.folder, place_and_route.FAMILIES[self.family])
 
     def compile(self, trace: bool = False, fast: bool = False) -> Path:
         """Compile the netlist with the models of its cells, unless the same was compiled before.
@@ -167,14 +168,16 @@ def _require() -> Yosys:
     return found
 
 
-def _alone(found: Yosys, folder: Path, family: place_and_route.Family, blocks: int) -> Path:
+def _alone(found: Yosys, folder: Path, family: place_and_route.Family) -> Path:
     """Map the network without a shell, as `codesign.backends.rtl.place_and_route` maps it with one."""
+    blocks, free = allowed_blocks(folder)
 
     def elaborate(place: str) -> str:
         return mapping.elaborate(TOP, synthesis.sources(folder), family.distributed, place)
 
     def map_cells(elaborated: str, place: str) -> str:
-        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen)
+        absorb = family.absorb if free else ()
+        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen, absorb)
         return f"{script}\ntee -q -o {place}cells.json stat -json\nwrite_verilog -noattr {place}{NETLIST}\n"
 
     def run(script: str, place: str) -> None:
@@ -182,7 +185,7 @@ def _alone(found: Yosys, folder: Path, family: place_and_route.Family, blocks: i
 
     name = stage.digest(folder, synthesis.content(folder), found.version, elaborate(""))
     elaborated = stage.kept(folder, f"build/alone-{name}/", lambda p: run(elaborate(p), p))
-    chosen = mapping.choose((folder / elaborated / "multiplications.txt").read_text(), family.dsp_bits, blocks)
+    chosen = mapping.choose((folder / elaborated / "multiplications.txt").read_text(), family.dsp_bits, blocks, free)
     name = stage.digest(folder, [f"{elaborated}design.il"], found.version, map_cells("", ""))
     return folder / stage.kept(folder, f"build/netlist-{name}/", lambda p: run(map_cells(elaborated, p), p))
 

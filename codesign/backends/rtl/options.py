@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from codesign.backends.rtl.families import FAMILIES
 from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.boards import Board
 from codesign.errors import UserError
@@ -33,7 +34,8 @@ class Options:
         As few clocks as fit the board, by the same estimates and limits; `cycles` is left out then.
     dsp : int, optional
         Multiplier blocks that may be taken, and are as good as free. Unless given, as many as the board has, where
-        each saves more than `mac.DSP_LUTS` LUTs.
+        each saves more than `mac.DSP_LUTS` LUTs. On boards whose blocks only multiply, outputs share them only where
+        this is given.
     folds : mapping of str to mapping
         Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
         ``{"pe": 4, "simd": 16, "planes": 1}``.
@@ -76,6 +78,11 @@ class Options:
     def dsp_luts(self) -> float:
         """What a multiplier block is worth in LUTs."""
         return DSP_LUTS if self.dsp is None else _GIVEN_LUTS
+
+    def port(self, board: Board) -> int:
+        """Return the bits of an operand of the multiplier blocks that outputs may share; 0 where they may not."""
+        # Where blocks add, they are shared otherwise; where they are not as good as free, designs stay as they were.
+        return min(FAMILIES[board.family].dsp_bits) if self.dsp and board.family in FAMILIES else 0
 
     def limits(self, board: Board) -> dict[str, float]:
         """Return the most that a design may take, by resource."""

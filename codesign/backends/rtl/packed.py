@@ -16,6 +16,8 @@ WEIGHT_PORT, INPUT_PORT = 25, 18
 """Bits of the operands of a block of the 7-series, two's complement (UG479); the UltraScale families have no fewer."""
 
 
+SHARED_PORT = 18
+"""Bits of either operand of the widest block that only multiplies."""
 DSP_BITS = 9
 """Bits of a product from which Yosys takes a DSP block."""
 
@@ -59,7 +61,13 @@ def chain(simd: int, bits: int) -> int:
     return next((length for length in range(MOST_CHAIN, 1, -1) if simd % length == 0), 0)
 
 
-def pack(table: np.ndarray, field: int) -> Packing:
+def shares(pe: int, bits: int) -> bool:
+    """Return whether so many outputs may share blocks that only multiply, with inputs of so many bits."""
+    # The operand is signed.
+    return pe > 1 and bits < SHARED_PORT
+
+
+def pack(table: np.ndarray, field: int, port: int = WEIGHT_PORT) -> Packing:
     """Return weights side by side, with as few blocks as they fit into.
 
     Parameters
@@ -68,12 +76,14 @@ def pack(table: np.ndarray, field: int) -> Packing:
         Weights.
     field : int
         Bits that hold every sum.
+    port : int
+        Bits of the operand that takes them.
     """
     pe = table.shape[1]
-    for groups in range(-(-pe // (WEIGHT_PORT // field + 1)), pe):
+    for groups in range(-(-pe // (port // field + 1)), pe):
         found = digits(table, groups)
         bits = weight_bits(found)
-        if (-(-pe // groups) - 1) * field + bits <= WEIGHT_PORT:
+        if (-(-pe // groups) - 1) * field + bits <= port:
             return Packing(groups, field, found, bits)
     return Packing(pe, field, table, weight_bits(table))
 
@@ -108,6 +118,18 @@ def blocks(pe: int, groups: int, field: int, bits: int, x: IntType) -> int:
     operand = x.bits + (not x.signed)
     shares = [pe // groups + (group < pe % groups) for group in range(groups)]
     return sum((outputs - 1) * field + bits + operand >= DSP_BITS for outputs in shares)
+
+
+def product_bits(table: np.ndarray, x: Tensor) -> int:
+    """Return the bits in two's complement of the products, and of those less 1, of weights and inputs.
+
+    Parameters
+    ----------
+    table : ndarray of int
+    x : Tensor
+    """
+    least, most = extremes.extremes(np.array([table.min(), table.max()]), x.type, ())
+    return extremes.bits(least.min() - 1, most.max())
 
 
 def field_bits(table: np.ndarray, x: Tensor, length: int) -> int:

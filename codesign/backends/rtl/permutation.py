@@ -23,6 +23,7 @@ def cheapest(
     lookup: int,
     limits: Mapping[str, float] | None = None,
     dsp_luts: float = DSP_LUTS,
+    port: int = 0,
 ) -> Orders:
     """Return the cheapest order of the channels of a graph that is found.
 
@@ -33,12 +34,12 @@ def cheapest(
     Parameters
     ----------
     graph : Graph
-    cycles, folds, lookup, limits, dsp_luts
+    cycles, folds, lookup, limits, dsp_luts, port
         As for `layout.lay_out`.
     """
     if not any(isinstance(node.op, Conv2d | Dense) and node.op.mixed_widths for node in graph):
         return {}
-    attempts = _Attempts(graph, cycles, folds, lookup, limits or {}, dsp_luts)
+    attempts = _Attempts(graph, cycles, folds, lookup, limits or {}, dsp_luts, port)
     fewest, lanes_of = attempts.of({})
     best: Orders = {}
     lanes: Mapping[str, int] | None = None
@@ -64,9 +65,10 @@ class _Attempts:
         lookup: int,
         limits: Mapping[str, float],
         dsp_luts: float,
+        port: int,
     ) -> None:
         self.graph, self.cycles, self.folds, self.lookup, self.limits = graph, cycles, folds, lookup, limits
-        self.dsp_luts = dsp_luts
+        self.dsp_luts, self.port = dsp_luts, port
         self.known: dict[tuple[str | bytes, ...], list[Candidate]] = {}
 
     def of(self, orders: Orders) -> tuple[tuple[bool, int, float], dict[str, int]]:
@@ -81,7 +83,7 @@ class _Attempts:
             return self.known[key]
 
         moved = reordered(self.graph, orders)
-        asked = choice.problem(moved, self.folds, self.lookup, self.limits, self.dsp_luts, candidates)
+        asked = choice.problem(moved, self.folds, self.lookup, self.limits, self.dsp_luts, self.port, candidates)
         found = choice.solve(asked, self.cycles)
         layers = [node.name for node in moved if isinstance(node.op, Conv2d | Dense)]
         clocks = found.cycles if self.cycles is None else 0

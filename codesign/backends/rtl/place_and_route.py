@@ -11,7 +11,7 @@ from pathlib import Path
 from codesign import resources
 from codesign.backends.rtl import mapping, modules, stage, synthesis
 from codesign.backends.rtl.families import FAMILIES, Family
-from codesign.backends.rtl.folder import read_map
+from codesign.backends.rtl.folder import allowed_blocks
 from codesign.backends.rtl.mapping import choose
 from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import TOP, SerialShell, bit_clocks
@@ -138,7 +138,9 @@ class Design:
 
     def synthesise(self, elaborated: str, place: str, chosen: list[str]) -> str:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
-        script = mapping.synthesise(TOP, self.family.synth, self.family.map_dsp, elaborated, chosen)
+        family, (_, free) = self.family, allowed_blocks(self.folder)
+        absorb = family.absorb if free else ()
+        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen, absorb)
         return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
@@ -155,7 +157,7 @@ class Design:
         """
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
-        synth = family.synth.replace(" -nodsp", "") if read_map(self.folder)["multiplier_blocks"] else family.synth
+        synth = family.synth.replace(" -nodsp", "") if allowed_blocks(self.folder)[0] else family.synth
         script = self.elaborate("build/") + mapping.two_steps(synth, TOP)
         script += f" -json {netlist}"
         commands = [
@@ -247,7 +249,7 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
         lambda p: yosys.script(folder, design.elaborate(p), place=p, timeout_s=synthesis.TIMEOUT_S),
     )
     multiplications = (folder / elaborated / "multiplications.txt").read_text()
-    chosen = choose(multiplications, family.dsp_bits, read_map(folder)["multiplier_blocks"])
+    chosen = choose(multiplications, family.dsp_bits, *allowed_blocks(folder))
     name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
     netlist = stage.kept(
         folder,

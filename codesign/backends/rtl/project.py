@@ -295,7 +295,7 @@ def _fold(about: Mapping[str, Any]) -> str:
         words.append(f"SIMD {about['simd']}{' x window' * about['window']}")
     if about["planes"]:
         words.append(f"{about['planes']} bit{'s' * (about['planes'] > 1)} at a time")
-    if about.get("chain"):
+    if about.get("chain") or about.get("shared"):
         words.append("products packed in multiplier blocks")
     if about["search"]:
         words.append("search")

@@ -26,6 +26,8 @@ class Fold:
     chain : int
         Products of one output that multiplier blocks add, several outputs side by side in each; 1 where a block
         accumulates what it multiplies, 0 where products are not packed so.
+    shared : bool
+        Several outputs side by side in each multiplier block, whose products are added outside.
     search : bool
         Thresholds by binary search, one bit of the result after the other, instead of all at once.
     dsp : bool
@@ -34,6 +36,8 @@ class Fold:
         Rows that a window holds beside those that it needs when words come evenly.
     lookup : int
         Address bits of a table, those that choose the weights included: the inputs of a LUT of the family.
+    port : int
+        Bits of an operand of multiplier blocks that outputs may share; 0 where they may not.
     """
 
     pe: int = 1
@@ -41,7 +45,9 @@ class Fold:
     window: bool = False
     planes: int = 0
     chain: int = 0
+    shared: bool = False
     lookup: int = 6
+    port: int = 0
     search: bool = False
     dsp: bool = True
     spare: int = 0

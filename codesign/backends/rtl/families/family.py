@@ -20,6 +20,8 @@ class Family:
         Command of Yosys, without multiplier blocks.
     map_dsp : str
         What makes a multiplier block of a multiplication in Yosys.
+    absorb : tuple of str
+        Commands of Yosys that move registers into multiplier blocks, where those are as good as free.
     dsp_bits : tuple of (int, int)
         Operands of a multiplier block.
     distributed : bool
@@ -60,6 +62,7 @@ class Family:
     placed: str
     packed: str
     pack: Callable[[str, str], list[str]]
+    absorb: tuple[str, ...] = ()
 
 
 def ports(shell: Shell) -> dict[str, str]:

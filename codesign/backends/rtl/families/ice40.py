@@ -34,4 +34,7 @@ FAMILY = Family(
     placed="placed.asc",
     packed="network.bin",
     pack=lambda source, out: [source, out],
+    # The last one looks for registers with an enable, which the first two make of registers and multiplexers, and would
+    # make blocks of multiplications that are to have none; `mapping.synthesise` names these back.
+    absorb=("opt_dff", "opt_clean", "chtype -set $__soft_mul t:$mul", "ice40_dsp"),
 )
