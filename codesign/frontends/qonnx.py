@@ -19,8 +19,8 @@ from codesign.frontends.qonnx_constants import Constant
 from codesign.frontends.qonnx_file import GENERAL, File
 from codesign.frontends.qonnx_float32 import Step
 from codesign.frontends.qonnx_requantize import Open
-from codesign.frontends.qonnx_stream import INTEGERS, Stream
-from codesign.frontends.qonnx_walk import LayoutError, Walk, is_integer
+from codesign.frontends.qonnx_stream import INTEGERS, LayoutError, Stream
+from codesign.frontends.qonnx_walk import Walk, is_integer
 from codesign.ir.graph import Graph
 from codesign.ir.types import IntType
 

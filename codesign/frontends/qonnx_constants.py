@@ -59,7 +59,7 @@ class Weights:
         Integers, or codes into `codebook`.
     scale : ndarray of float64, shape (outputs,)
         real = scale · integer.
-    values : ndarray of float32
+    values : ndarray of float32 or float64
         What the executor multiplies by, shape of `integers`.
     bits : int or None
         Declared width.
@@ -77,8 +77,8 @@ class Weights:
         return self.integers if self.codebook is None else self.codebook[self.integers]
 
 
-def weights(constant: Constant, where: str) -> Weights:
-    """Return the integers of a weight tensor whose last axis is the output channel.
+def weights(constant: Constant, where: str, dtype: type = np.float32) -> Weights:
+    """Return the integers of a weight tensor of a type whose last axis is the output channel.
 
     Raises
     ------
@@ -86,8 +86,8 @@ def weights(constant: Constant, where: str) -> Weights:
         When it is float, or its scale differs within an output channel.
     """
     values = constant.values
-    if values.dtype != np.float32 or values.size == 0:
-        raise UserError(f"{where} has weights of type {values.dtype} and shape {values.shape}; use float32.")
+    if values.dtype != dtype or values.size == 0:
+        raise UserError(f"{where} has weights of type {values.dtype} and shape {values.shape}; use {np.dtype(dtype)}.")
     integers, scale, bits = constant.integers, constant.scale, constant.bits
     if integers is None or scale is None:
         integers, unit = _plain(values, where)

@@ -10,7 +10,6 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, Node
 from codesign.frontends.qonnx_float32 import Step
-from codesign.frontends.qonnx_linear import exact_sums
 from codesign.frontends.qonnx_requantize import rising
 from codesign.frontends.qonnx_stream import Stream, inexact_sum
 from codesign.frontends.qonnx_windows import Window, window
@@ -104,8 +103,8 @@ def averaged(
     edge = walk.lowering.add_operator(SumPool(kernel, stride), x.edge, label=node.label)
     affines = tuple(dataclasses.replace(a, offset=a.offset * taps) for a in x.affines)
     total, error = taps * actual.largest, taps * actual.error
-    if not exact_sums(total, actual.unit):
-        error = error + inexact_sum(taps, total)
+    if not x.precision.holds(total, actual.unit):
+        error = error + inexact_sum(taps, total, x.precision)
     made = x.rerooted(Value(edge, affines), error)
     if not divide or taps == 1:
         return made

@@ -84,7 +84,7 @@ def quantize(
         raise UserError(f"node {label!r} has too many levels for {channels:,} channels; use fewer bits there.")
     table, open_steps = _table(one, quantizer, tensor.type)
     affines = quantizer.affines * (channels if len(quantizer.affines) == 1 else 1)
-    made = dataclasses.replace(x, affines=affines, root=INTEGERS, steps=quantizer.steps)
+    made = dataclasses.replace(x, affines=affines, root=INTEGERS.carried(x.precision), steps=quantizer.steps)
     times = channels if alike else 1
     found = Open(label, open_steps * times, table.size * times) if open_steps else None
     if _is_identity(table, quantizer, tensor.type):
