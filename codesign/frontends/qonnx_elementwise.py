@@ -188,7 +188,7 @@ def _sum(walk: Walk, node: Node, a: Stream, b: Stream) -> Stream:
     units = [part.unit for part in parts]
     if a.precision is not b.precision:
         raise UserError(f"{walk.where(node)} adds a float32 and a float64 activation; cast one of them.")
-    if not all(units) or not a.precision.holds(total, min(units)):
+    if not all(units) or not a.precision.holds(total, min(units)).all():
         error = error + a.precision.ulp * 1.01 * total
     value = walk.lowering.add(a.value, b.value, node.label)
     return a.rerooted(value, error)

@@ -37,8 +37,6 @@ def im2col(walk: Walk, node: Node) -> Stream:
     height, width, _ = walk.edge(x).shape
     if kernel[0] > height + top + bottom or kernel[1] > width + left + right:
         raise UserError(f"{where} has a window of {tuple(kernel)} on frames of {(height, width)}; use a smaller one.")
-    if any(padding) and not all(a.offset == 0 and a.linear for a in x.affines):
-        x = walk.linear(x, node)
     channelwise = node.attribute("depthwise", 0) == 1
     window = Window((kernel[0], kernel[1]), (stride[0], stride[1]), (1, 1), padding, channelwise)
     return dataclasses.replace(x, window=window)

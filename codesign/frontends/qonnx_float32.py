@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.frontends.qonnx_constants import power_of_two
+from codesign.frontends.qonnx_constants import powers_of_two
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Precision:
     smallest: float
     largest: float
 
-    def holds(self, magnitudes: np.ndarray, unit: float) -> bool:
-        """Tell whether multiples of `unit`, a power of two or 0, of these magnitudes are exact."""
-        if not magnitudes.any():
-            return True
-        return unit >= self.smallest and bool((magnitudes <= min(self.steps * unit, self.largest)).all())
+    def holds(self, magnitudes: np.ndarray, unit: np.ndarray | float) -> np.ndarray:
+        """Tell which multiples of `unit`, a power of two or 0 where unknown, of these magnitudes are exact."""
+        within = magnitudes <= np.minimum(self.steps * np.asarray(unit), self.largest)
+        found: np.ndarray = (magnitudes == 0) | (within & (unit >= self.smallest))
+        return found
 
 
 SINGLE = Precision(np.float32, 2.0**-24, 1 << 24, 2.0**-126, 2.0**126)
@@ -124,19 +124,20 @@ class Step:
         """Return the float of the result."""
         return _CASTS.get(self.kind, entering)
 
-    def unit(self, entering: float) -> float:
-        """Return the power of two of which all exact results are multiples where inputs are of `entering`, or 0."""
-        if self.kind in _CASTS or not entering:
+    def unit(self, entering: np.ndarray) -> np.ndarray:
+        """Return powers of two of which exact results are multiples where inputs are of `entering`; 0 where unknown."""
+        if self.kind in _CASTS:
             return entering
         c = self.constants[0]
+        powers = powers_of_two(c)
         match self.kind:
             case "add" | "rsub" | "max" | "min":
-                return min(entering, power_of_two(c) or entering)
+                return np.minimum(entering, powers)
             case "mul":
-                return entering * power_of_two(c)
-            case "div" if (np.frexp(np.abs(c))[0] == 0.5).all():
-                return entering / float(np.abs(c).max())
-        return 0.0
+                return entering * np.where(c == 0, 1.0, powers)
+            case "div":
+                return np.where(powers == np.abs(c), entering / powers, 0.0)
+        return np.zeros_like(entering)
 
     def error(self, entering: np.ndarray, largest: np.ndarray, leaving: np.ndarray, precision: Precision) -> np.ndarray:
         """Bound how far the result is from the real one.

@@ -13,6 +13,7 @@ from codesign.frontends import qonnx_constants as constants
 from codesign.frontends.qonnx_constants import Constant, Weights
 from codesign.frontends.qonnx_file import CHANNELS_LAST, Node
 from codesign.frontends.qonnx_float32 import Step
+from codesign.frontends.qonnx_rounding import without_offset
 from codesign.frontends.qonnx_stream import NO_PADDING, Reach, Stream, inexact_sum
 from codesign.frontends.qonnx_windows import POINT, padded_shape, window
 from codesign.frontends.requantize import fraction
@@ -50,6 +51,8 @@ def conv(walk: Walk, node: Node) -> Stream:
         raise UserError(f"{where} is dilated, which is not supported; train it with dilation 1.")
     top, bottom, left, right = (a + b for a, b in zip(before, found.padding, strict=True))
     x = walk.linear(x, node)
+    if any((top, bottom, left, right)):
+        x = without_offset(walk, x, node.label)
     value = walk.lowering.conv2d(
         x.value, weights.integers, weights.scale.tolist(), node.label,
         stride=found.stride, padding=(top, bottom, left, right), groups=groups,
@@ -108,6 +111,8 @@ def product(walk: Walk, node: Node, kernel: Constant) -> Stream:
     shape = (*found.kernel, channels // groups, -1)
     weights = constants.weights(kernel.rearranged(lambda w: w.reshape(shape)), where, x.precision.dtype)
     x = dataclasses.replace(x, window=None)
+    if any(found.padding):
+        x = without_offset(walk, x, node.label)
     value = walk.lowering.conv2d(
         x.value, weights.integers, weights.scale.tolist(), node.label,
         stride=found.stride, padding=found.padding, groups=groups,
@@ -167,12 +172,13 @@ def _rooted(
     partial = _partial(weights.values.astype(np.float64).reshape(-1, outputs), least, greatest)
     made = x.rerooted(
         value,
-        missed if holds(partial, unit) else missed + inexact_sum(terms, total, x.precision),
+        missed if holds(partial, unit).all() else missed + inexact_sum(terms, total, x.precision),
         reach=Reach(value.edge, *_reached(weights, walk.edge(x).type)),
     )
     if amid is None or not amid.any():
         return made
-    if not holds(partial, unit) or not holds(partial + np.abs(amid), min(unit, constants.power_of_two(amid))):
+    joint = min(unit, constants.power_of_two(amid))
+    if not holds(partial, unit).all() or not holds(partial + np.abs(amid), joint).all():
         missed = missed + inexact_sum(terms + 1, total + np.abs(amid), x.precision)
     else:
         return _added(made, amid, label)

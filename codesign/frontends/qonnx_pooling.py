@@ -103,7 +103,7 @@ def averaged(
     edge = walk.lowering.add_operator(SumPool(kernel, stride), x.edge, label=node.label)
     affines = tuple(dataclasses.replace(a, offset=a.offset * taps) for a in x.affines)
     total, error = taps * actual.largest, taps * actual.error
-    if not x.precision.holds(total, actual.unit):
+    if not x.precision.holds(total, actual.unit).all():
         error = error + inexact_sum(taps, total, x.precision)
     made = x.rerooted(Value(edge, affines), error)
     if not divide or taps == 1:

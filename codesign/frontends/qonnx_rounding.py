@@ -10,11 +10,11 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import Node
-from codesign.frontends.qonnx_float32 import DOUBLE
 from codesign.frontends.qonnx_quantizers import MAX_ACTIVATION_BITS, Quantizer
 from codesign.frontends.qonnx_requantize import MAX_COMPARED
-from codesign.frontends.qonnx_stream import INTEGERS, Stream
+from codesign.frontends.qonnx_stream import INTEGERS, Stream, binary_grid
 from codesign.frontends.requantize import Affine, Grid, reaches
+from codesign.frontends.values import Value
 from codesign.ir.ops import Dyadic, Threshold
 from codesign.ir.types import IntType
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from codesign.frontends.qonnx_walk import Walk
 
 MAX_SHIFT = 50
-"""Most fraction bits of a number that is rounded in exact arithmetic."""
+"""Most fraction bits that a shift drops."""
 
 _ROUNDINGS = {"Floor": "floor", "Ceil": "ceil", "Round": "half_even"}
 
@@ -42,16 +42,11 @@ def _shifted(walk: Walk, x: Stream, kind: str) -> Dyadic | None:
     """Return the `Dyadic` that rounds an edge whose numbers float holds exactly; None where it does not."""
     if kind == "Round":
         return None  # to even; a shift rounds up
-    shift = max(part.denominator.bit_length() - 1 for a in x.affines for part in (a.scale, a.offset))
-    unit = Fraction(1, 1 << min(shift, MAX_SHIFT))
-    if any((part / unit).denominator != 1 for a in x.affines for part in (a.scale, a.offset)):
-        return None
     type = walk.edge(x).type
-    # On the grid of that unit, what is told of the errors is exact itself.
-    ends = [abs(a.scale * end) + abs(a.offset) for a in x.affines for end in (type.min, type.max)]
-    if max(ends) / unit > DOUBLE.steps or x.actual(type).error.any():
+    shift = binary_grid(x.affines, type)
+    if shift is None or shift > MAX_SHIFT or x.actual(type).error.any():
         return None
-    rows = [(int(a.scale / unit), int(a.offset / unit)) for a in x.affines]
+    rows = [(int(a.scale * 2**shift), int(a.offset * 2**shift)) for a in x.affines]
     up = (1 << shift) - 1 if kind == "Ceil" else 0
     if len(set(rows)) == 1:
         rows = rows[:1]
@@ -103,6 +98,24 @@ def narrowed(walk: Walk, x: Stream, label: str) -> Stream:
     else:
         return x
     return dataclasses.replace(x, edge=edge, affines=affines)
+
+
+def without_offset(walk: Walk, x: Stream, label: str) -> Stream:
+    """Return the stream on an edge that carries offsets of whole steps itself, so that its integer 0 means 0.
+
+    It stays as it is where float may have rounded its numbers.
+    """
+    if not x.linear or not any(a.offset for a in x.affines) or any(not a.scale for a in x.affines):
+        return x
+    steps = [a.offset / a.scale for a in x.affines]
+    type = walk.edge(x).type
+    if any(step.denominator != 1 or abs(step) >= 1 << 40 for step in steps) or x.actual(type).error.any():
+        return x
+    offset = np.array([int(step) for step in steps], dtype=np.int64)
+    one, zero = np.ones_like(offset), np.zeros_like(offset)
+    made = IntType.for_range(type.min + int(offset.min()), type.max + int(offset.max()))
+    edge = _added(walk, Dyadic(one, offset, zero, made), x.edge, label)
+    return x.rerooted(Value(edge, tuple(Affine(a.scale) for a in x.affines)), np.zeros(1))
 
 
 _SAME = Dyadic(np.array([1]), np.array([0]), np.array([0]), IntType(1, signed=False))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
 from codesign.errors import UserError
-from codesign.frontends.qonnx_constants import power_of_two
-from codesign.frontends.qonnx_float32 import SINGLE, Precision, Step, run
+from codesign.frontends.qonnx_constants import power_of_two, powers_of_two
+from codesign.frontends.qonnx_float32 import DOUBLE, SINGLE, Precision, Step, run
 from codesign.frontends.qonnx_windows import Window
 from codesign.frontends.requantize import Affine
 from codesign.frontends.values import Value
@@ -22,6 +21,9 @@ MAX_DIGITS = 1 << 13
 
 MAX_STEPS = 200
 """Most elementwise operations in a row."""
+
+MAX_SHIFT = 900
+"""Most fraction bits of a grid: far from where float64 has fewer digits."""
 
 MAX_ENUMERATED = 1 << 18
 """Numbers that are looked at one by one to find what float32 makes of an edge; beyond it errors are bounded."""
@@ -213,11 +215,8 @@ class Stream:
             )
             exact = scale * integers + offset
             exact = np.clip(exact, *(_bounds(affines, end) for end in ("low", "high")))
-            rational = all(
-                Fraction(float(part)) == part and _short(part) for a in affines for part in (a.scale, a.offset)
-            )
             error = np.maximum(np.abs(low - exact), np.abs(high - exact)).max(axis=0)
-            if not rational:
+            if binary_grid(affines, type) is None:
                 error = error + 2.0**-50 * np.abs(exact).max(axis=0)
             known = np.array_equal(low, high)
             return Actual(low.min(axis=0), high.max(axis=0), error, power_of_two(low) if known else 0.0)
@@ -229,18 +228,20 @@ class Stream:
         """Bound the errors step by step, for edges of many integers."""
         low, high = self.root.bounds(ends)
         error, precision = self.root.error, self.root.precision
-        unit = 0.0 if error.any() else power_of_two(np.concatenate([self.root.scale, self.root.offset]))
+        unit = np.minimum(powers_of_two(self.root.scale), powers_of_two(self.root.offset))
+        unit = np.where(error > 0, 0.0, unit)
         for step in self.steps:
             largest = np.maximum(np.abs(low), np.abs(high)).max(axis=0).astype(np.float64)
             low, high = run((step,), low), run((step,), high)
             leaving = np.maximum(np.abs(low), np.abs(high)).max(axis=0).astype(np.float64)
             precision, unit = step.precision(precision), step.unit(unit)
-            if unit and precision.holds(leaving, unit):
-                continue  # multiples of a power of two that the float holds round nowhere
-            unit = 0.0
-            error = step.error(error, largest, leaving, precision)
+            # Multiples of a power of two that the float holds round nowhere.
+            exact = (unit > 0) & precision.holds(leaving, unit)
+            error = np.where(exact, error, step.error(error, largest, leaving, precision))
+            unit = np.where(exact, unit, 0.0)
         least, greatest = low.min(axis=0).astype(np.float64), high.max(axis=0).astype(np.float64)
-        return Actual(least, greatest, np.asarray(error, dtype=np.float64), unit)
+        common = float(unit.min())
+        return Actual(least, greatest, np.asarray(error, dtype=np.float64), common if np.isfinite(common) else 0.0)
 
     @property
     def uniform(self) -> bool:
@@ -282,9 +283,14 @@ def _too_many(label: str) -> UserError:
     return UserError(f"node {label!r} ends a row of too many operations on constants; fold them into one.")
 
 
-def _short(part: Fraction) -> bool:
-    """Whether the product with an integer of up to 20 bits is a float64."""
-    return part.numerator.bit_length() <= 32
+def binary_grid(affines: Sequence[Affine], type: IntType) -> int | None:
+    """Return n where meanings of all integers are multiples of 2^-n that float64 holds; None without such."""
+    parts = [part for affine in affines for part in (affine.scale, affine.offset)]
+    shift = max(part.denominator.bit_length() - 1 for part in parts)
+    if any(part.denominator & (part.denominator - 1) for part in parts) or shift > MAX_SHIFT:
+        return None
+    integer = max(-type.min, type.max)
+    return shift if max(abs(a.scale) * integer + abs(a.offset) for a in affines) * 2**shift <= DOUBLE.steps else None
 
 
 def _bounds(affines: Sequence[Affine], end: str) -> np.ndarray:

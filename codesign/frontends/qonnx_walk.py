@@ -133,10 +133,15 @@ class Walk:
         if not is_integer(kind):
             return
         whole = all(a.scale.denominator == 1 and a.offset.denominator == 1 for a in x.affines)
-        if not whole or x.actual(self.edge(x).type).error.any():
+        if not whole:
             raise UserError(
                 f"{where} makes a tensor that is annotated as {kind[:12]!r} but holds no integers; "
                 "remove the annotation."
+            )
+        if x.actual(self.edge(x).type).error.any():
+            raise UserError(
+                f"{where} makes a tensor that is annotated as {kind[:12]!r}, which its float does not hold exactly; "
+                "let it be float64, or narrow what goes into the sum."
             )
 
     def spend(self, work: int, where: str) -> None:
@@ -321,7 +326,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 _DOUBLES = frozenset(
-    ("Add", "ArgMax", "Cast", "Ceil", "Clip", "Flatten", "Floor", "Identity", "MatMul", "Max", "MaxPool", "Min")
-    + ("Mul", "MultiThreshold", "Neg", "Reshape", "Round", "Shape", "Sub", "Transpose")
+    {"Add", "ArgMax", "Cast", "Ceil", "Clip", "Flatten", "Floor", "Identity", "MatMul", "Max", "MaxPool", "Min"}
+    | {"Mul", "MultiThreshold", "Neg", "Reshape", "Round", "Shape", "Sub", "Transpose"}
 )
 """Operators that may read float64."""
