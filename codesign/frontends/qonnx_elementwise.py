@@ -33,7 +33,13 @@ def arithmetic(walk: Walk, node: Node) -> Stream:
         return _sum(walk, node, walk.stream(node, 0), walk.stream(node, 1))
     forward = streams[0]
     x, constant = walk.stream(node, 0 if forward else 1), walk.constant(node, 1 if forward else 0)
-    c = walk.per_channel(x, constant.values, where)
+    return with_constant(walk, node, x, constant.values, forward)
+
+
+def with_constant(walk: Walk, node: Node, x: Stream, values: np.ndarray, forward: bool) -> Stream:
+    """Lower Add, Sub, Mul or Div of an activation and a constant, the activation first with `forward`."""
+    where = walk.where(node)
+    c = walk.per_channel(x, values, where)
     exact = [fraction(float(value), where) for value in c.reshape(-1)]
     zero, one = Fraction(0), Fraction(1)
     match node.op:

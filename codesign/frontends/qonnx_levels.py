@@ -8,6 +8,7 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends import qonnx_quantizers
+from codesign.frontends.qonnx_constants import Constant
 from codesign.frontends.qonnx_file import Node
 from codesign.frontends.qonnx_stream import LayoutError, Stream
 
@@ -56,7 +57,13 @@ def trunc(walk: Walk, node: Node) -> Stream:
 
 def multi_threshold(walk: Walk, node: Node) -> Stream:
     """Lower a MultiThreshold."""
-    x, where = walk.stream(node, 0), walk.where(node)
+    x = walk.stream(node, 0)
+    return walk.quantized(x, thresholds(walk, node, x, walk.optional(node, 1)), node)
+
+
+def thresholds(walk: Walk, node: Node, x: Stream, constant: Constant | None) -> qonnx_quantizers.Quantizer:
+    """Return the function of a MultiThreshold with these thresholds."""
+    where = walk.where(node)
     layout = node.attribute("data_layout", "")
     axis = layout.index("C") if "C" in layout and len(layout) == len(x.axes) else 1
     channels = len(x.affines)
@@ -70,5 +77,4 @@ def multi_threshold(walk: Walk, node: Node) -> Stream:
             raise UserError(f"{where} has thresholds for {len(table)} channels and reads {channels}.")
         return table if x.order is None else table[x.order]
 
-    thresholds = walk.optional(node, 1)
-    return walk.quantized(x, qonnx_quantizers.multi_threshold(node, thresholds, rows, x.precision.dtype), node)
+    return qonnx_quantizers.multi_threshold(node, constant, rows, x.precision.dtype)

@@ -30,15 +30,15 @@ _ROUNDINGS = {"Floor": "floor", "Ceil": "ceil", "Round": "half_even"}
 def rounded(walk: Walk, node: Node) -> Stream:
     """Lower a Floor, Ceil or Round of an activation."""
     x = walk.linear(walk.stream(node, 0), node)
-    if (op := _shifted(walk, x, node.op)) is not None:
+    if (op := shifted(walk, x, node.op)) is not None:
         edge = walk.lowering.add_operator(op, x.edge, label=node.label)
-        walk.shifts[edge] = (x.edge, op)
+        walk.shifts[edge] = ((x.edge,), op)
         affines = (Affine(Fraction(1)),) * len(x.affines)
         return dataclasses.replace(x, edge=edge, affines=affines, root=INTEGERS.carried(x.precision), steps=())
     return walk.quantized(x, _levels(walk, x, node), node)
 
 
-def _shifted(walk: Walk, x: Stream, kind: str) -> Dyadic | None:
+def shifted(walk: Walk, x: Stream, kind: str) -> Dyadic | None:
     """Return the `Dyadic` that rounds an edge whose numbers float holds exactly; None where it does not."""
     if kind == "Round":
         return None  # to even; a shift rounds up
@@ -89,12 +89,13 @@ def narrowed(walk: Walk, x: Stream, label: str) -> Stream:
     kept = IntType.for_range(low, high)
     affines = tuple(Affine(a.scale, a.offset) for a in x.affines)
     if low in (kept.min, type.min) and high in (kept.max, type.max):
-        source, op = walk.shifts.get(x.edge, (x.edge, _SAME))
+        sources, op = walk.shifts.get(x.edge, ((x.edge,), _SAME))
         op = dataclasses.replace(op, type=kept)
-        edge = _added(walk, op, source, label)
-        walk.shifts[edge] = (source, op)
+        edge = walk.lowering.add_operator(op, *sources, label=label)
+        walk.shifts[edge] = (sources, op)
     elif high - low <= MAX_COMPARED:
-        edge = _added(walk, Threshold(np.arange(low + 1, high + 1)[None], low), x.edge, label)
+        levels = np.arange(low + 1, high + 1, dtype=np.int64)
+        edge = walk.lowering.add_operator(Threshold(levels[None], low), x.edge, label=label)
     else:
         return x
     return dataclasses.replace(x, edge=edge, affines=affines)
@@ -114,16 +115,12 @@ def without_offset(walk: Walk, x: Stream, label: str) -> Stream:
     offset = np.array([int(step) for step in steps], dtype=np.int64)
     one, zero = np.ones_like(offset), np.zeros_like(offset)
     made = IntType.for_range(type.min + int(offset.min()), type.max + int(offset.max()))
-    edge = _added(walk, Dyadic(one, offset, zero, made), x.edge, label)
+    edge = walk.lowering.add_operator(Dyadic(one, offset, zero, made), x.edge, label=label)
     return x.rerooted(Value(edge, tuple(Affine(a.scale) for a in x.affines)), np.zeros(1))
 
 
 _SAME = Dyadic(np.array([1]), np.array([0]), np.array([0]), IntType(1, signed=False))
 """Every integer as it is, but for the type."""
-
-
-def _added(walk: Walk, op: Dyadic | Threshold, edge: str, label: str) -> str:
-    return walk.lowering.add_operator(op, edge, label=label)
 
 
 def _ends(affine: Affine, type: IntType) -> tuple[int, int] | None:

@@ -21,13 +21,14 @@ from codesign.frontends import (
     qonnx_shapes,
 )
 from codesign.frontends.lowering import Lowering
+from codesign.frontends.qonnx_choices import Chosen
 from codesign.frontends.qonnx_constants import Constant
 from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, File, Node, clean
 from codesign.frontends.qonnx_float32 import DOUBLE
 from codesign.frontends.qonnx_requantize import Open, quantize
 from codesign.frontends.qonnx_stream import NO_PADDING, LayoutError, Stream
 from codesign.ir.graph import Graph
-from codesign.ir.ops import Dyadic
+from codesign.ir.ops import Dyadic, SelectDyadic
 from codesign.ir.tensor import Tensor
 
 MAX_EDGE = 1 << 26
@@ -68,7 +69,8 @@ class Walk:
         self.streams = dict(start)
         self.constants = {name: Constant(values) for name, values in file.constants.items()}
         self.open: list[Open] = []
-        self.shifts: dict[str, tuple[str, Dyadic]] = {}
+        self.shifts: dict[str, tuple[tuple[str, ...], Dyadic | SelectDyadic]] = {}
+        self.chosen = Chosen(self)
         self.left = MAX_WORK
         self.output_axes = ""
         self.output_error = 0.0
@@ -97,6 +99,10 @@ class Walk:
 
     def _lower(self, node: Node) -> None:
         where = self.where(node)
+        if made := self.chosen.lower(node):
+            if isinstance(made, Stream):
+                self._keep(node, made, where)
+            return
         if not any(name in self.streams for name in node.inputs):
             inputs = [self.constants[name] if name else None for name in node.inputs]
             if any(name for name in node.outputs[1:]):
@@ -117,7 +123,10 @@ class Walk:
             name in self.streams and self.streams[name].precision is DOUBLE for name in node.inputs
         ):
             raise UserError(f"{where} computes in float64, which is not supported for it; cast to float32 before it.")
-        made = handler(self, node)
+        self._keep(node, handler(self, node), where)
+
+    def _keep(self, node: Node, made: Stream, where: str) -> None:
+        """Take what a node makes as the meaning of its output, within what is supported."""
         self.spend(len(made.affines), where)
         if int(self.lowering.builder.newest[1:]) >= MAX_OPERATORS:
             raise UserError(f"{where} is more than {MAX_OPERATORS:,} operators deep; split the network.")
