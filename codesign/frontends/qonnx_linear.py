@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,10 @@ from codesign.frontends.qonnx_file import CHANNELS_LAST, Node
 from codesign.frontends.qonnx_float32 import Step
 from codesign.frontends.qonnx_rounding import without_offset
 from codesign.frontends.qonnx_stream import NO_PADDING, Reach, Stream, inexact_sum
-from codesign.frontends.qonnx_windows import POINT, padded_shape, window
-from codesign.frontends.requantize import fraction
+from codesign.frontends.qonnx_windows import POINT, Window, padded_shape, window
+from codesign.frontends.requantize import Affine, fraction
 from codesign.frontends.values import Value
+from codesign.ir.ops import SumPool
 from codesign.ir.types import IntType
 
 if TYPE_CHECKING:
@@ -53,16 +55,28 @@ def conv(walk: Walk, node: Node) -> Stream:
     x = walk.linear(x, node)
     if any((top, bottom, left, right)):
         x = without_offset(walk, x, node.label)
-    value = walk.lowering.conv2d(
-        x.value, weights.integers, weights.scale.tolist(), node.label,
-        stride=found.stride, padding=(top, bottom, left, right), groups=groups,
-        weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
-    )  # fmt: skip
+    if groups == outputs == shape[2] and not any((top, bottom, left, right)) and (weights.decoded() == 1).all():
+        value = _summed(walk, x, weights, found, node.label)
+    else:
+        value = walk.lowering.conv2d(
+            x.value, weights.integers, weights.scale.tolist(), node.label,
+            stride=found.stride, padding=(top, bottom, left, right), groups=groups,
+            weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
+        )  # fmt: skip
     made = _rooted(walk, x, value, weights, groups, node.label)
     if (bias := walk.optional(node, 2)) is not None:
         # The executor adds it behind the sum.
         made = _added(made, _bias(bias, weights, where, (weights.integers.shape[-1],)), node.label)
     return made
+
+
+def _summed(walk: Walk, x: Stream, weights: Weights, found: Window, label: str) -> Value:
+    """Add sums over windows, which a convolution of each channel with ones is."""
+    edge = walk.lowering.add_operator(SumPool(found.kernel, found.stride), x.edge, label=label)
+    taps = found.kernel[0] * found.kernel[1]
+    scales = [Fraction(float(scale)) for scale in weights.scale]
+    affines = [Affine(a.scale * s, a.offset * taps * s) for a, s in zip(x.affines, scales, strict=True)]
+    return Value(edge, tuple(affines))
 
 
 def gemm(walk: Walk, node: Node) -> Stream:
