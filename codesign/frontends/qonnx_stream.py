@@ -206,9 +206,13 @@ class Stream:
         channels = 1 if self.uniform else len(self.affines)
         affines = self.affines[:channels]
         ends = np.array([[type.min], [type.max]], dtype=np.int64)
-        count = type.max - type.min + 1
+        if self.reach is not None and self.reach.edge == self.edge:
+            ends = np.stack([np.maximum(self.reach.least, type.min), np.minimum(self.reach.greatest, type.max)])
+            ends = np.stack([ends[0].min(keepdims=True), ends[1].max(keepdims=True)]) if self.uniform else ends
+        first, last = int(ends.min()), int(ends.max())
+        count = last - first + 1
         if count * channels <= MAX_ENUMERATED:
-            integers = np.arange(type.min, type.max + 1, dtype=np.int64)[:, None]
+            integers = np.clip(np.arange(first, last + 1, dtype=np.int64)[:, None], *ends)
             low, high = (side.astype(np.float64) for side in self.numbers(integers))
             scale, offset = (
                 np.array([float(getattr(affine, part)) for affine in affines]) for part in ("scale", "offset")
@@ -220,8 +224,6 @@ class Stream:
                 error = error + 2.0**-50 * np.abs(exact).max(axis=0)
             known = np.array_equal(low, high)
             return Actual(low.min(axis=0), high.max(axis=0), error, power_of_two(low) if known else 0.0)
-        if self.reach is not None and self.reach.edge == self.edge:
-            ends = np.stack([np.maximum(self.reach.least, type.min), np.minimum(self.reach.greatest, type.max)])
         return self._bounded(ends)
 
     def _bounded(self, ends: np.ndarray) -> Actual:

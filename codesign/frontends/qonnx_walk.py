@@ -92,6 +92,8 @@ class Walk:
             raise UserError("the network's output does not depend on its input; export it again.")
         result = qonnx_rounding.narrowed(self, self._settled(self.streams[self.file.output], label), label)
         self.output_axes = result.axes
+        if result.window is not None:
+            raise UserError("the network ends in windows (Im2Col) that no product reads; export the whole network.")
         if result.order is not None:
             raise UserError("the network returns a flattened frame; end it with a dense layer or drop the flatten.")
         self.output_error = float(result.actual(self.edge(result).type).error.max())
@@ -104,7 +106,7 @@ class Walk:
                 self._keep(node, made, where)
             return
         if not any(name in self.streams for name in node.inputs):
-            inputs = [self.constants[name] if name else None for name in node.inputs]
+            inputs = [self.optional(node, place) for place in range(len(node.inputs))]
             if any(name for name in node.outputs[1:]):
                 raise UserError(
                     f"{where} makes several constants, which is not supported; fold constants when exporting."

@@ -78,17 +78,19 @@ def test_a_residual_network_comes_back(residual: Graph):
         assert_comes_back(residual, dialect)
 
 
+REFUSED = {99: "'Add_n2'.* its float does not hold exactly"}
+"""Random graphs whose sums behind a pool are bounded more widely than their types tell."""
+
+
 @pytest.mark.parametrize("seed", [pytest.param(s, marks=() if s < 12 else SLOW) for s in range(150)])
 def test_random_graphs_come_back(seed: int):
     graph = random_graph(seed)
     print(f"seed {seed}\n{graph}")
-    try:
-        found = assert_comes_back(graph, "qonnx", 9, seed).graph
-    except UserError as error:
-        # Bounds of sums that are wider than the types that the graph derives.
-        assert seed >= 12
-        assert "which its float does not hold exactly" in str(error)
+    if seed in REFUSED:
+        with pytest.raises(UserError, match=REFUSED[seed]):
+            assert_comes_back(graph, "qonnx")
         return
+    found = assert_comes_back(graph, "qonnx", 9, seed).graph
     selecting = [node for node in found if isinstance(node.op, SelectThreshold | SelectDyadic)]
     made = {node.name: node.op for node in found}
     assert all(isinstance(made[node.inputs[0]], FrameBuffer) for node in selecting)
@@ -102,10 +104,7 @@ def test_random_graphs_come_back_from_finn(seed: int):
     except UserError:
         pytest.skip("FINN has no layer for an operator of this graph")
     print(f"seed {seed}\n{graph}")
-    try:
-        assert_comes_back(graph, "finn", 9, seed)
-    except UserError as error:
-        assert "which its float does not hold exactly" in str(error)
+    assert_comes_back(graph, "finn", 9, seed)
 
 
 def test_a_changed_threshold_is_seen(residual: Graph):
