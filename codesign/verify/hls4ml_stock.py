@@ -72,7 +72,9 @@ def compared(graph: Graph, found: np.ndarray, real: np.ndarray) -> VerifyResult:
     return VerifyResult(int(np.count_nonzero(unequal)), len(found), 1, found.size, first)
 
 
-def simulate(kind: str, path: str | Path, graph: Graph, x: np.ndarray, folder: Path) -> np.ndarray:
+def simulate(
+    kind: str, path: str | Path, graph: Graph, x: np.ndarray, folder: Path, *, layout: str = "NHWC"
+) -> np.ndarray:
     """Convert a model in a Python of its own, C-simulate it and return its output, float64, frames first.
 
     Parameters
@@ -84,14 +86,19 @@ def simulate(kind: str, path: str | Path, graph: Graph, x: np.ndarray, folder: P
         Our conversion of the same model, whose input type and scale hls4ml is told.
     x : ndarray of int, shape (frames, *input shape)
     folder : Path
+    layout : {"NHWC", "NCHW"}
+        Axes of frames in the model; those of `x` are channels last.
     """
     gpp.require()
     folder = folder.absolute()
     x = golden.checked_input(graph, x)
     scale, tensor = graph.scales[graph.inputs[0]].factor, graph.input
+    real_x = x * scale
+    if x.ndim == 4 and layout == "NCHW":
+        real_x = np.moveaxis(real_x, -1, 1)
     with tempfile.TemporaryDirectory(prefix="codesign-stock-") as place:
         frames, result = Path(place) / "frames.npy", Path(place) / "result.npy"
-        np.save(frames, x * scale, allow_pickle=False)
+        np.save(frames, real_x, allow_pickle=False)
         about = {
             "kind": kind, "path": str(Path(path).absolute()), "frames": str(frames), "result": str(result),
             "folder": str(folder / "project"), "input": fixed(tensor.type, scale),

@@ -64,10 +64,11 @@ def convolutions() -> bytes:
 def test_hls4ml_reads_qonnx_as_we_do(network, tmp_path: Path):
     path = tmp_path / "network.onnx"
     path.write_bytes(network())
-    graph = convert(qonnx_file.read(path)).graph
+    imported = convert(qonnx_file.read(path))
+    graph = imported.graph
     x = random_frames(graph, FRAMES, 0)
     found = golden.run(graph, x)
-    real = hls4ml_stock.simulate("onnx", path, graph, x, tmp_path)
+    real = hls4ml_stock.simulate("onnx", path, graph, x, tmp_path, layout=imported.layout)
     result = hls4ml_stock.compared(graph, found, real)
     assert result.vectors == FRAMES
     assert result.differences == 0, result.first_difference
