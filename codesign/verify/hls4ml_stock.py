@@ -157,14 +157,20 @@ def convert_keras(network: Any, input_precision: str, folder: str) -> Any:
 
     sys.modules["keras"] = tf_keras
     from hls4ml.converters import convert_from_keras_model
+    from hls4ml.model.types import FixedPrecisionType
     from hls4ml.utils import config_from_keras_model
 
     network = unshared(network, tf_keras)
     config = config_from_keras_model(network, granularity="name", backend=BACKEND, default_precision=WIDE)
     tell_keras(network, config, input_precision)
-    return convert_from_keras_model(
+    model = convert_from_keras_model(
         network, hls_config=config, backend=BACKEND, output_dir=folder, io_type="io_stream", project_name="network"
     )
+    for layer in model.get_layers():
+        if layer.class_name == "DepthwiseConv2D":
+            # Scales are in these weights, for which the type of the quantiser alone, which hls4ml takes, has no room.
+            layer.weights["weight"].type.precision = FixedPrecisionType(32, 16, signed=True)
+    return model
 
 
 def unshared(network: Any, keras: Any) -> Any:
@@ -201,8 +207,8 @@ def tell_keras(network: Any, config: dict[str, Any], input_precision: str) -> No
 
     The type of the input; factors and shifts of batch norms; means, which it cuts to the bits of what they are of; what
     a quantiser without an activation makes, as hls4ml drops such a layer where the one before it has no type yet, and
-    its rounding with it; and all of a depthwise convolution, whose weights have their scales in them, and which hls4ml
-    1.3 joins wrongly with the batch norm behind it unless it has a type.
+    its rounding with it; and sums of a depthwise convolution, which hls4ml 1.3 joins wrongly with the batch norm behind
+    it unless they have a type.
     """
     layers = config["LayerName"]
     layers["frame"]["Precision"]["result"] = input_precision
@@ -212,7 +218,7 @@ def tell_keras(network: Any, config: dict[str, Any], input_precision: str) -> No
         if kind == "BatchNormalization":
             entry.update(scale=CONSTANTS, bias=CONSTANTS)
         elif kind == "QDepthwiseConv2D":
-            entry.update(weight=WIDE, accum=WIDE, result=WIDE)
+            entry.update(accum=WIDE, result=WIDE)
         elif kind in ("AveragePooling2D", "GlobalAveragePooling2D"):
             entry["result"] = WIDE
         elif kind == "QActivation" and "quantized_bits" in str(layer.get_config()["activation"]):
