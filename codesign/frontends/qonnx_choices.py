@@ -104,7 +104,8 @@ class Chosen:
         index = self.indices[node.inputs[1]]
         count = self.walk.edge(index).type.max + 1
         self.walk.spend(table.size // 64, where)
-        entries = tuple(Constant(table[[min(entry, len(table) - 1)]]) for entry in range(count))
+        rows = [Constant(table[entry : entry + 1]) for entry in range(min(count, len(table)))]
+        entries = (*rows, *rows[-1:] * (count - len(rows)))
         self.tables[node.outputs[0]] = Table(index.edge, entries)
         return True
 

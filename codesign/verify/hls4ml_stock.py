@@ -157,7 +157,6 @@ def convert_keras(network: Any, input_precision: str, folder: str) -> Any:
 
     sys.modules["keras"] = tf_keras
     from hls4ml.converters import convert_from_keras_model
-    from hls4ml.model.types import FixedPrecisionType
     from hls4ml.utils import config_from_keras_model
 
     network = unshared(network, tf_keras)
@@ -169,7 +168,9 @@ def convert_keras(network: Any, input_precision: str, folder: str) -> Any:
     for layer in model.get_layers():
         if layer.class_name == "DepthwiseConv2D":
             # Scales are in these weights, for which the type of the quantiser alone, which hls4ml takes, has no room.
-            layer.weights["weight"].type.precision = FixedPrecisionType(32, 16, signed=True)
+            weight = layer.weights["weight"]
+            weight.type.precision.width, weight.type.precision.integer = 32, 16
+            weight.update_precision(weight.type.precision)
     return model
 
 
