@@ -74,6 +74,7 @@ class Walk:
         self.left = MAX_WORK
         self.output_axes = ""
         self.output_error = 0.0
+        self.output_plain = False
 
     def run(self) -> Graph:
         """Lower every node and return the graph."""
@@ -97,6 +98,7 @@ class Walk:
         if result.order is not None:
             raise UserError("the network returns a flattened frame; end it with a dense layer or drop the flatten.")
         self.output_error = float(result.actual(self.edge(result).type).error.max())
+        self.output_plain = (result.value.scale or 0) > 0
         return self.lowering.finish(result.value, label)
 
     def _lower(self, node: Node) -> None:
