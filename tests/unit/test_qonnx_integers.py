@@ -82,6 +82,13 @@ def test_a_clip_between_integers_is_no_integer():
     assert "put a Quant before it" in refused(m.build(m.node("MatMul", x, m.const([[2.0]]))))
 
 
+def test_padding_around_an_offset_of_whole_steps():
+    m = Maker((2, 2, 6, 5))
+    x = m.node("Conv", m.node("Add", "x", m.const(1.5)), m.weights((4, 2, 3, 3)), pads=[1, 1, 0, 1])
+    found = agree(m.build(x), UINT4, scale=0.25)
+    assert found.graph.nodes[0].op.name == "dyadic"
+
+
 # Exactness --------------------------------------------------------------------------------------------------
 
 
