@@ -19,8 +19,8 @@ from codesign.frontends.qonnx_constants import Constant
 from codesign.frontends.qonnx_file import GENERAL, File
 from codesign.frontends.qonnx_float32 import Step
 from codesign.frontends.qonnx_requantize import Open
-from codesign.frontends.qonnx_stream import INTEGERS, Stream
-from codesign.frontends.qonnx_walk import LayoutError, Walk, is_integer
+from codesign.frontends.qonnx_stream import INTEGERS, LayoutError, Stream
+from codesign.frontends.qonnx_walk import Walk, is_integer
 from codesign.ir.graph import Graph
 from codesign.ir.types import IntType
 
@@ -47,6 +47,8 @@ class Imported:
         How far the executor's float32 output may be from what the integers before the graph's output mean.
     open : tuple of Open
         Quantisers with steps that float32 leaves open.
+    output_plain : bool
+        Whether the graph's output is that of the file on one scale; otherwise its bias was rounded.
     """
 
     graph: Graph
@@ -56,6 +58,7 @@ class Imported:
     output_axes: str
     output_error: float
     open: tuple[Open, ...]
+    output_plain: bool = False
 
     @property
     def settled(self) -> bool:
@@ -182,7 +185,7 @@ def _convert(
     known = {file.input: start} if leading is None else {file.input: start, leading: start}
     walk = Walk(file, lowering, known, batch, exact)
     graph = walk.run()
-    return Imported(graph, file, scale, axes, walk.output_axes, walk.output_error, tuple(walk.open))
+    return Imported(graph, file, scale, axes, walk.output_axes, walk.output_error, tuple(walk.open), walk.output_plain)
 
 
 def input_stream(lowering: Lowering, file: File, axes: str, type: IntType, scale: float) -> Stream:

@@ -59,7 +59,7 @@ class Weights:
         Integers, or codes into `codebook`.
     scale : ndarray of float64, shape (outputs,)
         real = scale · integer.
-    values : ndarray of float32
+    values : ndarray of float32 or float64
         What the executor multiplies by, shape of `integers`.
     bits : int or None
         Declared width.
@@ -77,8 +77,8 @@ class Weights:
         return self.integers if self.codebook is None else self.codebook[self.integers]
 
 
-def weights(constant: Constant, where: str) -> Weights:
-    """Return the integers of a weight tensor whose last axis is the output channel.
+def weights(constant: Constant, where: str, dtype: type = np.float32) -> Weights:
+    """Return the integers of a weight tensor of a type whose last axis is the output channel.
 
     Raises
     ------
@@ -86,8 +86,8 @@ def weights(constant: Constant, where: str) -> Weights:
         When it is float, or its scale differs within an output channel.
     """
     values = constant.values
-    if values.dtype != np.float32 or values.size == 0:
-        raise UserError(f"{where} has weights of type {values.dtype} and shape {values.shape}; use float32.")
+    if values.dtype != dtype or values.size == 0:
+        raise UserError(f"{where} has weights of type {values.dtype} and shape {values.shape}; use {np.dtype(dtype)}.")
     integers, scale, bits = constant.integers, constant.scale, constant.bits
     if integers is None or scale is None:
         integers, unit = _plain(values, where)
@@ -110,6 +110,8 @@ def _plain(values: np.ndarray, where: str) -> tuple[np.ndarray, float]:
     unit = power_of_two(values)
     if unit == 0.0:
         return np.zeros(values.shape, dtype=np.int64), 1.0
+    if 1 < unit < (largest := float(np.abs(values).max())) and largest < 1 << (PLAIN_BITS - 1):
+        unit = 1.0  # integers stay what they are
     integers = values.astype(np.float64) / unit
     if np.abs(integers).max() >= 1 << (PLAIN_BITS - 1):
         raise UserError(f"{where} has float weights; quantise them with a Quant node.")
@@ -118,10 +120,14 @@ def _plain(values: np.ndarray, where: str) -> tuple[np.ndarray, float]:
 
 def power_of_two(values: np.ndarray) -> float:
     """Return the largest power of two of which all finite values are multiples, 0 when all are 0."""
-    nonzero = values[values != 0].astype(np.float64)
-    if nonzero.size == 0:
-        return 0.0
-    mantissa, exponent = np.frexp(np.abs(nonzero))
+    nonzero = values[values != 0]
+    return float(powers_of_two(nonzero).min()) if nonzero.size else 0.0
+
+
+def powers_of_two(values: np.ndarray) -> np.ndarray:
+    """Return for each finite value the largest power of two of which it is a multiple, infinity for 0."""
+    mantissa, exponent = np.frexp(np.abs(values.astype(np.float64)))
     digits = (mantissa * 2.0**53).astype(np.int64)
-    lowest = (digits & -digits).astype(np.float64)
-    return float(2.0 ** (exponent - 53 + np.log2(lowest)).min())
+    lowest = np.maximum(digits & -digits, 1).astype(np.float64)
+    found: np.ndarray = np.where(values == 0, np.inf, 2.0 ** (exponent - 53 + np.log2(lowest)))
+    return found

@@ -10,11 +10,9 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import CHANNELS_LAST, Node
-from codesign.frontends.qonnx_float32 import ULP, Step, batch_norm
-from codesign.frontends.qonnx_linear import exact_sums
+from codesign.frontends.qonnx_float32 import Step, batch_norm
 from codesign.frontends.qonnx_stream import Stream
 from codesign.frontends.requantize import Affine, fraction
-from codesign.ir.ops import Dyadic
 from codesign.ir.types import IntType
 
 if TYPE_CHECKING:
@@ -35,7 +33,13 @@ def arithmetic(walk: Walk, node: Node) -> Stream:
         return _sum(walk, node, walk.stream(node, 0), walk.stream(node, 1))
     forward = streams[0]
     x, constant = walk.stream(node, 0 if forward else 1), walk.constant(node, 1 if forward else 0)
-    c = walk.per_channel(x, constant.values, where)
+    return with_constant(walk, node, x, constant.values, forward)
+
+
+def with_constant(walk: Walk, node: Node, x: Stream, values: np.ndarray, forward: bool) -> Stream:
+    """Lower Add, Sub, Mul or Div of an activation and a constant, the activation first with `forward`."""
+    where = walk.where(node)
+    c = walk.per_channel(x, values, where)
     exact = [fraction(float(value), where) for value in c.reshape(-1)]
     zero, one = Fraction(0), Fraction(1)
     match node.op:
@@ -54,7 +58,12 @@ def arithmetic(walk: Walk, node: Node) -> Stream:
 
 def negative(walk: Walk, node: Node) -> Stream:
     """Lower a Neg."""
-    return _step(walk.stream(node, 0), "mul", np.asarray(np.float32(-1)), [Fraction(-1)], [Fraction(0)], node.label)
+    return _negated(walk.stream(node, 0), node.label)
+
+
+def _negated(x: Stream, label: str) -> Stream:
+    minus_one: np.ndarray = np.asarray(-1, dtype=x.precision.dtype)
+    return _step(x, "mul", minus_one, [Fraction(-1)], [Fraction(0)], label)
 
 
 def _step(
@@ -104,6 +113,18 @@ def normalisation(walk: Walk, node: Node) -> Stream:
     return x.with_step(Step("affine", (factor, shift)), affines, node.label)
 
 
+def cast(walk: Walk, node: Node) -> Stream:
+    """Carry on in another float."""
+    # Numbers of TensorProto.DataType.
+    kind = {1: "single", 11: "double"}.get(node.attribute("to", 0))
+    if kind is None:
+        raise UserError(
+            f"{walk.where(node)} casts activations to another type than float32 and float64, which is not supported."
+        )
+    x, step = walk.stream(node, 0, keep_padding=True), Step(kind, ())
+    return x if step.precision(x.precision) is x.precision else x.with_step(step, x.affines, node.label)
+
+
 def relu(walk: Walk, node: Node) -> Stream:
     """Lower a Relu."""
     return clamped(walk, walk.stream(node, 0), np.float32(0), None, node.label)
@@ -111,8 +132,8 @@ def relu(walk: Walk, node: Node) -> Stream:
 
 def clip(walk: Walk, node: Node) -> Stream:
     """Lower a Clip, with its bounds as attributes or inputs."""
-    where = walk.where(node)
-    bounds: list[np.float32 | None] = []
+    where, x = walk.where(node), walk.stream(node, 0)
+    bounds: list[np.floating | None] = []
     for place, name in ((1, "min"), (2, "max")):
         bound = walk.optional(node, place)
         value = node.attributes.get(name) if bound is None else bound.values
@@ -120,14 +141,28 @@ def clip(walk: Walk, node: Node) -> Stream:
             np.size(value) != 1 or np.asarray(value).dtype.kind != "f" or not np.isfinite(value).all()
         ):
             raise UserError(f"{where} needs one finite number as {name}.")
-        bounds.append(None if value is None else np.float32(np.reshape(value, ())))
+        bounds.append(None if value is None else x.precision.dtype(np.reshape(value, ())))
     low, high = bounds
     if low is not None and high is not None and low > high:
         raise UserError(f"{where} has a least value above its greatest; swap them.")
-    return clamped(walk, walk.stream(node, 0), low, high, node.label)
+    return clamped(walk, x, low, high, node.label)
 
 
-def clamped(walk: Walk, x: Stream, low: np.float32 | None, high: np.float32 | None, label: str) -> Stream:
+def extreme(walk: Walk, node: Node) -> Stream:
+    """Lower a Max or Min of an activation and one number."""
+    where = walk.where(node)
+    streams = [place for place in range(len(node.inputs)) if walk.is_stream(node, place)]
+    if len(node.inputs) != 2 or len(streams) != 1:
+        raise UserError(f"{where} compares several activations; only one with a constant is supported.")
+    x = walk.stream(node, streams[0])
+    bound = walk.per_channel(x, walk.constant(node, 1 - streams[0]).values, where)
+    if bound.size != 1:
+        raise UserError(f"{where} has a bound per channel; use one number.")
+    limit: np.floating = x.precision.dtype(bound.reshape(()))
+    return clamped(walk, x, limit if node.op == "Max" else None, limit if node.op == "Min" else None, node.label)
+
+
+def clamped(walk: Walk, x: Stream, low: np.floating | None, high: np.floating | None, label: str) -> Stream:
     """Return min(max(x, low), high); nothing where no integer of the edge is outside."""
     exact = [None if bound is None else Fraction(float(bound)) for bound in (low, high)]
     type = walk.edge(x).type
@@ -153,12 +188,14 @@ def _sum(walk: Walk, node: Node, a: Stream, b: Stream) -> Stream:
             f"{walk.where(node)} adds activations of different shapes or orders of axes; give both the same shape."
         )
     if node.op == "Sub":
-        b = _step(b, "mul", np.asarray(np.float32(-1)), [Fraction(-1)], [Fraction(0)], node.label)
+        b = _negated(b, node.label)
     parts = [x.actual(walk.edge(x).type) for x in (a, b)]
     total, error = (parts[0].largest + parts[1].largest), (parts[0].error + parts[1].error)
     units = [part.unit for part in parts]
-    if not all(units) or not exact_sums(total, min(units)):
-        error = error + ULP * 1.01 * total
+    if a.precision is not b.precision:
+        raise UserError(f"{walk.where(node)} adds a float32 and a float64 activation; cast one of them.")
+    if not all(units) or not a.precision.holds(total, min(units)).all():
+        error = error + a.precision.ulp * 1.01 * total
     value = walk.lowering.add(a.value, b.value, node.label)
     return a.rerooted(value, error)
 
@@ -167,20 +204,6 @@ def same_order(a: Stream, b: Stream) -> bool:
     """Tell whether the features of two edges come in the same order."""
     one, other = (np.arange(len(x.affines)) if x.order is None else x.order for x in (a, b))
     return a.axes != "NF" or bool(np.array_equal(one, other))
-
-
-def without_negatives(walk: Walk, x: Stream, label: str) -> Stream:
-    """Return the stream on an edge whose integers are clamped as its meaning is, where that is a plain ReLU."""
-    type = walk.edge(x).type
-    plain = all(a.offset == 0 and a.scale > 0 and a.high is None and a.low in (None, 0) for a in x.affines)
-    # Zero must stay zero on the way, so that it stands for all that is negative.
-    proportional = not x.root.error.any() and all(step.kind in ("mul", "div", "max") for step in x.steps)
-    if not plain or not proportional or len({a.low for a in x.affines}) != 1 or type.max < 1:
-        return x
-    ones, zeros = np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    op = Dyadic(ones, zeros, zeros, IntType.for_range(0, type.max))
-    edge = walk.lowering.add_operator(op, x.edge, label=label)
-    return dataclasses.replace(x, edge=edge, affines=tuple(Affine(a.scale) for a in x.affines))
 
 
 def constant_arithmetic(op: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:

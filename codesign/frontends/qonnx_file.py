@@ -41,6 +41,7 @@ _TYPES: dict[int, tuple[str, str]] = {
     6: ("<i4", "int32_data"),
     7: ("<i8", "int64_data"),
     9: ("?", "int32_data"),
+    11: ("<f8", "double_data"),
 }
 _UNDEFINED, _EXTERNAL = 0, 1
 _ANNOTATION = "finn_datatype"
@@ -281,7 +282,7 @@ def array(tensor: Any, where: str) -> np.ndarray:
 
 
 def _typed(typed: Any, dtype: np.dtype, where: str) -> np.ndarray:
-    values = np.array(typed, dtype=np.float32 if dtype.kind == "f" else np.int64)
+    values = np.array(typed, dtype=dtype if dtype.kind == "f" else np.int64)
     narrow = values.astype(dtype)
     if not np.array_equal(narrow, values, equal_nan=dtype.kind == "f"):
         raise UserError(f"{where} holds values outside its type; export the model again.")

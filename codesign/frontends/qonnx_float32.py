@@ -16,8 +16,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ULP = 2.0**-24
-"""Largest relative error of one rounding to float32."""
+from codesign.frontends.qonnx_constants import powers_of_two
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A float that tensors are carried in.
+
+    Parameters
+    ----------
+    dtype : type
+        NumPy's.
+    ulp : float
+        Largest relative error of one rounding.
+    steps : int
+        Every multiple of a power of two, up to this many times, is held exactly.
+    smallest, largest : float
+        Powers of two between which that power lies.
+    """
+
+    dtype: type
+    ulp: float
+    steps: int
+    smallest: float
+    largest: float
+
+    def holds(self, magnitudes: np.ndarray, unit: np.ndarray | float) -> np.ndarray:
+        """Tell which multiples of `unit`, a power of two or 0 where unknown, of these magnitudes are exact."""
+        within = magnitudes <= np.minimum(self.steps * np.asarray(unit), self.largest)
+        found: np.ndarray = (magnitudes == 0) | (within & (unit >= self.smallest))
+        return found
+
+
+SINGLE = Precision(np.float32, 2.0**-24, 1 << 24, 2.0**-126, 2.0**126)
+DOUBLE = Precision(np.float64, 2.0**-53, 1 << 52, 2.0**-1000, 2.0**1000)
+"""Half of what float64 holds: the magnitudes themselves are sums in float64."""
 
 Rounding = Callable[[np.ndarray], np.ndarray]
 
@@ -53,15 +86,18 @@ class Step:
     Parameters
     ----------
     kind : str
-        "add", "mul", "div" (x / c), "rsub" (c - x), "max", "min", or "affine" (x·c + d, both rounded).
-    constants : tuple of ndarray of float32, each of shape () or (channels,)
+        "add", "mul", "div" (x / c), "rsub" (c - x), "max", "min", or "affine" (x·c + d, both rounded); "single" and
+        "double" carry on in another float.
+    constants : tuple of ndarray of float32 or float64, each of shape () or (channels,)
     """
 
     kind: str
     constants: tuple[np.ndarray, ...]
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """Return the float32 result for x of shape (..., channels)."""
+        """Return the result for x of shape (..., channels), in the float of x or the one cast to."""
+        if self.kind in _CASTS:
+            return x.astype(_CASTS[self.kind].dtype)
         c = self.constants[0]
         match self.kind:
             case "add":
@@ -84,8 +120,27 @@ class Step:
         """Return the step with each constant per channel replaced by `spread` of it."""
         return Step(self.kind, tuple(spread(c) if c.ndim else c for c in self.constants))
 
-    def error(self, entering: np.ndarray, largest: np.ndarray, leaving: np.ndarray) -> np.ndarray:
-        """Bound how far the float32 result is from the real one.
+    def precision(self, entering: Precision) -> Precision:
+        """Return the float of the result."""
+        return _CASTS.get(self.kind, entering)
+
+    def unit(self, entering: np.ndarray) -> np.ndarray:
+        """Return powers of two of which exact results are multiples where inputs are of `entering`; 0 where unknown."""
+        if self.kind in _CASTS:
+            return entering
+        c = self.constants[0]
+        powers = powers_of_two(c)
+        match self.kind:
+            case "add" | "rsub" | "max" | "min":
+                return np.minimum(entering, powers)
+            case "mul":
+                return entering * np.where(c == 0, 1.0, powers)
+            case "div":
+                return np.where(powers == np.abs(c), entering / powers, 0.0)
+        return np.zeros_like(entering)
+
+    def error(self, entering: np.ndarray, largest: np.ndarray, leaving: np.ndarray, precision: Precision) -> np.ndarray:
+        """Bound how far the result is from the real one.
 
         Parameters
         ----------
@@ -93,24 +148,32 @@ class Step:
             The same bound for the input.
         largest, leaving : ndarray of float64
             Largest magnitude of input and result.
+        precision : Precision
+            Of the result.
         """
+        ulp = precision.ulp
+        if self.kind in _CASTS:
+            return entering + ulp * leaving if precision is SINGLE else entering
         c = np.abs(self.constants[0].astype(np.float64))
         match self.kind:
             case "add" | "rsub":
-                return entering + ULP * leaving
+                return entering + ulp * leaving
             case "mul":
-                return entering * c + ULP * leaving
+                return entering * c + ulp * leaving
             case "div":
-                return entering / c + ULP * leaving
+                return entering / c + ulp * leaving
             case "affine":
                 # The constants come from float32 arithmetic themselves: a few roundings each.
                 d = np.abs(self.constants[1].astype(np.float64))
-                return entering * c + 8 * ULP * (c * largest + d + leaving)
+                return entering * c + 8 * ulp * (c * largest + d + leaving)
         return entering
 
 
+_CASTS = {"single": SINGLE, "double": DOUBLE}
+
+
 def run(steps: Sequence[Step], x: np.ndarray) -> np.ndarray:
-    """Apply steps in order to float32 x of shape (..., channels)."""
+    """Apply steps in order to x of shape (..., channels)."""
     with np.errstate(all="ignore"):
         for step in steps:
             x = step.apply(x)

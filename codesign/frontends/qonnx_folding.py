@@ -165,7 +165,7 @@ def _slice(node: Node, inputs: Sequence[Constant | None], where: str) -> Constan
 
 def _cast(node: Node, inputs: Sequence[Constant | None], where: str) -> Constant:
     # Numbers of TensorProto.DataType.
-    kinds = {1: np.float32, 6: np.int32, 7: np.int64}
+    kinds = {1: np.float32, 6: np.int32, 7: np.int64, 11: np.float64}
     kind = kinds.get(node.attribute("to", 0))
     if kind is None:
         raise UserError(f"{where} casts to a type that is not supported; export the network in float32.")

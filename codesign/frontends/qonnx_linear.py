@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,13 @@ from codesign.frontends import qonnx_constants as constants
 from codesign.frontends.qonnx_constants import Constant, Weights
 from codesign.frontends.qonnx_file import CHANNELS_LAST, Node
 from codesign.frontends.qonnx_float32 import Step
-from codesign.frontends.qonnx_stream import NO_PADDING, Stream, inexact_sum
-from codesign.frontends.qonnx_windows import padded_shape, window
-from codesign.frontends.requantize import fraction
+from codesign.frontends.qonnx_rounding import without_offset
+from codesign.frontends.qonnx_stream import NO_PADDING, Reach, Stream, inexact_sum
+from codesign.frontends.qonnx_windows import POINT, Window, padded_shape, window
+from codesign.frontends.requantize import Affine, fraction
 from codesign.frontends.values import Value
-from codesign.ir.exact import FLOAT32_EXACT
+from codesign.ir.ops import SumPool
+from codesign.ir.types import IntType
 
 if TYPE_CHECKING:
     from codesign.frontends.qonnx_walk import Walk
@@ -50,16 +53,30 @@ def conv(walk: Walk, node: Node) -> Stream:
         raise UserError(f"{where} is dilated, which is not supported; train it with dilation 1.")
     top, bottom, left, right = (a + b for a, b in zip(before, found.padding, strict=True))
     x = walk.linear(x, node)
-    value = walk.lowering.conv2d(
-        x.value, weights.integers, weights.scale.tolist(), node.label,
-        stride=found.stride, padding=(top, bottom, left, right), groups=groups,
-        weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
-    )  # fmt: skip
+    if any((top, bottom, left, right)):
+        x = without_offset(walk, x, node.label)
+    if groups == outputs == shape[2] and not any((top, bottom, left, right)) and (weights.decoded() == 1).all():
+        value = _summed(walk, x, weights, found, node.label)
+    else:
+        value = walk.lowering.conv2d(
+            x.value, weights.integers, weights.scale.tolist(), node.label,
+            stride=found.stride, padding=(top, bottom, left, right), groups=groups,
+            weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
+        )  # fmt: skip
     made = _rooted(walk, x, value, weights, groups, node.label)
     if (bias := walk.optional(node, 2)) is not None:
         # The executor adds it behind the sum.
         made = _added(made, _bias(bias, weights, where, (weights.integers.shape[-1],)), node.label)
     return made
+
+
+def _summed(walk: Walk, x: Stream, weights: Weights, found: Window, label: str) -> Value:
+    """Add sums over windows, which a convolution of each channel with ones is."""
+    edge = walk.lowering.add_operator(SumPool(found.kernel, found.stride), x.edge, label=label)
+    taps = found.kernel[0] * found.kernel[1]
+    scales = [Fraction(float(scale)) for scale in weights.scale]
+    affines = [Affine(a.scale * s, a.offset * taps * s) for a, s in zip(x.affines, scales, strict=True)]
+    return Value(edge, tuple(affines))
 
 
 def gemm(walk: Walk, node: Node) -> Stream:
@@ -81,22 +98,48 @@ def gemm(walk: Walk, node: Node) -> Stream:
 
 
 def matmul(walk: Walk, node: Node) -> Stream:
-    """Lower a MatMul of activations and a constant matrix: a dense layer, or a 1x1 convolution of channels last."""
+    """Lower a MatMul of activations and a constant matrix: a dense layer, or a convolution of channels last.
+
+    Behind an Im2Col it is one with the windows that it made, else one of 1x1.
+    """
+    return product(walk, node, walk.constant(node, 1))
+
+
+def product(walk: Walk, node: Node, kernel: Constant) -> Stream:
+    """Lower the product of a node's activations and a matrix (inputs, outputs); see `matmul`."""
     where = walk.where(node)
-    x, kernel = walk.stream(node, 0), walk.constant(node, 1)
+    x = walk.stream(node, 0, keep_window=True)
     if kernel.values.ndim != 2:
         raise UserError(f"{where} needs a constant matrix of 2 axes behind its input.")
     if x.axes == "NF":
         return _dense(walk, walk.linear(x, node), kernel, where, node.label, None)
-    x = walk.linear(walk.framed(node, 0, "NHWC"), node)
-    weights = constants.weights(kernel, where)
-    _require_inputs(walk.edge(x).shape[2], weights.integers.shape[0], where)
-    weights = dataclasses.replace(weights, integers=weights.integers[None, None], values=weights.values[None, None])
+    x = walk.linear(walk.framed(node, 0, "NHWC", keep_window=True), node)
+    found = x.window or POINT
+    channels, taps = walk.edge(x).shape[2], found.kernel[0] * found.kernel[1]
+    _require_inputs(channels * taps, kernel.values.shape[0], where)
+    groups = 1
+    if found.channelwise and _is_diagonal(kernel.values, channels):
+        # One output for each channel, zeros between them.
+        groups = channels
+        kernel = kernel.rearranged(lambda w: np.einsum("tcc->tc", w.reshape(taps, channels, channels))[:, None])
+    shape = (*found.kernel, channels // groups, -1)
+    weights = constants.weights(kernel.rearranged(lambda w: w.reshape(shape)), where, x.precision.dtype)
+    x = dataclasses.replace(x, window=None)
+    if any(found.padding):
+        x = without_offset(walk, x, node.label)
     value = walk.lowering.conv2d(
         x.value, weights.integers, weights.scale.tolist(), node.label,
+        stride=found.stride, padding=found.padding, groups=groups,
         weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
     )  # fmt: skip
-    return _rooted(walk, x, value, weights, 1, node.label)
+    return _rooted(walk, x, value, weights, groups, node.label)
+
+
+def _is_diagonal(matrix: np.ndarray, channels: int) -> bool:
+    """Tell whether the weights (taps · channels, outputs) of every output are 0 but for the channel of its place."""
+    if matrix.shape[1] != channels:
+        return False
+    return not (matrix.reshape(-1, channels, channels) * (1 - np.eye(channels, dtype=matrix.dtype))).any()
 
 
 def _dense(walk: Walk, x: Stream, kernel: Constant, where: str, label: str, bias: Constant | None) -> Stream:
@@ -104,7 +147,7 @@ def _dense(walk: Walk, x: Stream, kernel: Constant, where: str, label: str, bias
     if x.order is not None:
         order = x.order
         kernel = kernel.rearranged(lambda w: w[order])
-    weights = constants.weights(kernel, where)
+    weights = constants.weights(kernel, where, x.precision.dtype)
     value = walk.lowering.dense(
         x.value, weights.integers, weights.scale.tolist(), label,
         weight_bits=weights.bits if weights.codebook is None else None, codebook=weights.codebook,
@@ -130,26 +173,47 @@ def _rooted(
     outputs = weights.integers.shape[-1]
     matrix = np.abs(weights.values.astype(np.float64)).reshape(-1, outputs)
     off = np.abs(weights.values.astype(np.float64) - weights.decoded() * weights.scale).reshape(-1, outputs)
-    largest, error = (_per_weight(part, weights, groups) for part in (actual.largest, actual.error))
+    least, greatest, error = (
+        _per_weight(part, weights, groups) for part in (actual.least, actual.greatest, actual.error)
+    )
+    largest = np.maximum(np.abs(least), np.abs(greatest))
     total = (matrix * largest).sum(axis=0)
     missed = (matrix * error).sum(axis=0) + (off * (largest + error)).sum(axis=0)
     terms = (matrix != 0).sum(axis=0)
     unit = actual.unit * constants.power_of_two(weights.values)
-    made = x.rerooted(value, missed if exact_sums(total, unit) else missed + inexact_sum(terms, total))
+    holds = x.precision.holds
+    # Whatever the order, a sum on the way is one of some of the terms.
+    partial = _partial(weights.values.astype(np.float64).reshape(-1, outputs), least, greatest)
+    made = x.rerooted(
+        value,
+        missed if holds(partial, unit).all() else missed + inexact_sum(terms, total, x.precision),
+        reach=Reach(value.edge, *_reached(weights, walk.edge(x).type)),
+    )
     if amid is None or not amid.any():
         return made
-    if not exact_sums(total, unit) or not exact_sums(total + np.abs(amid), min(unit, constants.power_of_two(amid))):
-        missed = missed + inexact_sum(terms + 1, total + np.abs(amid))
+    joint = min(unit, constants.power_of_two(amid))
+    if not holds(partial, unit).all() or not holds(partial + np.abs(amid), joint).all():
+        missed = missed + inexact_sum(terms + 1, total + np.abs(amid), x.precision)
     else:
         return _added(made, amid, label)
     return made.rerooted(_added(made, amid, label).value, missed)
 
 
-def exact_sums(total: np.ndarray, unit: float) -> bool:
-    """Tell whether float32 sums round nowhere: all terms are multiples of a power of two, and not too large."""
-    if not total.any():
-        return True
-    return unit >= 2.0**-126 and bool((total <= FLOAT32_EXACT * unit).all()) and bool((total < 2.0**127).all())
+def _partial(matrix: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> np.ndarray:
+    """Return the greatest magnitude of a sum of some products of each output (columns)."""
+    products = matrix * least, matrix * greatest
+    rising, falling = (
+        np.maximum(0, np.maximum(sign * products[0], sign * products[1])).sum(axis=0) for sign in (1, -1)
+    )
+    found: np.ndarray = np.maximum(rising, falling)
+    return found
+
+
+def _reached(weights: Weights, x: IntType) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and greatest sum of each output."""
+    matrix = weights.decoded().reshape(-1, weights.integers.shape[-1])
+    rising, falling = np.maximum(matrix, 0).sum(axis=0), np.minimum(matrix, 0).sum(axis=0)
+    return rising * x.min + falling * x.max, rising * x.max + falling * x.min
 
 
 def _per_weight(part: np.ndarray, weights: Weights, groups: int) -> np.ndarray:

@@ -10,9 +10,8 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, Node
 from codesign.frontends.qonnx_float32 import Step
-from codesign.frontends.qonnx_linear import exact_sums
 from codesign.frontends.qonnx_requantize import rising
-from codesign.frontends.qonnx_stream import Stream, inexact_sum
+from codesign.frontends.qonnx_stream import LayoutError, Stream, inexact_sum
 from codesign.frontends.qonnx_windows import Window, window
 from codesign.frontends.values import Value
 from codesign.ir.ops import MaxPool, SumPool
@@ -74,7 +73,7 @@ def reduce_mean(walk: Walk, node: Node, *, divide: bool = True) -> Stream:
     rank = len(x.axes)
     wanted = {x.axes.index(axis) for axis in "HW"} if rank == 4 else None
     if not isinstance(axes, list) or wanted is None or {int(a) % rank for a in axes} != wanted or len(axes) != 2:
-        raise UserError(
+        raise LayoutError(
             f"{where} reduces over axes {axes}; only the mean or sum over whole frames, height and width, is supported."
         )
     height, width, _ = walk.edge(x).shape
@@ -104,8 +103,8 @@ def averaged(
     edge = walk.lowering.add_operator(SumPool(kernel, stride), x.edge, label=node.label)
     affines = tuple(dataclasses.replace(a, offset=a.offset * taps) for a in x.affines)
     total, error = taps * actual.largest, taps * actual.error
-    if not exact_sums(total, actual.unit):
-        error = error + inexact_sum(taps, total)
+    if not x.precision.holds(total, actual.unit).all():
+        error = error + inexact_sum(taps, total, x.precision)
     made = x.rerooted(Value(edge, affines), error)
     if not divide or taps == 1:
         return made

@@ -180,10 +180,15 @@ def sign() -> Quantizer:
     return Quantizer(-1, 1, np.sign, lambda _: steps, (Affine(Fraction(1)),), ())
 
 
-def multi_threshold(node: Node, thresholds: Constant | None, features: Callable[[np.ndarray], np.ndarray]) -> Quantizer:
-    """Return the function of a MultiThreshold node; `features` brings rows of thresholds to the order of the edge."""
+def multi_threshold(
+    node: Node, thresholds: Constant | None, features: Callable[[np.ndarray], np.ndarray], dtype: type = np.float32
+) -> Quantizer:
+    """Return the function of a MultiThreshold node on tensors of a type.
+
+    `features` brings rows of thresholds to the order of the edge.
+    """
     where = f"node {node.label!r} ({node.op})"
-    (table,) = (_floats(parameter, where) for parameter in _all([thresholds], 1, where))
+    (table,) = (_floats(parameter, where, dtype) for parameter in _all([thresholds], 1, where))
     if table.ndim != 2 or table.shape[1] >= 1 << MAX_ACTIVATION_BITS:
         raise UserError(f"{where} needs thresholds of the shape (channels, levels - 1), not {table.shape}.")
     rows = np.sort(features(table), axis=1)  # the count does not depend on their order
@@ -284,10 +289,12 @@ def _all(parameters: Sequence[Constant | None], count: int, where: str) -> list[
     return found
 
 
-def _floats(parameter: Constant, where: str) -> np.ndarray:
+def _floats(parameter: Constant, where: str, dtype: type = np.float32) -> np.ndarray:
     values = parameter.values
-    if values.dtype != np.float32 or values.size == 0:
-        raise UserError(f"{where} has a parameter of type {values.dtype} and shape {values.shape}; use float32.")
+    if values.dtype != dtype or values.size == 0:
+        raise UserError(
+            f"{where} has a parameter of type {values.dtype} and shape {values.shape}; use {np.dtype(dtype)}."
+        )
     return values
 
 

@@ -80,16 +80,22 @@ def execute(model: Any, imported: Imported, x: np.ndarray) -> np.ndarray:
 def compared(imported: Imported, data: bytes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the executor's output as integers and golden's, both channels last.
 
-    See `witness.output_integers` for what the bias of logits may round.
+    Where the output is plain, they are the nearest integers; see `witness.output_integers` for what the bias of logits
+    may round otherwise.
     """
     found = golden.run(imported.graph, x)
     real = execute(executable(data), imported, x).astype(np.float64)
     if real.ndim == 4 and imported.output_axes == "NCHW":
         real = np.moveaxis(real, 1, -1)
-    expected = witness.output_integers(imported.graph, found, real)
-    # A bias that rounds to half a unit of the logits may lie on either side by the last digits of float32.
-    position = real.reshape(found.shape) / imported.graph.scales[imported.graph.outputs[0]].factor
-    allowed = 0.5 + 1e-6 + imported.output_error / imported.graph.scales[imported.graph.outputs[0]].factor
+    unit = imported.graph.scales[imported.graph.outputs[0]].factor
+    position = real.reshape(found.shape) / unit
+    if imported.output_plain:
+        expected = np.rint(position).astype(np.int64)
+        allowed = 1e-6 + imported.output_error / unit
+    else:
+        expected = witness.output_integers(imported.graph, found, real)
+        # A bias that rounds to half a unit of the logits may lie on either side by the last digits of float32.
+        allowed = 0.5 + 1e-6 + imported.output_error / unit
     return np.where(np.abs(position - found) <= allowed, found, expected), found
 
 

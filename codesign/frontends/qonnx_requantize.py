@@ -9,6 +9,7 @@ is settled; otherwise exact arithmetic decides, and the level is counted as one 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from codesign.frontends.qonnx_stream import INTEGERS, Stream
 from codesign.frontends.requantize import MAX_THRESHOLDS, Affine, dyadic_operator, smallest_inputs
 from codesign.frontends.values import Value
 from codesign.ir.operator import OperatorError
-from codesign.ir.ops import Dyadic, Threshold
+from codesign.ir.ops import Dyadic, SelectThreshold, Threshold
 from codesign.ir.tensor import Tensor
 from codesign.ir.types import IntType
 
@@ -84,13 +85,41 @@ def quantize(
         raise UserError(f"node {label!r} has too many levels for {channels:,} channels; use fewer bits there.")
     table, open_steps = _table(one, quantizer, tensor.type)
     affines = quantizer.affines * (channels if len(quantizer.affines) == 1 else 1)
-    made = dataclasses.replace(x, affines=affines, root=INTEGERS, steps=quantizer.steps)
+    made = dataclasses.replace(x, affines=affines, root=INTEGERS.carried(x.precision), steps=quantizer.steps)
     times = channels if alike else 1
     found = Open(label, open_steps * times, table.size * times) if open_steps else None
     if _is_identity(table, quantizer, tensor.type):
         return made, found
     op = _operator(one, quantizer, table, tensor.type, label, exact)
     return dataclasses.replace(made, edge=lowering.add_operator(op, x.edge, label=label)), found
+
+
+def quantize_chosen(
+    lowering: Lowering,
+    x: Stream,
+    quantizers: Sequence[Quantizer],
+    sources: Callable[[str], tuple[str, str]],
+    label: str,
+) -> tuple[Stream, Open | None]:
+    """Add the thresholds of quantisers of which an index chooses one for each frame; else as `quantize`.
+
+    `sources` gives the two edges that the operator reads, from that of `x`.
+    """
+    x = rising(lowering, x, label)
+    type, first = lowering.builder.edge(x.edge).type, quantizers[0]
+    _require_finite(x, type, label)
+    one = x.first_channel() if x.uniform and all(quantizer.alike for quantizer in quantizers) else x
+    steps = first.high - first.low
+    if steps > MAX_COMPARED or steps * len(one.affines) * len(quantizers) > MAX_TABLE:
+        raise UserError(f"node {label!r} has too many levels for what an index chooses; use at most 8 bits there.")
+    tables = [_table(one, quantizer, type) for quantizer in quantizers]
+    op = SelectThreshold(np.stack([table for table, _ in tables]), first.low)
+    affines = first.affines * (len(x.affines) if len(first.affines) == 1 else 1)
+    edge = lowering.add_operator(op, *sources(x.edge), label=label)
+    root = INTEGERS.carried(x.precision)
+    made = dataclasses.replace(x, edge=edge, affines=affines, root=root, steps=first.steps)
+    left = sum(count for _, count in tables)
+    return made, Open(label, left, op.thresholds.size) if left else None
 
 
 def rising(lowering: Lowering, x: Stream, label: str) -> Stream:

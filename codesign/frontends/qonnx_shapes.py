@@ -10,6 +10,7 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import Node
+from codesign.frontends.qonnx_rounding import without_offset
 from codesign.frontends.qonnx_stream import Stream
 from codesign.frontends.qonnx_windows import MAX_EXTENT
 from codesign.frontends.requantize import Affine
@@ -172,6 +173,7 @@ def flattened(walk: Walk, x: Stream, label: str) -> Stream:
 
 def padded(walk: Walk, x: Stream, padding: tuple[int, int, int, int], label: str) -> Stream:
     """Add rows and columns of zeros by a convolution that changes nothing else."""
+    x = without_offset(walk, x, label)
     if any(affine.offset != 0 or not affine.linear for affine in x.affines):
         raise UserError(
             f"node {label!r} pads an input whose zero is not integer 0; quantise it without a zero point first."

@@ -10,19 +10,25 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.frontends import (
     qonnx_elementwise,
+    qonnx_finn,
     qonnx_folding,
+    qonnx_levels,
     qonnx_linear,
     qonnx_pooling,
     qonnx_quantizers,
+    qonnx_rounding,
     qonnx_selection,
     qonnx_shapes,
 )
 from codesign.frontends.lowering import Lowering
+from codesign.frontends.qonnx_choices import Chosen
 from codesign.frontends.qonnx_constants import Constant
 from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, File, Node, clean
+from codesign.frontends.qonnx_float32 import DOUBLE
 from codesign.frontends.qonnx_requantize import Open, quantize
-from codesign.frontends.qonnx_stream import NO_PADDING, Stream
+from codesign.frontends.qonnx_stream import NO_PADDING, LayoutError, Stream
 from codesign.ir.graph import Graph
+from codesign.ir.ops import Dyadic, SelectDyadic
 from codesign.ir.tensor import Tensor
 
 MAX_EDGE = 1 << 26
@@ -38,10 +44,6 @@ MAX_WORK = 1 << 20
 def is_integer(kind: str) -> bool:
     """Tell whether a QONNX data type is one of integers: the executor rounds what is annotated with it."""
     return kind in ("BINARY", "BIPOLAR", "TERNARY") or kind.startswith(("INT", "UINT"))
-
-
-class LayoutError(UserError):
-    """An operator that finds the axes of its input in another order than it needs."""
 
 
 class Walk:
@@ -67,9 +69,12 @@ class Walk:
         self.streams = dict(start)
         self.constants = {name: Constant(values) for name, values in file.constants.items()}
         self.open: list[Open] = []
+        self.shifts: dict[str, tuple[tuple[str, ...], Dyadic | SelectDyadic]] = {}
+        self.chosen = Chosen(self)
         self.left = MAX_WORK
         self.output_axes = ""
         self.output_error = 0.0
+        self.output_plain = False
 
     def run(self) -> Graph:
         """Lower every node and return the graph."""
@@ -86,17 +91,24 @@ class Walk:
         label = self.file.nodes[-1].label
         if self.file.output not in self.streams:
             raise UserError("the network's output does not depend on its input; export it again.")
-        result = self._settled(self.streams[self.file.output], label)
+        result = qonnx_rounding.narrowed(self, self._settled(self.streams[self.file.output], label), label)
         self.output_axes = result.axes
+        if result.window is not None:
+            raise UserError("the network ends in windows (Im2Col) that no product reads; export the whole network.")
         if result.order is not None:
             raise UserError("the network returns a flattened frame; end it with a dense layer or drop the flatten.")
         self.output_error = float(result.actual(self.edge(result).type).error.max())
+        self.output_plain = (result.value.scale or 0) > 0
         return self.lowering.finish(result.value, label)
 
     def _lower(self, node: Node) -> None:
         where = self.where(node)
+        if made := self.chosen.lower(node):
+            if isinstance(made, Stream):
+                self._keep(node, made, where)
+            return
         if not any(name in self.streams for name in node.inputs):
-            inputs = [self.constants[name] if name else None for name in node.inputs]
+            inputs = [self.optional(node, place) for place in range(len(node.inputs))]
             if any(name for name in node.outputs[1:]):
                 raise UserError(
                     f"{where} makes several constants, which is not supported; fold constants when exporting."
@@ -111,7 +123,14 @@ class Walk:
         handler = _HANDLERS.get((node.domain, node.op))
         if handler is None:
             raise UserError(f"{where} is an operator that is not supported; see 'Supported layers' in the README.")
-        made = handler(self, node)
+        if node.op not in _DOUBLES and any(
+            name in self.streams and self.streams[name].precision is DOUBLE for name in node.inputs
+        ):
+            raise UserError(f"{where} computes in float64, which is not supported for it; cast to float32 before it.")
+        self._keep(node, handler(self, node), where)
+
+    def _keep(self, node: Node, made: Stream, where: str) -> None:
+        """Take what a node makes as the meaning of its output, within what is supported."""
         self.spend(len(made.affines), where)
         if int(self.lowering.builder.newest[1:]) >= MAX_OPERATORS:
             raise UserError(f"{where} is more than {MAX_OPERATORS:,} operators deep; split the network.")
@@ -127,10 +146,15 @@ class Walk:
         if not is_integer(kind):
             return
         whole = all(a.scale.denominator == 1 and a.offset.denominator == 1 for a in x.affines)
-        if not whole or x.actual(self.edge(x).type).error.any():
+        if not whole:
             raise UserError(
                 f"{where} makes a tensor that is annotated as {kind[:12]!r} but holds no integers; "
                 "remove the annotation."
+            )
+        if x.actual(self.edge(x).type).error.any():
+            raise UserError(
+                f"{where} makes a tensor that is annotated as {kind[:12]!r}, which its float does not hold exactly; "
+                "let it be float64, or narrow what goes into the sum."
             )
 
     def spend(self, work: int, where: str) -> None:
@@ -157,13 +181,15 @@ class Walk:
         """Tell whether an input depends on the network's input."""
         return node.inputs[place] in self.streams
 
-    def stream(self, node: Node, place: int, keep_padding: bool = False) -> Stream:
+    def stream(self, node: Node, place: int, keep_padding: bool = False, keep_window: bool = False) -> Stream:
         """Return an input that depends on the network's input."""
         if place >= len(node.inputs) or node.inputs[place] not in self.streams:
             raise UserError(
                 f"{self.where(node)} reads a constant where the network's activations are expected; export it again."
             )
         x = self.streams[node.inputs[place]]
+        if x.window is not None and not keep_window:
+            raise UserError(f"{self.where(node)} reads windows of an Im2Col, which only a product with weights can.")
         return x if keep_padding else self._settled(x, node.label)
 
     def _settled(self, x: Stream, label: str) -> Stream:
@@ -172,9 +198,9 @@ class Walk:
             return x
         return self.padded(dataclasses.replace(x, padding=NO_PADDING), x.padding, label)
 
-    def framed(self, node: Node, place: int, axes: str, keep_padding: bool = False) -> Stream:
-        """Return an input whose axes come in this order."""
-        x = self.stream(node, place, keep_padding)
+    def framed(self, node: Node, place: int, axes: str, **keep: bool) -> Stream:
+        """Return an input whose axes come in this order; see `stream` for the rest."""
+        x = self.stream(node, place, **keep)
         if x.axes != axes:
             raise LayoutError(
                 f"{self.where(node)} needs frames with the axes {axes} and finds {x.axes}; transpose before it."
@@ -191,7 +217,7 @@ class Walk:
     def linear(self, x: Stream, node: Node) -> Stream:
         """Return the stream without a clamp, refusing one that is float."""
         if not x.linear:
-            x = qonnx_elementwise.without_negatives(self, x, node.label)
+            x = qonnx_rounding.narrowed(self, x, node.label)
         if not x.linear:
             raise UserError(f"{self.where(node)} reads an activation that is not quantised; put a Quant before it.")
         return x
@@ -214,15 +240,15 @@ class Walk:
         return self.constants[node.inputs[place]]
 
     def per_channel(self, x: Stream, values: np.ndarray, where: str) -> np.ndarray:
-        """Return a constant that meets a stream as float32 of shape () or (channels,), in the order of the edge.
+        """Return a constant that meets a stream in its float, of shape () or (channels,), in the order of the edge.
 
         Raises
         ------
         UserError
-            When it is not float32, or varies along other axes than the channels.
+            When it is another type, or varies along other axes than the channels.
         """
-        if values.dtype != np.float32:
-            raise UserError(f"{where} has a constant of type {values.dtype}; use float32.")
+        if values.dtype != x.precision.dtype:
+            raise UserError(f"{where} has a constant of type {values.dtype}; use {np.dtype(x.precision.dtype)}.")
         if values.size == 1 and values.ndim <= len(x.axes):
             return values.reshape(())
         place = x.channel_axis - len(x.axes) + values.ndim
@@ -253,67 +279,8 @@ class Walk:
             self.open.append(found)
         return made
 
-    def quant(self, node: Node) -> Stream:
-        """Lower a Quant."""
-        x, where = self.stream(node, 0), self.where(node)
-        parameters = qonnx_quantizers.read_quant(
-            node, [self.optional(node, place) for place in range(1, len(node.inputs))]
-        )
-        return self.quantized(
-            x, qonnx_quantizers.quant(node, parameters, lambda values: self.per_channel(x, values, where)), node
-        )
-
-    def bipolar(self, node: Node) -> Stream:
-        """Lower a BipolarQuant."""
-        x, where = self.stream(node, 0), self.where(node)
-        scale = self.optional(node, 1)
-        return self.quantized(
-            x, qonnx_quantizers.bipolar(node, scale, lambda values: self.per_channel(x, values, where)), node
-        )
-
-    def sign(self, node: Node) -> Stream:
-        """Lower a Sign."""
-        return self.quantized(self.stream(node, 0), qonnx_quantizers.sign(), node)
-
-    def trunc(self, node: Node) -> Stream:
-        """Lower a Trunc."""
-        x = self.stream(node, 0)
-        type = self.edge(x).type
-        ends = np.array([[type.min], [type.max]], dtype=np.int64)
-
-        def reached(levels: qonnx_quantizers.Levels) -> tuple[int, int]:
-            found = np.stack([levels(side) for side in x.numbers(ends)])
-            if not np.isfinite(found).all() or np.abs(found).max() >= 1 << 24:
-                raise UserError(f"{self.where(node)} truncates numbers beyond float32; scale the network down.")
-            return int(found.min()), int(found.max())
-
-        parameters = [self.optional(node, place) for place in range(1, len(node.inputs))]
-        return self.quantized(x, qonnx_quantizers.trunc(node, parameters, reached), node)
-
-    def multi_threshold(self, node: Node) -> Stream:
-        """Lower a MultiThreshold."""
-        x, where = self.stream(node, 0), self.where(node)
-        layout = node.attribute("data_layout", "")
-        axis = layout.index("C") if "C" in layout and len(layout) == len(x.axes) else 1
-        channels = len(x.affines)
-
-        def rows(table: np.ndarray) -> np.ndarray:
-            if len(table) == 1:
-                return table
-            if axis != x.channel_axis:
-                raise LayoutError(f"{where} has thresholds for axis {axis} of {x.axes}, which are not the channels.")
-            if len(table) != channels:
-                raise UserError(f"{where} has thresholds for {len(table)} channels and reads {channels}.")
-            return table if x.order is None else table[x.order]
-
-        return self.quantized(x, qonnx_quantizers.multi_threshold(node, self.optional(node, 1), rows), node)
-
     def same(self, node: Node) -> Stream:
         """Pass what changes nothing in evaluation."""
-        if node.op == "Cast" and node.attribute("to", 0) != 1:
-            raise UserError(
-                f"{self.where(node)} casts activations to another type than float32, which is not supported."
-            )
         if node.op == "Dropout" and (mode := self.optional(node, 2)) is not None and mode.values.any():
             raise UserError(f"{self.where(node)} is in training mode; export the network in evaluation mode.")
         return self.stream(node, 0, keep_padding=True)
@@ -331,11 +298,14 @@ Handler = Callable[[Walk, Node], Stream]
 
 _HANDLERS: dict[tuple[str, str], Handler] = {
     **{("", op): qonnx_elementwise.arithmetic for op in ("Add", "Sub", "Mul", "Div")},
-    **{("", op): Walk.same for op in ("Identity", "Dropout", "Cast")},
+    **{("", op): Walk.same for op in ("Identity", "Dropout")},
+    **{("", op): qonnx_rounding.rounded for op in ("Floor", "Ceil", "Round")},
+    **{("", op): qonnx_elementwise.extreme for op in ("Max", "Min")},
     **{("", op): Walk.refused_end for op in ("Softmax", "LogSoftmax")},
     ("", "ArgMax"): qonnx_selection.arg_max,
     ("", "AveragePool"): qonnx_pooling.average_pool,
     ("", "BatchNormalization"): qonnx_elementwise.normalisation,
+    ("", "Cast"): qonnx_elementwise.cast,
     ("", "Clip"): qonnx_elementwise.clip,
     ("", "Concat"): qonnx_shapes.concat,
     ("", "Conv"): qonnx_linear.conv,
@@ -350,17 +320,26 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "ReduceSum"): Walk.reduce_sum,
     ("", "Relu"): qonnx_elementwise.relu,
     ("", "Reshape"): qonnx_shapes.reshape,
-    ("", "Sign"): Walk.sign,
+    ("", "Sign"): qonnx_levels.sign,
     ("", "Squeeze"): qonnx_shapes.squeeze,
     ("", "TopK"): qonnx_selection.top_k,
     ("", "Transpose"): qonnx_shapes.transpose,
-    (GENERAL, "BipolarQuant"): Walk.bipolar,
-    (GENERAL, "IntQuant"): Walk.quant,
+    (GENERAL, "BipolarQuant"): qonnx_levels.bipolar,
+    (GENERAL, "Im2Col"): qonnx_finn.im2col,
+    (GENERAL, "IntQuant"): qonnx_levels.quant,
     (GENERAL, "MaxPoolNHWC"): qonnx_pooling.max_pool,
-    (GENERAL, "MultiThreshold"): Walk.multi_threshold,
-    (GENERAL, "Quant"): Walk.quant,
-    (GENERAL, "Trunc"): Walk.trunc,
+    (GENERAL, "MultiThreshold"): qonnx_levels.multi_threshold,
+    (GENERAL, "Quant"): qonnx_levels.quant,
+    (GENERAL, "QuantAvgPool2d"): qonnx_finn.average_pool,
+    (GENERAL, "Trunc"): qonnx_levels.trunc,
+    (GENERAL, "XnorPopcountMatMul"): qonnx_finn.xnor_popcount,
     (CHANNELS_LAST, "BatchNormalization"): qonnx_elementwise.normalisation,
     (CHANNELS_LAST, "Conv"): qonnx_linear.conv,
     (CHANNELS_LAST, "MaxPool"): qonnx_pooling.max_pool,
 }
+
+_DOUBLES = frozenset(
+    {"Add", "ArgMax", "Cast", "Ceil", "Clip", "Flatten", "Floor", "Identity", "MatMul", "Max", "MaxPool", "Min"}
+    | {"Mul", "MultiThreshold", "Neg", "Reshape", "Round", "Shape", "Sub", "Transpose"}
+)
+"""Operators that may read float64."""

@@ -20,12 +20,19 @@ class Window:
     kernel, stride, dilation : (int, int)
     padding : (int, int, int, int)
         Top, bottom, left, right.
+    channelwise : bool
+        Whether what reads the windows may look at each channel alone.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     padding: tuple[int, int, int, int]
+    channelwise: bool = False
+
+
+POINT = Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0))
+"""The window of a single pixel."""
 
 
 def window(node: Node, frame: tuple[int, ...], kernel: tuple[int, int] | None, where: str) -> Window:

@@ -23,9 +23,9 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     name : str
         What was compared with what.
-    kind : {"csim", "rtl", "netlist", "float64", "qonnx", "finn"}
+    kind : {"csim", "rtl", "netlist", "float64", "qonnx", "finn", "hls4ml-stock"}
         What was compared: the C simulation of the hardware, that of its RTL or its netlist, the model in float64, the
-        QONNX file in its executor, or FINN's hardware layers in Python.
+        QONNX file in its executor, FINN's hardware layers in Python, or what hls4ml's own converter makes.
     done : bool
     vectors, tensors, differences : int or None
         Test vectors sent, edges compared, integers that differed; None when not done.
@@ -36,7 +36,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    kind: Literal["csim", "rtl", "netlist", "float64", "qonnx", "finn"]
+    kind: Literal["csim", "rtl", "netlist", "float64", "qonnx", "finn", "hls4ml-stock"]
     done: bool
     vectors: int | None = None
     tensors: int | None = None

@@ -31,6 +31,15 @@ def test_emit_writes_both_folders(codesign: CommandLine):
         assert (folder / file).is_file()
 
 
+@pytest.mark.parametrize("backend", ["qonnx", "finn"])
+def test_what_is_emitted_is_imported_again(codesign: CommandLine, backend: str):
+    folder = codesign("emit", "toy_w3", "--backend", backend, "--json").json["folder"]
+    found = codesign("import", f"{folder}/model.onnx", "--name", f"again_{backend}", "--strict", "--json")
+    assert found.code == 0, found.err
+    assert found.json["open_steps"] == 0
+    assert codesign("verify", f"again_{backend}", "--backend", "qonnx", "--vectors", "4").code == 0
+
+
 def test_more_clocks_make_a_smaller_design(codesign: CommandLine):
     sizes = []
     for cycles in ("2000", "100000"):
@@ -55,6 +64,8 @@ def test_a_missing_finn_is_told_in_one_sentence(codesign: CommandLine, monkeypat
         (("emit", "toy_w3", "--backend", "finn", "--io", "io_stream"), "--io is for the hls4ml backend"),
         (("emit", "toy_w3", "--backend", "finn", "--board", "ulx3s-85f"), "FINN builds for AMD parts"),
         (("synth", "toy_w3", "--backend", "qonnx"), "qonnx"),
+        (("verify", "toy_w3", "--backend", "hls4ml-stock"), "hls4ml's own converter reads QKeras models here"),
+        (("verify", "toy_w3", "--backend", "hls4ml-stock", "--cycles", "9"), "--cycles is for"),
     ],
 )
 def test_what_does_not_fit_is_told(codesign: CommandLine, arguments: tuple[str, ...], sentence: str):

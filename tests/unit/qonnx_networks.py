@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorAnnotation, TensorProto, helper
 
 GENERAL = "qonnx.custom_op.general"
 ROUNDINGS = ("ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
@@ -36,9 +36,16 @@ class Maker:
     def const(self, values: Any, dtype: Any = F) -> str:
         name = f"c{len(self.constants)}"
         array = np.asarray(values, dtype=dtype)
-        kind = {"f": TensorProto.FLOAT, "i": TensorProto.INT64}[array.dtype.kind]
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
         self.constants.append(helper.make_tensor(name, kind, array.shape, array.tobytes(), raw=True))
         return name
+
+    def annotate(self, kind: str, *tensors: str) -> None:
+        """Say what integers tensors hold, which the executor wants to be told for some operators."""
+        for name in tensors:
+            note = TensorAnnotation(tensor_name=name)
+            note.quant_parameter_tensor_names.add(key="finn_datatype", value=kind)
+            self.annotations.append(note)
 
     def node(self, op: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         names = [f"t{len(self.nodes)}" + (f"_{i}" if i else "") for i in range(outputs)]

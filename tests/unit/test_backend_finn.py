@@ -183,6 +183,23 @@ def test_an_index_has_no_layer(tmp_path: Path):
         backend.emit(graph, BOARD, tmp_path / "project")
 
 
+def test_folds_may_be_given(tmp_path: Path):
+    graph = network()
+    given = {"n0": {"PE": 4, "SIMD": 9}, "n1": {"PE": 2}}
+    project = backend.emit(graph, BOARD, tmp_path / "project", cycles=100_000, folds=given)
+    layers = json.loads((project.folder / "estimate.json").read_bytes())["layers"]
+    found = {kind: entry for name, entry in layers.items() if (kind := name.split("_")[0]) and entry["node"] == "n0"}
+    assert (found["MVAU"]["PE"], found["MVAU"]["SIMD"]) == (4, 9)
+    assert {entry["PE"] for name, entry in layers.items() if name.startswith("Thr") and entry["node"] == "n1"} == {2}
+    for folds, sentence in (
+        ({"n0": {"PE": 3}}, "n0 has no layer of FINN with PE = 3"),
+        ({"n99": {"PE": 1}}, "folds are given for n99"),
+        ({"n0": 3}, "folds are attributes by node"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            backend.emit(graph, BOARD, tmp_path / "other", folds=folds)
+
+
 def test_boards_and_options_are_checked(tmp_path: Path):
     with pytest.raises(UserError, match="FINN builds for AMD parts"):
         backend.emit(network(), boards.load("ulx3s-85f"), tmp_path)

@@ -150,7 +150,7 @@ FRAMES: dict[str, tuple[Callable[[Maker], str], str]] = {
     ),
     "ceil mode": (lambda m: m.node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1), "ceil_mode=0"),
     "padding of an offset": (
-        lambda m: m.node("Conv", m.node("Add", "x", m.const(1.0)), m.weights((4, 3, 3, 3)), pads=[1, 1, 1, 1]),
+        lambda m: m.node("Conv", m.node("Add", "x", m.const(0.3)), m.weights((4, 3, 3, 3)), pads=[1, 1, 1, 1]),
         "zero is not integer 0",
     ),
     "pads with ones": (

@@ -73,7 +73,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> Finn
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("the finn backend writes networks with one input and one output; split the graph.")
     content = export(graph, ops.by_name(), FinnPlace)
-    layout = layout_.lay_out(graph, chosen.wanted, chosen.limits(board))
+    layout = layout_.lay_out(graph, chosen.wanted, chosen.limits(board), chosen.folds)
     folder = Path(folder)
 
     def write(new: Path) -> None:

@@ -15,6 +15,7 @@ from codesign.backends.finn.order import Step, numbering
 from codesign.backends.finn.place import FinnPlace
 from codesign.backends.finn.units import BASE_LUTS, Layer, Unit, per_lane
 from codesign.backends.qonnx.document import Document
+from codesign.errors import UserError
 from codesign.folding import Candidate, Chosen, Edge, Problem
 from codesign.ir import Graph
 
@@ -22,6 +23,8 @@ BLOCK_LUTS = 200.0
 """What a block memory is worth in LUTs, as long as there are some."""
 DSP_LUTS = 40.0
 """What a DSP block is worth in LUTs, as long as there are some."""
+FOLDED = ("MVAU", "VVAU", "Thresholding")
+"""Layers whose folds a user may give."""
 _INPUT = "input"
 
 
@@ -126,7 +129,9 @@ def placed(graph: Graph) -> list[Placed]:
     return found
 
 
-def lay_out(graph: Graph, cycles: int | None, limits: Mapping[str, float]) -> Layout:
+def lay_out(
+    graph: Graph, cycles: int | None, limits: Mapping[str, float], given: Mapping[str, Mapping[str, int]] | None = None
+) -> Layout:
     """Return the cheapest folds with which a frame takes at most `cycles` clocks, by estimate.
 
     Parameters
@@ -137,10 +142,31 @@ def lay_out(graph: Graph, cycles: int | None, limits: Mapping[str, float]) -> La
         None for as few as fit.
     limits : mapping of str to float
         The most that all may take, by resource. Left aside where nothing keeps to them.
+    given : mapping of str to mapping, optional
+        Folds that are not to be chosen, by node: "PE" and "SIMD" of its product or its thresholds.
+
+    Raises
+    ------
+    UserError
+        When a node cannot have the fold that is given for it.
     """
-    units = placed(graph)
+    units = [_restricted(one, (given or {}).get(one.node)) for one in placed(graph)]
+    folded = {one.node for one in units if one.unit.layers[-1].kind in FOLDED}
+    if unknown := sorted(set(given or {}) - folded):
+        raise UserError(f"folds are given for {', '.join(unknown)}, which have no PE and SIMD in FINN.")
     chosen = _solve(_problem(graph, units, limits), cycles)
     return Layout(tuple(_named(units, chosen)), chosen.cycles, chosen.cost)
+
+
+def _restricted(one: Placed, given: Mapping[str, int] | None) -> Placed:
+    """Return a unit with the folds that have the given attributes."""
+    if given is None or one.unit.layers[-1].kind not in FOLDED:
+        return one
+    kept = tuple(c for c in one.unit.candidates if given.items() <= dict(c.fold[-1]).items())
+    if not kept:
+        told = ", ".join(f"{name} = {value}" for name, value in given.items())
+        raise UserError(f"{one.node} has no layer of FINN with {told}; PE divides its outputs, SIMD its inputs.")
+    return replace(one, unit=replace(one.unit, candidates=kept))
 
 
 def _problem(graph: Graph, units: list[Placed], limits: Mapping[str, float]) -> Problem:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from codesign.boards import Board
 from codesign.errors import UserError
@@ -25,18 +26,24 @@ class Options:
         Frames of the golden vectors that FINN checks itself with.
     seed : int
         Of these frames.
+    folds : mapping of str to mapping
+        Folds that are not to be chosen, by node: "PE" and "SIMD" of its product or thresholds, such as
+        ``{"n0": {"PE": 4, "SIMD": 3}}``.
     """
 
     cycles: int = 10_000
     fastest: bool = False
     vectors: int = 4
     seed: int = 0
+    folds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, low in (("cycles", 1), ("vectors", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise UserError(f"{name} of the finn backend is a whole number from {low} on, not {value!r}.")
+        if not isinstance(self.folds, Mapping) or not all(isinstance(f, Mapping) for f in self.folds.values()):
+            raise UserError(f'folds are attributes by node, such as {{"n0": {{"PE": 2}}}}, not {self.folds!r}.')
         if not isinstance(self.fastest, bool):
             raise UserError(
                 f"a design is the fastest that fits or not: fastest is True or False, not {self.fastest!r}."

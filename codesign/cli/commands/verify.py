@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 @options.model
 @click.option(
     "--backend",
-    type=click.Choice(["csim", "rtl", "netlist", "float64", "qonnx", "finn"]),
+    type=click.Choice(["csim", "rtl", "netlist", "float64", "qonnx", "finn", "hls4ml-stock"]),
     default="csim",
     show_default=True,
     help="The C simulation of the hls4ml project, the RTL in Verilator, the netlist that Yosys makes of it, the model "
-    "in float64 with its frozen constants, the QONNX file in the qonnx executor, or FINN's hardware layers in Python.",
+    "in float64 with its frozen constants, the QONNX file in the qonnx executor, FINN's hardware layers in Python, or "
+    "what hls4ml's own converter makes of a QKeras model.",
 )
 @options.vectors(200)
 @options.seed
@@ -42,11 +43,11 @@ def command(
     Half of the vectors are test images, half are random, the extremes among them. On a difference the first
     differing operator and element are named and the exit code is 1. In RTL and in netlists both ends of the network
     pause at random; then frames follow each other without pauses, and a frame must take the cycles promised. Of a
-    netlist and of FINN only the output is compared, as the edges inside are gone.
+    netlist, of FINN and of hls4ml's own converter only the output is compared, as the edges inside are gone.
     """
     from codesign import ir, report
 
-    kind: Literal["csim", "rtl", "netlist", "float64", "qonnx", "finn"] = backend  # type: ignore[assignment]
+    kind: Literal["csim", "rtl", "netlist", "float64", "qonnx", "finn", "hls4ml-stock"] = backend  # type: ignore[assignment]
     owner = {"csim": "hls4ml", "rtl": "rtl", "netlist": "rtl", "qonnx": "qonnx", "finn": "finn"}.get(backend)
     chosen = options.given(owner, chosen, board)
     if wave and backend != "rtl":
@@ -56,8 +57,10 @@ def command(
         data = _rtl(work, vectors, seed, wave, chosen)
     elif backend == "netlist":
         data = _netlist(work, vectors, seed, chosen)
+    elif owner is not None:
+        data = _compiled(work, owner, vectors, seed, chosen)
     else:
-        data = _float64(work, vectors, seed) if owner is None else _compiled(work, owner, vectors, seed, chosen)
+        data = _float64(work, vectors, seed) if backend == "float64" else _stock(work, vectors, seed)
     check = report.Check(
         name=data.pop("name"),
         kind=kind,
@@ -156,6 +159,24 @@ def _float64(work: Work, vectors: int, seed: int) -> dict[str, Any]:
         result = verify_float64(work.model, frames, advance)
     return {
         "name": "Golden executor against the model in float64 with its frozen constants",
+        "how": words,
+        "found": result.first_difference,
+        "differences": result.differences,
+        "vectors": result.vectors,
+        "tensors": result.tensors,
+        "integers": result.integers,
+        "first_difference": difference(result),
+    }
+
+
+def _stock(work: Work, vectors: int, seed: int) -> dict[str, Any]:
+    from codesign.verify.hls4ml_stock import verify_stock
+
+    frames, words = work.frames(vectors, seed)
+    with work.console.progress("Converting, compiling and simulating with hls4ml's own converter"):
+        result = verify_stock(work.model, frames, work.folder / "hls4ml_stock")
+    return {
+        "name": "C simulation of hls4ml's own conversion against the golden executor",
         "how": words,
         "found": result.first_difference,
         "differences": result.differences,
