@@ -82,7 +82,9 @@ class Coordinates:
 
     def bit_operations(self, widths: np.ndarray) -> int:
         """Return the bit operations of a frame, as `Space.bit_operations` does."""
-        return self.space.fixed_bit_operations + int(np.sum(self.macs * self.read_widths(widths) * self.per_layer(widths)))
+        return self.space.fixed_bit_operations + int(
+            np.sum(self.macs * self.read_widths(widths) * self.per_layer(widths))
+        )
 
     def per_bit(self, widths: np.ndarray) -> np.ndarray:
         """Return for each entry the bit operations that one bit of it makes while the others stay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -196,11 +196,11 @@ class Problem:
         """Return how good a candidate is; more is better."""
         return self.objective.score(evaluation)
 
-    def offers(self, protocol: type[Any]) -> bool:
+    def offers(self, protocol: Any) -> bool:
         """Tell whether the evaluator measures what a protocol of `codesign.search.measurements` names."""
         return isinstance(self.evaluator, protocol)
 
-    def measures(self, protocol: type[T], strategy: str) -> T:
+    def measures(self, protocol: Callable[..., T], strategy: str) -> T:
         """Return the evaluator as what measures something.
 
         Raises
@@ -208,10 +208,13 @@ class Problem:
         UserError
             When it does not measure that.
         """
+        # mypy takes a protocol for a callable, but not for a type that may be handed on.
+        assert isinstance(protocol, type)  # noqa: S101
         if not isinstance(self.evaluator, protocol):
             what = protocol.__name__.removeprefix("Measures").lower()
             raise UserError(f"the strategy '{strategy}' needs {what}, which is not measured here; choose another.")
-        return self.evaluator
+        found: Any = self.evaluator
+        return found
 
     @property
     def bit_operation_budget(self) -> int:

@@ -70,7 +70,8 @@ class BudgetSweep:
         if self._descending:
             return []
         self._descending = True
-        share, shares = (self._holds or self._low) * _SHRINK, []
+        shares: list[float] = []
+        share = (self._holds or self._low) * _SHRINK
         while share > _SMALLEST and len(shares) < self._evaluations:
             shares.append(share)
             share *= _SHRINK

@@ -22,7 +22,7 @@ from codesign.search.evaluate import evaluate
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.space import Assignment
 
-_TRIES = 3
+TRIES = 3
 """How often a candidate is tried whose worker dies: once it may be the machine, three times it is the candidate."""
 
 
@@ -111,19 +111,16 @@ class Processes:
             busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
             for pipe in wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
+                assert worker.job is not None  # noqa: S101 - it is busy
                 index = worker.job
-                assert index is not None  # noqa: S101 - it is busy
                 try:
                     found = worker.take()
                 except (EOFError, OSError):
                     self._workers.remove(worker)
                     worker.end()
                     deaths[index] += 1
-                    if deaths[index] == _TRIES:
-                        raise UserError(
-                            f"workers die at the same candidate again and again ({_TRIES} times); "
-                            "is there enough memory for so many workers?"
-                        ) from None
+                    if deaths[index] == TRIES:
+                        raise dies_again() from None
                     waiting.appendleft(index)
                     continue
                 yield index, found
@@ -158,12 +155,9 @@ class _Worker:
             self.pipe.send(asked)
 
     def take(self) -> Evaluation:
-        found = self.pipe.recv()
+        found: Answer = self.pipe.recv()
         self.job = None
-        if isinstance(found, Evaluation):
-            return found
-        kind, text = found
-        raise UserError(text) if kind == "user" else RuntimeError(f"an evaluation failed in a worker:\n{text}")
+        return read(found)
 
     def end(self) -> None:
         self.process.kill()
@@ -182,13 +176,43 @@ def _serve(pipe: Connection, problem: Problem) -> None:
             asked = pipe.recv()
         except EOFError:
             return
-        try:
-            answer: Evaluation | tuple[str, str] = evaluate(problem, asked)
-        except UserError as error:
-            answer = ("user", str(error))
-        except Exception:
-            answer = ("bug", traceback.format_exc())
-        pipe.send(answer)
+        pipe.send(answer(problem, asked))
+
+
+Answer = Evaluation | tuple[str, str]
+"""An evaluation, or what went wrong: "user" and a sentence, or "bug" and a traceback."""
+
+
+def answer(problem: Problem, asked: Assignment) -> Answer:
+    """Evaluate a candidate in a worker; what goes wrong is told instead of raised, to be raised where it is read."""
+    try:
+        return evaluate(problem, asked)
+    except UserError as error:
+        return "user", str(error)
+    except Exception:
+        return "bug", traceback.format_exc()
+
+
+def read(found: Answer) -> Evaluation:
+    """Return the evaluation of an answer.
+
+    Raises
+    ------
+    UserError, RuntimeError
+        What went wrong in the worker.
+    """
+    if isinstance(found, Evaluation):
+        return found
+    kind, text = found
+    raise UserError(text) if kind == "user" else RuntimeError(f"an evaluation failed in a worker:\n{text}")
+
+
+def dies_again() -> UserError:
+    """Return the error for a candidate at which workers die."""
+    return UserError(
+        f"workers die at the same candidate again and again ({TRIES} times); "
+        "is there enough memory for so many workers?"
+    )
 
 
 def limit_threads() -> None:

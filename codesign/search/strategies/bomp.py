@@ -168,9 +168,7 @@ class Bomp:
         return np.concatenate([far, np.clip(near, 0, 1)])
 
 
-def strategy(
-    problem: Problem, seed: int, evaluations: int, *, warm_up: _Count = 10, batch: _Count = 4
-) -> Bomp:
+def strategy(problem: Problem, seed: int, evaluations: int, *, warm_up: _Count = 10, batch: _Count = 4) -> Bomp:
     """Return the strategy.
 
     Parameters

@@ -31,7 +31,8 @@ class Path:
         self._bits = np.zeros_like(self._rise)
         for layer, part in zip(space.layers, self._coordinates.slices, strict=True):
             # The kind of weights whose rise at the narrower widths is least on the whole.
-            kind = min(space.schemes, key=lambda one: float(np.sum(rise.weights[one][layer.name])))  # noqa: B023
+            totals = {one: float(np.sum(rise.weights[one][layer.name])) for one in space.schemes}
+            kind = min(totals, key=lambda one: totals[one])
             self._kinds[layer.name] = kind
             self._rise[part, : len(space.weight_bits)] = rise.weights[kind][layer.name]
             self._bits[part, : len(space.weight_bits)] = space.weight_bits
@@ -48,7 +49,7 @@ class Path:
         columns[found.channels :] = len(found.space.activation_bits) - 1
         rows = np.arange(found.size)
         narrower = np.arange(self._rise.shape[1])[None, :]
-        steps = []
+        steps: list[tuple[int, int, int]] = []
         while True:
             saved = (self._bits[rows, columns][:, None] - self._bits) * found.per_bit(widths)[:, None]
             risen = self._rise - self._rise[rows, columns][:, None]

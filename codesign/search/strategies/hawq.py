@@ -31,9 +31,7 @@ def weighed(distortion: Table, weight: PerChoice) -> Table:
     )
 
 
-def strategy(
-    problem: Problem, seed: int, evaluations: int, *, granularity: Granularity = "channel"
-) -> BudgetSweep:
+def strategy(problem: Problem, seed: int, evaluations: int, *, granularity: Granularity = "channel") -> BudgetSweep:
     """Return the strategy.
 
     Parameters

@@ -46,7 +46,5 @@ def strategy(
     # Divergences differ by orders of magnitude from network to network; μ should mean the same in all of them.
     largest = max(masking.values())
     bits = np.array(problem.space.weight_bits)
-    rise = {
-        name: masking[name] / largest * 4.0**-bits + mu * np.asarray(costs[name]) / most for name in costs
-    }
+    rise = {name: masking[name] / largest * 4.0**-bits + mu * np.asarray(costs[name]) / most for name in costs}
     return BudgetSweep(problem, FixedActivations(problem, rise).solve, evaluations)

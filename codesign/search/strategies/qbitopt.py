@@ -133,7 +133,10 @@ class QBitOpt:
             old, new = self._momentum, 1 - self._momentum
             self._average = PerChoice(
                 {name: old * values + new * found.weights[name] for name, values in self._average.weights.items()},
-                {name: old * value + new * found.activations[name] for name, value in self._average.activations.items()},
+                {
+                    name: old * value + new * found.activations[name]
+                    for name, value in self._average.activations.items()
+                },
             )
 
 

@@ -36,9 +36,7 @@ class Random:
         """Learn nothing."""
 
 
-def strategy(
-    problem: Problem, seed: int, evaluations: int, *, batch: Annotated[int, msgspec.Meta(ge=1)] = 8
-) -> Random:
+def strategy(problem: Problem, seed: int, evaluations: int, *, batch: Annotated[int, msgspec.Meta(ge=1)] = 8) -> Random:
     """Return the strategy.
 
     Parameters
