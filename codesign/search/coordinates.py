@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ class Coordinates:
     def __init__(self, space: Space) -> None:
         self.space = space
         ends = np.cumsum([0, *(layer.channels for layer in space.layers)])
-        self.slices = tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        self.slices = tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(ends))
         self.channels = int(ends[-1])
         self.size = self.channels + len(space.activations)
         place = {layer.name: self.channels + index for index, layer in enumerate(space.activations)}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -38,13 +38,13 @@ class Memory:
     Parameters
     ----------
     size : int
-    states, actions : int
-        Numbers of a state and of an action.
+    states, actions, rewards : int
+        Numbers of a state, of an action, and of what it was rewarded with.
     """
 
-    def __init__(self, size: int, states: int, actions: int) -> None:
+    def __init__(self, size: int, states: int, actions: int, rewards: int = 1) -> None:
         self._arrays = tuple(
-            np.zeros((size, width), dtype=np.float32) for width in (states, actions, 1, states, 1)
+            np.zeros((size, width), dtype=np.float32) for width in (states, actions, rewards, states, 1)
         )  # state, action, reward, following state, and 0 where the episode ends
         self._next, self.count = 0, 0
 
@@ -150,19 +150,21 @@ def noisy(actions: np.ndarray, spread: float, generator: np.random.Generator) ->
     return np.clip(actions + spread * drawn, 0.0, 1.0)
 
 
-class Baseline:
-    """Running mean and spread of rewards, so that they come to about 1 whatever they are measured in."""
+class Standard:
+    """Mean and spread of all rewards so far, so that they come to about 1 whatever they are measured in.
 
-    def __init__(self, decay: float = 0.95) -> None:
-        self._decay = decay
-        self._mean: float | None = None
-        self._square = 0.0
+    Rewards are kept as they are and brought to this scale when they are learned from: it moves, and what was good
+    early on must not look better or worse than the same later.
+    """
 
-    def __call__(self, reward: float) -> float:
-        """Return how much a reward is above the mean, in spreads; then move the mean towards it."""
-        if self._mean is None:
-            self._mean = reward
-        over = reward - self._mean
-        self._mean += (1 - self._decay) * over
-        self._square = self._decay * self._square + (1 - self._decay) * over**2
-        return float(np.clip(over / (self._square**0.5 + 1e-8), -3, 3))
+    def __init__(self) -> None:
+        self._rewards: list[float] = []
+
+    def add(self, rewards: Iterable[float]) -> None:
+        """Count rewards in."""
+        self._rewards += rewards
+
+    def __call__(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Return how far rewards are from the mean, in spreads: at most 3, or a disaster is all that is seen."""
+        known = np.array(self._rewards)
+        return ((rewards - float(known.mean())) / (float(known.std()) + 1e-8)).clamp(-3, 3)

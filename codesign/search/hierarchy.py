@@ -3,7 +3,9 @@
 The high-level controller goes through the layers and sets for each the mean width of its channels (the goal) and the
 width of what it reads. The low-level controller goes through the channels of a layer and gives each a width. What it
 is paid is (1 − ζ)·(−|goal·channels − Σ widths|) + ζ·(reward of the episode). The first part is paid out channel by
-channel, as the change of |Σ (width − goal)| so far: that is the same sum, and it is learned in far fewer steps.
+channel, as the change of |Σ (width − goal)| so far: that is the same sum, and it is learned in far fewer steps. The
+reward of an episode comes at its end and nothing is discounted, so it is what every step of it leads to; the
+high-level critic is told so, instead of handing it down from layer to layer.
 
 While the low-level controller learns, the same goal comes to mean other widths. So an episode from memory is seen
 again with the goal under which today's low-level controller would most likely do what it did then: among the goal
@@ -24,7 +26,7 @@ import numpy as np
 
 from codesign.search import features
 from codesign.search.coordinates import nearest
-from codesign.search.ddpg import Agent, Memory, noisy
+from codesign.search.ddpg import Agent, Memory, Standard, noisy
 from codesign.search.problem import Problem
 
 LAYER = 8
@@ -46,7 +48,7 @@ class Layer:
     index : int
     state : array of shape (HIGH,)
     action : array of shape (2,)
-        Goal, and width of what it reads; in [0, 1].
+        Goal, and width of what it reads, as they came out after the budget; in [0, 1].
     goal : float
         In bits, after the budget.
     actions : array of shape (channels,)
@@ -113,18 +115,16 @@ class High:
             layer.goal = float(goals[np.argmax(low.likelihoods(layer, goals))])
             layer.action = np.array([(layer.goal - low.low) / (low.high - low.low), layer.action[1]])
 
-    def learn(self, steps: int) -> None:
+    def learn(self, steps: int, standard: Standard) -> None:
         """Take steps on the episodes in memory."""
         memory = Memory(len(self._kept) * len(self.rows), HIGH, 2)
         for episode, reward in self._kept:
             states = np.stack([layer.state for layer in episode])
-            goes_on = np.ones(len(episode))
-            goes_on[-1] = 0
-            following = np.concatenate([states[1:], states[-1:]])
             actions = np.stack([layer.action for layer in episode])
-            memory.add(states, actions, np.full(len(episode), reward), following, goes_on)
+            memory.add(states, actions, np.full(len(episode), reward), states, np.zeros(len(episode)))
         for _ in range(steps):
-            self.agent.learn(memory.draw(_BATCH, self._generator))
+            state, action, reward, following, goes_on = memory.draw(_BATCH, self._generator)
+            self.agent.learn((state, action, standard(reward), following, goes_on))
 
 
 class Low:
@@ -145,8 +145,9 @@ class Low:
         self._channels = features.of_channels(problem, "autoqb")
         self.agent = Agent(LOW, 1, seed + 1, critic_rate=1e-3, actor_rate=3e-4)
         self._generator = generator
+        self._share = len(space.layers) / sum(layer.channels for layer in space.layers)
         total = sum(layer.channels for layer in space.layers)
-        self.memory = Memory(min(100_000, 200 * total), LOW, 1)
+        self.memory = Memory(min(100_000, 200 * total), LOW, 1, rewards=2)
 
     def act(self, goals: Sequence[float], spread: float | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return actions and widths of all layers under these goals; without a spread they scatter about the goals."""
@@ -190,12 +191,11 @@ class Low:
         before = np.concatenate([[0.5], actions[:-1]])
         return self._states(np.full(count, layer), np.arange(count), np.full(count, goal), gone, before)
 
-    def remember(self, layer: Layer, reward: float, zeta: float) -> None:
+    def remember(self, layer: Layer, reward: float) -> None:
         """Keep what was done to the channels of a layer."""
         states = self.states(layer.index, layer.goal, layer.actions, layer.bits)
         off = np.abs(np.cumsum(layer.bits - layer.goal))
-        paid = -(1 - zeta) * np.diff(off, prepend=0.0) / (self.high - self.low)
-        paid[-1] += zeta * reward
+        paid = np.stack([-np.diff(off, prepend=0.0) / (self.high - self.low), np.full(len(states), reward)], axis=1)
         goes_on = np.ones(len(states))
         goes_on[-1] = 0
         following = np.concatenate([states[1:], states[-1:]])
@@ -207,7 +207,9 @@ class Low:
         means = self.agent.act(np.concatenate(states))[:, 0].reshape(len(goals), -1)
         return -0.5 * np.sum((means - layer.actions) ** 2, axis=1)
 
-    def learn(self, steps: int) -> None:
-        """Take steps on what is in memory."""
+    def learn(self, steps: int, standard: Standard, zeta: float) -> None:
+        """Take steps on what is in memory; zeta weighs the reward of an episode, which all channels share."""
         for _ in range(steps):
-            self.agent.learn(self.memory.draw(_BATCH, self._generator))
+            state, action, paid, following, goes_on = self.memory.draw(_BATCH, self._generator)
+            reward = (1 - zeta) * paid[:, :1] + zeta * self._share * standard(paid[:, 1:])
+            self.agent.learn((state, action, reward, following, goes_on))

@@ -60,7 +60,7 @@ def test_a_journal_of_another_search_is_left_alone(tmp_path):
         Header(HEADER.problem, "random", {"batch": 9}, 3),
         Header(HEADER.problem, "random", {"batch": 8}, 4),
     ):
-        with pytest.raises(UserError, match="belongs to another search; remove it or choose another folder"):
+        with pytest.raises(UserError, match=r"belongs to another search; remove it or choose another folder"):
             Journal(path, other)
     assert path.read_bytes() == before
     names = {HEADER.file_name, other.file_name, Header("f" * 16, "random", {}, 3).file_name}
@@ -88,7 +88,7 @@ def test_a_journal_of_a_later_format_is_refused(tmp_path):
     path = tmp_path / "journal.jsonl"
     write(path, 1)
     path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":2'))
-    with pytest.raises(UserError, match="was written by another version of codesign"):
+    with pytest.raises(UserError, match=r"was written by another version of codesign"):
         read(path)
     with pytest.raises(UserError, match="cannot read .*missing"):
         read(tmp_path / "missing")

@@ -74,9 +74,11 @@ def test_nothing_on_the_front_is_beaten_and_all_else_is():
     generator = np.random.default_rng(0)
     many = [evaluation(float(a), int(b)) for a, b in generator.integers(0, 20, (60, 2))]
     front = pareto.front(many)
-    beats = lambda x, y: (  # noqa: E731
-        x.accuracy >= y.accuracy and x.bit_operations <= y.bit_operations and (x.accuracy, x.bit_operations) != (y.accuracy, y.bit_operations)
-    )  # fmt: skip
+
+    def beats(x, y):
+        one, other = (-x.accuracy, x.bit_operations), (-y.accuracy, y.bit_operations)
+        return one != other and one[0] <= other[0] and one[1] <= other[1]
+
     assert not any(beats(x, y) for x in many for y in front)
     figures = {(y.accuracy, y.bit_operations) for y in front}
     assert len(figures) == len(front)

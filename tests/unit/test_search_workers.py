@@ -123,7 +123,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     )
     busy = tmp_path / "busy"
     busy.mkdir()
-    parent = subprocess.Popen([sys.executable, str(script), str(busy)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(busy)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     try:
         _until(lambda: len(list(busy.iterdir())) == 2 or parent.poll() is not None)
         workers = [int(path.name) for path in busy.iterdir()]

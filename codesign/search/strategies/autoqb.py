@@ -24,15 +24,15 @@ import numpy as np
 
 from codesign.search import features
 from codesign.search.coordinates import Coordinates, nearest
-from codesign.search.ddpg import Baseline, one_thread
+from codesign.search.ddpg import Standard, one_thread
 from codesign.search.hierarchy import High, Layer, Low
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.repair import within_budget
 from codesign.search.space import Assignment
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
-_LOW_STEPS = 48
-"""Steps that the low-level controller takes for each episode; the high-level one takes one for each layer."""
+_STEPS = 16
+"""Steps of learning that each controller takes for an episode."""
 
 
 class AutoQb:
@@ -61,7 +61,7 @@ class AutoQb:
         self._warm_up, self._noise, self._zeta = warm_up, noise, zeta
         self._evaluations = evaluations
         self._decay = features.decay_for(evaluations, warm_up)
-        self._baseline = Baseline()
+        self._standard = Standard()
         self._episode = 0
         self._pending: list[list[Layer]] = []
         self.goal_errors: list[float] = []
@@ -82,6 +82,7 @@ class AutoQb:
         self._episode += 1
         states, actions = self.high.act(spread)
         goals, widths = self._goals(actions)
+        actions = self._as_done(actions, goals, widths)
         low_actions, bits = self.low.act([float(goal) for goal in goals], spread)
         rows = zip(range(len(goals)), states, actions, goals, low_actions, bits, strict=True)
         layers = [Layer(*row) for row in rows]
@@ -91,6 +92,17 @@ class AutoQb:
             vector[part] = chosen
         vector[self._coordinates.channels :] = widths
         return layers, within_budget(self._problem, self._coordinates.assignment(vector))
+
+    def _as_done(self, actions: np.ndarray, goals: np.ndarray, widths: np.ndarray) -> np.ndarray:
+        """Return the actions that the goals and widths within the budget come from."""
+        bits = self._problem.space.activation_bits
+        done = actions.copy()
+        done[:, 0] = (goals - self.low.low) / (self.low.high - self.low.low)
+        for row, where in zip(done, self._coordinates.reads, strict=True):
+            if where is not None:
+                width = widths[where - self._coordinates.channels]
+                row[1] = (width - bits[0] + 0.5) / (bits[-1] - bits[0] + 1)
+        return done
 
     def _goals(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the goal of each layer and the width of each activation, within the budget."""
@@ -131,16 +143,16 @@ class AutoQb:
         """Remember the episodes, and let both controllers learn."""
         zeta = self._zeta * min(1.0, self._episode / max(1, self._evaluations))
         for layers, one in zip(self._pending, evaluations, strict=False):
-            reward = self._baseline(self._problem.score(one))
+            reward = self._problem.score(one)
+            self._standard.add([reward])
             for layer in layers:
-                self.low.remember(layer, reward, zeta)
+                self.low.remember(layer, reward)
             self.high.remember(layers, reward)
         if evaluations:
             with one_thread():
-                self.low.learn(_LOW_STEPS * len(evaluations))
-                if self._episode > self._warm_up:
-                    self.high.look_again(self.low)
-                    self.high.learn(len(self._problem.space.layers) * len(evaluations))
+                self.low.learn(_STEPS * len(evaluations), self._standard, zeta)
+                self.high.look_again(self.low)
+                self.high.learn(_STEPS * len(evaluations), self._standard)
 
 
 def strategy(

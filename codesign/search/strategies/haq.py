@@ -31,7 +31,7 @@ _STATES = 10
 _BATCH = 64
 _EPISODES_KEPT = 128
 _REWARD = 5.0
-_AVERAGE = 0.95  # of the reward
+_AVERAGE = 0.5  # how much of the running mean of the rewards stays from step to step
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -56,7 +56,7 @@ class Haq:
         self._steps = self._walk()
         self._memory = Memory(_EPISODES_KEPT * len(self._steps), _STATES, 1)
         self._episode = 0
-        self._average: float | None = None
+        self._average = 0.0
         self._pending: list[tuple[np.ndarray, np.ndarray]] = []
 
     def _walk(self) -> list[tuple[int, int | None]]:
@@ -124,18 +124,17 @@ class Haq:
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Remember the episodes, and learn."""
         for (states, actions), one in zip(self._pending, evaluations, strict=False):
-            reward = _REWARD * self._problem.score(one)
-            self._average = reward if self._average is None else self._average
-            over = reward - self._average
-            self._average += (1 - _AVERAGE) * over
+            earned = _REWARD * self._problem.score(one)
             goes_on = np.ones(len(actions))
             goes_on[-1] = 0
             following = np.concatenate([states[1:], states[-1:]])
-            self._memory.add(states, actions, np.full(len(actions), over), following, goes_on)
+            self._memory.add(states, actions, np.full(len(actions), earned), following, goes_on)
         if self._episode > self._warm_up and evaluations:
             with one_thread():
                 for _ in range(len(self._steps) * len(evaluations)):
-                    self._agent.learn(self._memory.draw(_BATCH, self._generator))
+                    state, action, reward, following, goes_on = self._memory.draw(_BATCH, self._generator)
+                    self._average += (1 - _AVERAGE) * (float(reward.mean()) - self._average)
+                    self._agent.learn((state, action, reward - self._average, following, goes_on))
 
 
 def strategy(
