@@ -48,9 +48,11 @@ class Layer:
     index : int
     state : array of shape (HIGH,)
     action : array of shape (2,)
-        Goal, and width of what it reads, as they came out after the budget; in [0, 1].
+        Goal, and width of what it reads, before the budget; in [0, 1].
     goal : float
         In bits, after the budget.
+    lowered : float
+        Bits that the budget took from the goal.
     actions : array of shape (channels,)
         Of the low-level controller, in [0, 1].
     bits : int array of shape (channels,)
@@ -60,6 +62,7 @@ class Layer:
     state: np.ndarray
     action: np.ndarray
     goal: float
+    lowered: float
     actions: np.ndarray
     bits: np.ndarray
 
@@ -113,7 +116,8 @@ class High:
             drawn = np.clip(self._generator.normal(mean, _DRAWN_SPREAD, _DRAWN), low.low, low.high)
             goals = np.array([layer.goal, mean, *drawn])
             layer.goal = float(goals[np.argmax(low.likelihoods(layer, goals))])
-            layer.action = np.array([(layer.goal - low.low) / (low.high - low.low), layer.action[1]])
+            before = (layer.goal + layer.lowered - low.low) / (low.high - low.low)
+            layer.action = np.array([min(before, 1.0), layer.action[1]])
 
     def learn(self, steps: int, standard: Standard) -> None:
         """Take steps on the episodes in memory."""

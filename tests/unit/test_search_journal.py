@@ -90,5 +90,5 @@ def test_a_journal_of_a_later_format_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":2'))
     with pytest.raises(UserError, match=r"was written by another version of codesign"):
         read(path)
-    with pytest.raises(UserError, match="cannot read .*missing"):
+    with pytest.raises(UserError, match=r"cannot read .*missing"):
         read(tmp_path / "missing")

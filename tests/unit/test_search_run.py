@@ -1,6 +1,7 @@
 """What holds for every strategy: its results satisfy the constraint, repeat, and go on after a kill."""
 
 import inspect
+import itertools
 import json
 
 import pytest
@@ -11,8 +12,9 @@ from codesign.search.problem import Problem
 from codesign.search.run import search
 from tests.unit.search_problem import Formula, problem
 
-EVALUATIONS = 14
+EVALUATIONS = 10
 OPTIONS = {"nipq": {"steps": 3}}
+NAMES = strategies.names()
 
 
 def figures(result):
@@ -23,9 +25,6 @@ def figures(result):
 def undisturbed():
     made = problem(coupling=0.4)
     return {name: search(made, name, evaluations=EVALUATIONS, seed=1, options=OPTIONS.get(name)) for name in NAMES}
-
-
-NAMES = strategies.names()
 
 
 def test_all_strategies_are_there():
@@ -49,7 +48,7 @@ def test_every_result_satisfies_the_budget_and_the_best_is_the_best(undisturbed,
 @pytest.mark.parametrize("name", NAMES)
 def test_every_result_satisfies_the_limits_of_a_board(name):
     made = problem((4, 6, 6), budget=0.4, limits={"lut": 330, "bram36": 1, "cycles_per_frame": 1000}, coupling=0.4)
-    result = search(made, name, evaluations=8, options=OPTIONS.get(name))
+    result = search(made, name, evaluations=6, options=OPTIONS.get(name))
     assert result.evaluations
     for one in result.evaluations:
         assert one.cost == made.evaluator.cost(one.assignment)
@@ -64,7 +63,7 @@ def test_a_search_goes_on_after_any_evaluation_and_ends_the_same(undisturbed, na
     assert figures(whole) == figures(undisturbed[name])
     path = tmp_path / whole.header.file_name
     lines = path.read_bytes().splitlines(keepends=True)
-    for kept in (1, 2, len(lines) // 2, len(lines) - 1):
+    for kept in (1, len(lines) - 2):
         # The kill came in the middle of a line.
         path.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
         counting = _Counting(made.space, 0, 0.4)
@@ -103,7 +102,7 @@ def test_more_evaluations_continue_the_same_search(tmp_path):
     assert figures(longer) == figures(search(made, "random", evaluations=20))
     header, kept = journal.read(tmp_path / longer.header.file_name)
     assert header == longer.header
-    assert set(map(id, kept)) and len(kept) == 20
+    assert len(kept) == 20
 
 
 def test_progress_tells_count_and_best(tmp_path):
@@ -111,7 +110,7 @@ def test_progress_tells_count_and_best(tmp_path):
     result = search(made, "random", evaluations=10, folder=tmp_path, progress=lambda *each: told.append(each))
     assert [count for count, _ in told] == list(range(1, 11))
     assert told[-1] == (10, result.best)
-    assert all(a.accuracy <= b.accuracy for (_, a), (_, b) in zip(told, told[1:], strict=False))
+    assert all(a.accuracy <= b.accuracy for (_, a), (_, b) in itertools.pairwise(told))
     told.clear()
     search(made, "random", evaluations=10, folder=tmp_path, progress=lambda *each: told.append(each))
     assert told[-1] == (10, result.best)
@@ -122,10 +121,10 @@ def test_what_scripts_read_is_there(tmp_path):
     result = search(made, "greedy", evaluations=6)
     summary = run.summary(result, "build/best.toml")
     assert {"accuracy", "bit_operations", "lut", "cycles_per_frame", "model"} <= set(summary["best"])
-    assert summary["evaluations"] == len(result.evaluations) and summary["seconds"] >= 0
-    assert [one["bit_operations"] for one in summary["front"]] == sorted(
-        one["bit_operations"] for one in summary["front"]
-    )
+    assert summary["evaluations"] == len(result.evaluations)
+    assert summary["seconds"] >= 0
+    costs = [one["bit_operations"] for one in summary["front"]]
+    assert costs == sorted(costs)
     written = json.loads(run.write(tmp_path, result).read_text())
     assert written["best"]["widths"]["weights"].keys() == result.best.assignment.weights.keys()
     assert run.summary(search(problem(), "uniform", evaluations=0))["best"] is None

@@ -80,7 +80,7 @@ def make(name: str, problem: Problem, seed: int, evaluations: int, given: Mappin
         what the evaluator does not measure.
     """
     function = load(name).strategy
-    hints = typing.get_type_hints(function)
+    hints = typing.get_type_hints(function, include_extras=True)
     accepted = options(name)
     converted = {}
     for option, value in given.items():

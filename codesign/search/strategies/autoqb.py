@@ -31,6 +31,8 @@ from codesign.search.repair import within_budget
 from codesign.search.space import Assignment
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
+_LOW_NOISE = 0.3
+"""Exploration of the low-level controller, relative to the other: it has tens of actions where that has one."""
 _STEPS = 16
 """Steps of learning that each controller takes for an episode."""
 
@@ -82,9 +84,10 @@ class AutoQb:
         self._episode += 1
         states, actions = self.high.act(spread)
         goals, widths = self._goals(actions)
-        actions = self._as_done(actions, goals, widths)
-        low_actions, bits = self.low.act([float(goal) for goal in goals], spread)
-        rows = zip(range(len(goals)), states, actions, goals, low_actions, bits, strict=True)
+        wished = self.low.low + (self.low.high - self.low.low) * actions[:, 0]
+        low_spread = None if spread is None else _LOW_NOISE * spread
+        low_actions, bits = self.low.act([float(goal) for goal in goals], low_spread)
+        rows = zip(range(len(goals)), states, actions, goals, wished - goals, low_actions, bits, strict=True)
         layers = [Layer(*row) for row in rows]
         self.goal_errors.append(float(np.mean([abs(np.mean(layer.bits) - layer.goal) for layer in layers])))
         vector = self._coordinates.highest.copy()
@@ -92,17 +95,6 @@ class AutoQb:
             vector[part] = chosen
         vector[self._coordinates.channels :] = widths
         return layers, within_budget(self._problem, self._coordinates.assignment(vector))
-
-    def _as_done(self, actions: np.ndarray, goals: np.ndarray, widths: np.ndarray) -> np.ndarray:
-        """Return the actions that the goals and widths within the budget come from."""
-        bits = self._problem.space.activation_bits
-        done = actions.copy()
-        done[:, 0] = (goals - self.low.low) / (self.low.high - self.low.low)
-        for row, where in zip(done, self._coordinates.reads, strict=True):
-            if where is not None:
-                width = widths[where - self._coordinates.channels]
-                row[1] = (width - bits[0] + 0.5) / (bits[-1] - bits[0] + 1)
-        return done
 
     def _goals(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the goal of each layer and the width of each activation, within the budget."""
