@@ -168,9 +168,9 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:
-    """Return round values between two for a logarithmic axis: 1, 2 and 5 of each power of ten, or less of them."""
+    """Return round values between two for a logarithmic axis: a few of each power of ten, or the powers alone."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for mantissas in ((1, 2, 5), (1,)):
+    for mantissas in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1,)):
         found = [m * 10.0**power for power in powers for m in mantissas if low <= m * 10.0**power <= high]
         if len(found) <= 9:
             break

@@ -66,7 +66,7 @@ def svg(rows: Sequence[Row]) -> str:
             at += count
     height = _TOP + len(rows) * (_ROW + _GAP) + _LEGEND
     for bits in range(MAX_BITS + 1):
-        left = begin + bits * 52
+        left = begin + bits * 44 + (32 if bits else 0)
         parts.append(_rectangle(left, height - 20, 16, bits, _named(bits)))
         parts.append(f'<text class="tick" x="{left + 21}" y="{height - 8}">{"pruned" if bits == 0 else bits}</text>')
     return (
