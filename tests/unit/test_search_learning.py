@@ -61,7 +61,7 @@ def test_noise_stays_in_range_and_has_its_spread():
     drawn = noisy(np.full(20000, 0.5), 0.1, generator)
     assert np.std(drawn) == pytest.approx(0.1, rel=0.03)
     edge = noisy(np.zeros(20000), 0.3, generator)
-    assert 0 <= edge.min()
+    assert edge.min() >= 0
     # The upper half of a normal distribution, cut off at 1.
     assert np.mean(edge) == pytest.approx(0.3 * 0.797, rel=0.03)
     assert noisy(np.array([0.3]), 0.0, generator).tolist() == [0.3]
