@@ -10,6 +10,7 @@ from codesign.errors import UserError
 from codesign.search import journal, run, strategies
 from codesign.search.problem import Problem
 from codesign.search.run import search
+from codesign.search.strategies import autoqb
 from tests.unit.search_problem import Formula, problem
 
 EVALUATIONS = 10
@@ -19,6 +20,14 @@ NAMES = strategies.names()
 
 def figures(result):
     return result.header, result.evaluations, result.best, result.front
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_learning():
+    """What holds here does not depend on how much is learned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(autoqb, "_STEPS", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
