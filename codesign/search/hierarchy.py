@@ -127,8 +127,8 @@ class High:
             actions = np.stack([layer.action for layer in episode])
             memory.add(states, actions, np.full(len(episode), reward), states, np.zeros(len(episode)))
         for _ in range(steps):
-            state, action, reward, following, goes_on = memory.draw(_BATCH, self._generator)
-            self.agent.learn((state, action, standard(reward), following, goes_on))
+            state, action, earned, following, goes_on = memory.draw(_BATCH, self._generator)
+            self.agent.learn((state, action, standard(earned), following, goes_on))
 
 
 class Low:

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from codesign.files import atomic_write
-from codesign.search import pareto, strategies, workers
+from codesign.search import pareto, strategies
 from codesign.search.journal import Header, Journal
 from codesign.search.problem import BIT_OPERATIONS, Evaluation, Problem
 from codesign.search.space import Assignment
+from codesign.search.workers import Workers, start
 
 Progress = Callable[[int, Evaluation | None], None]
 """Told after each evaluation how many there are and which is the best so far."""
@@ -53,7 +54,7 @@ def search(
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
     folder: Path | None = None,
-    staff: str = "1",
+    workers: str = "1",
     progress: Progress | None = None,
 ) -> Result:
     """Search with a strategy; continue where an earlier run of the same search was killed.
@@ -70,8 +71,8 @@ def search(
         Of the strategy.
     folder : Path, optional
         Where the journal is kept; without it nothing is written.
-    staff : str
-        Workers, as `codesign.search.workers.start` takes them.
+    workers : str
+        "1" for this process, "N" for so many, "ray://HOST:PORT" for a Ray cluster; the result is the same.
     progress : callable, optional
 
     Raises
@@ -83,7 +84,7 @@ def search(
     chosen = strategies.make(strategy, problem, seed, evaluations, options or {})
     header = Header(problem.digest(), strategy, dict(options or {}), seed)
     told: list[Evaluation] = []
-    memory = _Memory(problem, staff, progress)
+    memory = _Memory(problem, workers, progress)
     try:
         if folder is not None:
             memory.journal = Journal(folder / header.file_name, header)
@@ -109,12 +110,12 @@ def search(
 class _Memory:
     """Evaluates batches; what is known already is not evaluated again."""
 
-    def __init__(self, problem: Problem, staff: str, progress: Progress | None) -> None:
+    def __init__(self, problem: Problem, workers: str, progress: Progress | None) -> None:
         self.problem = problem
         self.journal: Journal | None = None
         self.known: dict[str, Evaluation] = {}
-        self._staff = staff
-        self._workers: workers.Workers | None = None
+        self._chosen = workers
+        self._workers: Workers | None = None
         self._progress = progress or (lambda count, best: None)
         self._best: Evaluation | None = None
 
@@ -125,7 +126,7 @@ class _Memory:
         keys = list(unknown)
         if keys and self._workers is None:
             # Started when first needed: what the journal answers needs none.
-            self._workers = workers.start(self.problem, self._staff)
+            self._workers = start(self.problem, self._chosen)
         count = before + sum(key in self.known for key in digests)
         self._show(count, [self.known[key] for key in digests if key in self.known])
         if self._workers is not None:

@@ -40,7 +40,7 @@ class BudgetSweep:
         self._holds: float | None = None
         self._round = 0
         self._asked: list[tuple[float, Assignment]] = []
-        self._seen: set[str] = set()
+        self._known: dict[str, bool | None] = {}
         self._descending = False
 
     def ask(self) -> list[Assignment]:
@@ -52,9 +52,11 @@ class BudgetSweep:
                 return []
             for share in shares:
                 for one in self._solve(int(self._top * share)):
-                    if (digest := one.digest()) not in self._seen:
-                        self._seen.add(digest)
+                    if (digest := one.digest()) not in self._known:
+                        self._known[digest] = None
                         batch.append((share, one))
+                    elif (held := self._known[digest]) is not None:
+                        self._learn({share: held})
         self._asked = batch
         return [one for _, one in batch]
 
@@ -82,6 +84,11 @@ class BudgetSweep:
         held: dict[float, bool] = {}
         for (share, _), one in zip(self._asked, evaluations, strict=False):
             held[share] = held.get(share, False) or not one.repaired
+        for (_, asked), one in zip(self._asked, evaluations, strict=False):
+            self._known[asked.digest()] = not one.repaired
+        self._learn(held)
+
+    def _learn(self, held: dict[float, bool]) -> None:
         holding = [share for share, holds in held.items() if holds]
         if holding and (self._holds is None or max(holding) > self._holds):
             self._holds = self._low = max(holding)

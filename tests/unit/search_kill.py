@@ -26,15 +26,15 @@ class Slow(Formula):
         return super().accuracy(assignment)
 
 
-def searched(folder, strategy, evaluations, seconds=0.0, staff="1"):
+def searched(folder, strategy, evaluations, seconds=0.0, workers="1"):
     """What a search found, as JSON."""
     made = problem(coupling=0.4)
     slow = Problem(made.space, made.constraint, Slow(made.space, 0, 0.4, seconds=seconds))
-    found = search(slow, strategy, evaluations=evaluations, seed=5, folder=folder, staff=staff)
+    found = search(slow, strategy, evaluations=evaluations, seed=5, folder=folder, workers=workers)
     return msgspec.json.encode([found.header, found.evaluations, found.best, found.front])
 
 
 if __name__ == "__main__":
-    folder, strategy, evaluations, seconds, staff = sys.argv[1:]
-    result = searched(Path(folder), strategy, int(evaluations), float(seconds), staff)
+    folder, strategy, evaluations, seconds, workers = sys.argv[1:]
+    result = searched(Path(folder), strategy, int(evaluations), float(seconds), workers)
     (Path(folder) / "result").write_bytes(result)

@@ -14,10 +14,10 @@ from tests.unit.search_kill import searched
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(folder, strategy, evaluations, seconds, staff):
+def start(folder, strategy, evaluations, seconds, workers):
     command = [sys.executable, "-m", "tests.unit.search_kill", str(folder), strategy]
     return subprocess.Popen(
-        [*command, str(evaluations), str(seconds), staff], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [*command, str(evaluations), str(seconds), workers], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
 
 
@@ -26,10 +26,10 @@ def lines(folder):
     return sum(path.read_bytes().count(b"\n") for path in Path(folder).glob("*.jsonl"))
 
 
-def kill_and_continue(folder, strategy, evaluations, moments, seconds, staff):
+def kill_and_continue(folder, strategy, evaluations, moments, seconds, workers):
     """Kill a search a while after each of these numbers of lines, let it end, and return its result."""
     for after, delay in moments:
-        process = start(folder, strategy, evaluations, seconds, staff)
+        process = start(folder, strategy, evaluations, seconds, workers)
         try:
             end = time.monotonic() + 120
             while lines(folder) < after and process.poll() is None:
@@ -40,7 +40,7 @@ def kill_and_continue(folder, strategy, evaluations, moments, seconds, staff):
         finally:
             process.kill()
             process.wait()
-    process = start(folder, strategy, evaluations, 0.0, staff)
+    process = start(folder, strategy, evaluations, 0.0, workers)
     assert process.wait(240) == 0
     return (Path(folder) / "result").read_bytes()
 
@@ -62,5 +62,5 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path, strategy):
     expected = searched(None, strategy, 40)
     # The journal grows from kill to kill; the last of them comes well before the end.
     moments = [(int(n), float(generator.uniform(0, 0.1))) for n in np.sort(generator.integers(0, 30, 10))]
-    staff = str(generator.integers(1, 3))
-    assert kill_and_continue(tmp_path, strategy, 40, moments, 0.1, staff) == expected
+    workers = str(generator.integers(1, 3))
+    assert kill_and_continue(tmp_path, strategy, 40, moments, 0.1, workers) == expected

@@ -84,7 +84,7 @@ def test_a_machine_that_dies_changes_nothing(tmp_path):
             time.sleep(0.2)
         made = problem(coupling=0.4)
         noted = Problem(made.space, made.constraint, Noted(made.space, 0, 0.4, folder=str(tmp_path)))
-        found = search(noted, "evolution", evaluations=24, staff=f"ray://127.0.0.1:{port}")
+        found = search(noted, "evolution", evaluations=24, workers=f"ray://127.0.0.1:{port}")
         assert (tmp_path / "one").exists(), "no machine died"
         alone = search(made, "evolution", evaluations=24)
         assert msgspec.json.encode(found.evaluations) == msgspec.json.encode(alone.evaluations)

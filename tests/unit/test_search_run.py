@@ -94,7 +94,7 @@ class _Counting(Formula):
 @pytest.mark.parametrize("name", ["evolution", "autoqb"])
 def test_the_number_of_workers_changes_nothing(undisturbed, name):
     made = problem(coupling=0.4)
-    result = search(made, name, evaluations=EVALUATIONS, seed=1, staff="2")
+    result = search(made, name, evaluations=EVALUATIONS, seed=1, workers="2")
     assert figures(result) == figures(undisturbed[name])
 
 

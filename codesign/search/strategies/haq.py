@@ -132,9 +132,9 @@ class Haq:
         if self._episode > self._warm_up and evaluations:
             with one_thread():
                 for _ in range(len(self._steps) * len(evaluations)):
-                    state, action, reward, following, goes_on = self._memory.draw(_BATCH, self._generator)
+                    state, action, reward, after, lasts = self._memory.draw(_BATCH, self._generator)
                     self._average += (1 - _AVERAGE) * (float(reward.mean()) - self._average)
-                    self._agent.learn((state, action, reward - self._average, following, goes_on))
+                    self._agent.learn((state, action, reward - self._average, after, lasts))
 
 
 def strategy(
