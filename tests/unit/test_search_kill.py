@@ -31,7 +31,7 @@ def kill_and_continue(folder, strategy, evaluations, moments, seconds, workers):
     for after, delay in moments:
         process = start(folder, strategy, evaluations, seconds, workers)
         try:
-            end = time.monotonic() + 120
+            end = time.monotonic() + 600
             while lines(folder) < after and process.poll() is None:
                 assert time.monotonic() < end, "the search does not get on"
                 time.sleep(0.005)
@@ -41,7 +41,7 @@ def kill_and_continue(folder, strategy, evaluations, moments, seconds, workers):
             process.kill()
             process.wait()
     process = start(folder, strategy, evaluations, 0.0, workers)
-    assert process.wait(240) == 0
+    assert process.wait(600) == 0
     return (Path(folder) / "result").read_bytes()
 
 
