@@ -8,6 +8,7 @@ from codesign.search import features
 from codesign.search.ddpg import Agent, Memory, Standard, noisy, one_thread
 from codesign.search.evaluate import evaluate
 from codesign.search.hierarchy import High, Layer, Low
+from codesign.search.problem import Problem
 from codesign.search.run import search
 from codesign.search.strategies import autoqb
 from tests.unit.search_problem import problem
@@ -190,11 +191,29 @@ def test_evolution_beats_chance_at_equal_evaluations():
     assert np.all(best_scores(made, "evolution", 200, range(3)) > best_scores(made, "random", 200, range(3)).max())
 
 
-@pytest.mark.slow
-def test_bayesian_optimisation_is_ahead_of_chance_all_along():
-    """The area under the best so far, over five seeds; without the help of a sensitivity."""
+class Blind:
+    """Evaluates, and measures nothing else."""
 
+    def __init__(self, inner):
+        self._inner = inner
+
+    def identity(self):
+        return self._inner.identity()
+
+    def accuracy(self, assignment):
+        return self._inner.accuracy(assignment)
+
+    def cost(self, assignment):
+        return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blind", [False, True], ids=["with sensitivity", "without"])
+def test_bayesian_optimisation_is_ahead_of_chance_all_along(blind):
+    """The area under the best so far, over five seeds."""
     made = problem((4, 6, 6, 8), coupling=0.5)
+    if blind:
+        made = Problem(made.space, made.constraint, Blind(made.evaluator))
 
     def area(name, seed):
         scores = [made.score(one) for one in search(made, name, evaluations=60, seed=seed).evaluations]
