@@ -13,7 +13,7 @@ from codesign.search.run import search
 from codesign.search.strategies import autoqb
 from tests.unit.search_problem import Formula, problem
 
-EVALUATIONS = 10
+EVALUATIONS = 8
 OPTIONS = {"nipq": {"steps": 3}}
 NAMES = strategies.names()
 
@@ -102,6 +102,14 @@ def test_the_number_of_workers_changes_nothing(undisturbed, name):
 def test_another_seed_is_another_search(undisturbed, name):
     made = problem(coupling=0.4)
     assert search(made, name, evaluations=EVALUATIONS, seed=2).evaluations != undisturbed[name].evaluations
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_batch_comes_back_in_the_order_in_which_it_was_asked_for(workers):
+    made = problem()
+    asked = strategies.make("random", made, 3, 8, {}).ask()
+    result = search(made, "random", evaluations=8, seed=3, workers=workers)
+    assert [one.assignment for one in result.evaluations] == asked
 
 
 def test_more_evaluations_continue_the_same_search(tmp_path):
