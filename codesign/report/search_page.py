@@ -1,0 +1,137 @@
+"""The report of a search as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from codesign.files import atomic_write
+from codesign.report import scatter, width_map
+from codesign.report.scatter import short
+
+_HERE = Path(__file__).parent
+_COSTS = {
+    "bit_operations": "bit operations",
+    "lut": "LUT",
+    "ff": "FF",
+    "bram36": "BRAM, 36 Kib",
+    "dsp": "DSP",
+    "cycles_per_frame": "cycles per frame",
+}
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write ``search.html`` into `folder`, whole or not at all; return its path.
+
+    Parameters
+    ----------
+    folder : Path
+    content : mapping
+        From `codesign.search.content.collect`.
+
+    Raises
+    ------
+    UserError
+        When the system refuses the write.
+    """
+    path = folder / "search.html"
+    atomic_write(path, render(content))
+    return path
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """Return the page; every string in `content` is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "search.css"))
+    series = [scatter.Series(_named(one), one["points"], one["front"]) for one in content["searches"]]
+    rows = [width_map.Row(one["name"], one["reads"], one["bits"]) for one in content["layers"]]
+    plot = scatter.svg(series, "bit operations per frame", "accuracy, %", content["limits"].get("bit_operations"))
+    return environment.get_template("search.html").render(
+        s=content,
+        # The only unescaped parts: our own style sheets, and SVG that escapes its texts itself.
+        style=Markup(style),  # noqa: S704
+        scatter=Markup(plot),  # noqa: S704
+        widths=Markup(width_map.svg(rows)),  # noqa: S704
+        total=f"{sum(len(one['points']) for one in content['searches']):,}",
+        tiles=_tiles(content),
+        searches=[_search(one) for one in content["searches"]],
+        limits=_limits(content),
+        layers=[_layer(one, content["layers"]) for one in content["layers"]],
+        priced=any(one["rise"] is not None for one in content["layers"]),
+    )
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    return f"{one['strategy']}, seed {one['seed']}" if one["several"] else str(one["strategy"])
+
+
+def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
+    best = content["best"]
+    widths = [bits for one in content["layers"] for bits in one["bits"]]
+    tiles = [
+        _tile("Accuracy", f"{best['accuracy']:.2f}", "%", f"on validation data, found by {best['strategy']}"),
+        _tile("Bit operations", short(best["bit_operations"]), "", "weight bits × input bits, per frame"),
+    ]
+    tiles += [
+        _tile(_COSTS[name], short(best["cost"][name]), "", "estimated at the best folding")
+        for name in ("lut", "cycles_per_frame")
+        if name in best["cost"]
+    ]
+    pruned = sum(bits == 0 for bits in widths)
+    binary = sum(bits == 1 for bits in widths)
+    note = f"over {len(widths):,} channels, {pruned:,} of them pruned, {binary:,} binary"
+    return [*tiles, _tile("Mean width of weights", f"{sum(widths) / len(widths):.2f}", "bit", note)]
+
+
+def _tile(name: str, value: str, unit: str, note: str) -> dict[str, str]:
+    return {"name": name, "value": value, "unit": unit, "note": note}
+
+
+def _search(one: Mapping[str, Any]) -> dict[str, str]:
+    best = max(one["front"], key=lambda point: point[1], default=None)
+    return {
+        "strategy": one["strategy"],
+        "seed": str(one["seed"]),
+        "evaluations": f"{len(one['points']):,}",
+        "accuracy": "–" if best is None else f"{best[1]:.2f}",
+        "bit_operations": "–" if best is None else short(best[0]),
+        "on_front": f"{one['on_front']:,}",
+    }
+
+
+def _limits(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    best = content["best"]
+    taken = {"bit_operations": best["bit_operations"], **best["cost"]}
+    return [
+        {
+            "name": _COSTS[name],
+            "used": f"{taken[name]:,.0f}",
+            "allowed": f"{limit:,.0f}",
+            "share": 100 * taken[name] / limit if limit else 0.0,
+        }
+        for name, limit in content["limits"].items()
+    ]
+
+
+def _layer(one: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    most = max(each["bit_operations"] for each in layers) or 1
+    counts = Counter(one["bits"])
+    return {
+        "name": one["name"],
+        "scheme": one["scheme"],
+        "reads": str(one["reads"]),
+        "mean": f"{sum(one['bits']) / len(one['bits']):.2f}",
+        "classes": ", ".join(f"{counts[bits]}×{bits}" for bits in sorted(counts, reverse=True)),
+        "memory": f"{one['memory']:,}",
+        "bit_operations": short(one["bit_operations"]),
+        "share": f"{100 * one['bit_operations'] / most:.1f}",
+        **{name: "–" if one[name] is None else f"{one[name]:.3g}" for name in ("rise", "narrower")},
+        "saved": short(one["saved"]),
+    }

@@ -1,0 +1,127 @@
+"""What the report of a search shows, as plain data: all searches of one problem, and the best candidate of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codesign.errors import UserError
+from codesign.search import journal, pareto
+from codesign.search.journal import Header
+from codesign.search.measurements import MeasuresSensitivity
+from codesign.search.problem import BIT_OPERATIONS, Evaluation, Problem
+from codesign.search.space import Assignment
+
+Search = tuple[Header, list[Evaluation]]
+
+
+def searches(folder: Path, problem: Problem) -> list[Search]:
+    """Return the searches of this problem whose journals lie in a folder, by the names of the files.
+
+    Raises
+    ------
+    UserError
+        When a journal cannot be read.
+    """
+    found = [journal.read(path) for path in sorted(folder.glob("*.jsonl"))]
+    return [one for one in found if one[0].problem == problem.digest()]
+
+
+def collect(problem: Problem, found: Sequence[Search], model: str, board: str | None = None) -> dict[str, Any]:
+    """Return what `codesign.report.search_page` renders.
+
+    Parameters
+    ----------
+    problem : Problem
+    found : sequence of Search
+        All of this problem.
+    model : str
+        Its name.
+    board : str or None
+        Its title.
+
+    Raises
+    ------
+    UserError
+        When nothing has been evaluated.
+    """
+    every = [one for _, evaluations in found for one in evaluations]
+    best = pareto.best(problem, every)
+    if best is None:
+        raise UserError("nothing has been evaluated yet; run `codesign search` first.")
+    joint = {(one.bit_operations, one.accuracy) for one in pareto.front(every)}
+    times = Counter(header.strategy for header, _ in found)
+    strategy = next(header.strategy for header, evaluations in found if best in evaluations)
+    constraint = problem.constraint
+    limits: dict[str, float] = {} if constraint.bit_operations is None else {BIT_OPERATIONS: constraint.bit_operations}
+    return {
+        "model": model,
+        "board": board,
+        "searches": [_search(header, evaluations, joint, times) for header, evaluations in found if evaluations],
+        "best": {
+            "strategy": strategy,
+            "accuracy": best.accuracy,
+            BIT_OPERATIONS: best.bit_operations,
+            "cost": dict(best.cost),
+        },
+        "limits": limits | dict(constraint.limits),
+        "layers": _layers(problem, best.assignment),
+    }
+
+
+def _search(
+    header: Header, evaluations: list[Evaluation], joint: set[tuple[int, float]], times: Counter[str]
+) -> dict[str, Any]:
+    front = [(one.bit_operations, one.accuracy) for one in pareto.front(evaluations)]
+    return {
+        "strategy": header.strategy,
+        "seed": header.seed,
+        "several": times[header.strategy] > 1,
+        "points": [(one.bit_operations, one.accuracy) for one in evaluations],
+        "front": front,
+        "on_front": sum(point in joint for point in front),
+    }
+
+
+def _layers(problem: Problem, chosen: Assignment) -> list[dict[str, Any]]:
+    space = problem.space
+    table = None
+    if problem.offers(MeasuresSensitivity):
+        table = problem.measures(MeasuresSensitivity, "report").sensitivity().weights
+    rows = []
+    for layer in space.layers:
+        bits = np.array(chosen.weights[layer.name])
+        scheme = chosen.schemes.get(layer.name, "uniform")
+        reads = layer.input_bits if layer.activation is None else chosen.activations[layer.activation]
+        columns = np.searchsorted(space.weight_bits, bits)
+        fewer = np.maximum(columns - 1, _narrowest(problem))
+        fewer = np.minimum(fewer, columns)
+        rise = narrower = None
+        if table is not None:
+            channels = np.arange(layer.channels)
+            rise = float(np.sum(table[scheme][layer.name][channels, columns]))
+            narrower = float(np.sum(table[scheme][layer.name][channels, fewer]))
+        saved = int(np.sum(bits - np.array(space.weight_bits)[fewer]))
+        rows.append(
+            {
+                "name": layer.name,
+                "scheme": scheme,
+                "reads": reads,
+                "bits": bits.tolist(),
+                "memory": layer.weights * int(bits.sum()),
+                "bit_operations": layer.macs * reads * int(bits.sum()),
+                "rise": rise,
+                "narrower": narrower,
+                "saved": layer.macs * reads * saved,
+            }
+        )
+    return rows
+
+
+def _narrowest(problem: Problem) -> int:
+    """Return the column of the narrowest width but 0: a bit less than 1 would be no layer any more."""
+    return next(index for index, bits in enumerate(problem.space.weight_bits) if bits)

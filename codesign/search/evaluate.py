@@ -1,0 +1,34 @@
+"""Evaluating one candidate: repaired if need be, then its cost, then its accuracy."""
+
+from __future__ import annotations
+
+import math
+
+from codesign.search.problem import Evaluation, Problem
+from codesign.search.repair import repair
+from codesign.search.space import Assignment
+
+
+def evaluate(problem: Problem, asked: Assignment) -> Evaluation:
+    """Return what is known of a candidate once it satisfies the constraint.
+
+    A pure function of its arguments, so that it does not matter which process runs it, or how often.
+
+    Raises
+    ------
+    UserError
+        When no candidate satisfies the constraint.
+    ValueError
+        When the evaluator gives no number, or does not know what is limited.
+    """
+    assignment, cost = repair(problem, asked)
+    accuracy = float(problem.evaluator.accuracy(assignment))
+    if not math.isfinite(accuracy):
+        raise ValueError(f"the accuracy of a candidate is no number: {accuracy}")
+    return Evaluation(
+        assignment,
+        accuracy,
+        problem.space.bit_operations(assignment),
+        {name: float(value) for name, value in cost.items()},
+        repaired=assignment != asked,
+    )

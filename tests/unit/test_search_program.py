@@ -1,0 +1,137 @@
+"""The programs' optimum equals that of trying everything."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from codesign.search import knapsack
+from codesign.search.knapsack import Group
+from codesign.search.measurements import Table
+from codesign.search.program import Program
+from codesign.search.space import ActivationLayer, Space, WeightLayer
+from tests.unit.search_problem import every, space
+
+
+def tried(groups, room):
+    """The least loss of all solutions within the room, or None."""
+    per_group = [
+        [
+            (at, columns)
+            for at in range(len(group.base))
+            for columns in itertools.product(*(range(len(each)) for each in group.loss))
+        ]
+        for group in groups
+    ]
+    fitting = [one for one in itertools.product(*per_group) if knapsack.cost(groups, one) <= room]
+    return min((knapsack.loss(groups, one) for one in fitting), default=None)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_knapsack_equals_trying_everything(seed):
+    generator = np.random.default_rng(seed)
+    scale = 10.0 ** generator.integers(-9, 9)
+    groups = []
+    for _ in range(generator.integers(1, 4)):
+        alternatives, members = generator.integers(1, 4), generator.integers(0, 3)
+        sizes = generator.integers(1, 5, members)
+        groups.append(
+            Group(
+                generator.normal(size=alternatives) * scale,
+                [generator.normal(size=size) * scale for size in sizes],
+                [[generator.integers(0, 50, size) * 36 for size in sizes] for _ in range(alternatives)],
+            )
+        )
+    for room in (-1, 0, *generator.integers(0, 36 * 50 * 4, 8).tolist()):
+        found, expected = knapsack.solve(groups, room), tried(groups, room)
+        assert (found is None) == (expected is None)
+        if found is not None:
+            assert knapsack.cost(groups, found) <= room
+            assert knapsack.loss(groups, found) == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)
+
+
+def shared(**settings):
+    """Two layers read one activation, a third reads the image, and nobody reads the last activation."""
+    return Space(
+        (
+            WeightLayer("a", channels=3, weights=2, macs=6, input_bits=8),
+            WeightLayer("b", channels=2, weights=3, macs=9, activation="x"),
+            WeightLayer("c", channels=2, weights=1, macs=4, activation="x"),
+        ),
+        (ActivationLayer("x", 2, 4), ActivationLayer("y", 2, 4)),
+        fixed_bit_operations=50,
+        **settings,
+    )
+
+
+def random_table(where, generator):
+    """Rises that mostly fall with the width, but not always, and are sometimes below 0."""
+
+    def rows(count, widths):
+        return np.sort(generator.exponential(size=(count, len(widths))))[:, ::-1] + generator.normal(
+            0, 0.1, (count, len(widths))
+        )  # fmt: skip
+
+    return Table(
+        {kind: {each.name: rows(each.channels, where.weight_bits) for each in where.layers} for kind in where.schemes},
+        {each.name: rows(1, where.activation_bits)[0] for each in where.activations},
+    )
+
+
+@pytest.mark.parametrize("granularity", ["channel", "layer"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        shared(weight_bits=(0, 1, 4), activation_bits=(1, 3)),
+        shared(weight_bits=(1, 2), activation_bits=(2, 8), schemes=("uniform", "post")),
+    ],
+    ids=["pruning", "kinds"],
+)
+def test_a_program_equals_trying_everything(where, granularity):
+    generator = np.random.default_rng(5)
+    for _ in range(2):
+        table = random_table(where, generator)
+        program = Program(where, table, granularity)
+        points = [
+            (where.bit_operations(one), program.total(one)) for one in every(where, per_layer=granularity == "layer")
+        ]
+        taken, totals = np.array(points).T
+        least = int(taken.min())
+        assert program.solve(least - 1) is None
+        for budget in (least, *np.quantile(taken, [0.05, 0.2, 0.5, 0.9, 1.0]).astype(int)):
+            found = program.solve(int(budget))
+            where.check(found)
+            assert where.bit_operations(found) <= budget
+            assert program.total(found) == pytest.approx(totals[taken <= budget].min(), rel=1e-9, abs=1e-12)
+
+
+def test_a_network_of_many_channels_is_solved_within_its_bound():
+    """Too large to try everything: the optimum lies between a bound by duality and any other candidate."""
+    where = space((16, 16, 32, 32, 64))
+    generator = np.random.default_rng(2)
+    scales = {each.name: np.exp(generator.normal(0, 1.5, each.channels))[:, None] for each in where.layers}
+    table = Table(
+        {"uniform": {name: scale * 4.0 ** -np.arange(9.0) for name, scale in scales.items()}},
+        {each.name: generator.exponential() * 4.0 ** -np.arange(1.0, 9.0) for each in where.activations},
+    )
+    program = Program(where, table)
+    widest = where.bit_operations(where.uniform(8, 8))
+    totals = []
+    for share in (0.05, 0.1, 0.3):
+        budget = int(share * widest)
+        found = program.solve(budget)
+        assert budget * 0.999 < where.bit_operations(found) <= budget
+        totals.append(program.total(found))
+        uniform = [where.uniform(w, a) for w in range(1, 9) for a in range(1, 9)]
+        assert all(program.total(one) > totals[-1] for one in uniform if where.bit_operations(one) <= budget)
+        assert totals[-1] <= program.total(Program(where, table, "layer").solve(budget))
+    assert totals == sorted(totals, reverse=True)
+    assert program.solve(budget) == found
+
+
+def test_a_rise_that_is_no_number_is_refused():
+    where = shared(weight_bits=(1, 2), activation_bits=(2,))
+    table = random_table(where, np.random.default_rng(0))
+    table.weights["uniform"]["b"][0, 0] = np.nan
+    with pytest.raises(ValueError, match="no finite number"):
+        Program(where, table)

@@ -1,0 +1,145 @@
+"""The report of a search shows what was found: every point in its place, every width, every limit."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from codesign.errors import UserError
+from codesign.report import scatter, search_page, width_map
+from codesign.search import content
+from codesign.search.run import search
+from tests.unit.search_problem import problem
+
+SVG = re.compile(r"<svg.*?</svg>", re.S)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    made = problem((4, 6, 16), budget=0.3, limits={"lut": 500, "dsp": 0}, schemes=("uniform", "post"))
+    for name, seed in (("random", 0), ("random", 1), ("greedy", 0)):
+        search(made, name, evaluations=12, seed=seed, folder=folder)
+    search(problem((4, 6, 16), budget=0.2), "random", evaluations=3, folder=folder)
+    return made, folder, content.collect(made, content.searches(folder, made), "a <b> & c", "Board 'x'")
+
+
+def test_the_searches_of_this_problem_are_gathered_and_no_others(found):
+    made, folder, shown = found
+    assert [(one["strategy"], one["seed"], one["several"]) for one in shown["searches"]] == [
+        ("greedy", 0, False),
+        ("random", 0, True),
+        ("random", 1, True),
+    ]
+    accuracies = [point[1] for one in shown["searches"] for point in one["points"]]
+    assert shown["best"]["accuracy"] == max(accuracies)
+    assert shown["best"]["strategy"] == "greedy"
+    assert shown["limits"] == {"bit_operations": made.constraint.bit_operations, "lut": 500, "dsp": 0}
+    assert sum(one["on_front"] for one in shown["searches"]) >= 1
+    assert len(list(folder.glob("*.jsonl"))) == 4
+    with pytest.raises(UserError, match="nothing has been evaluated yet"):
+        content.collect(made, [], "m")
+
+
+def test_what_each_width_bought_adds_up(found):
+    made, folder, shown = found
+    best = max(
+        (one for _, every in content.searches(folder, made) for one in every),
+        key=lambda one: (made.score(one), -one.bit_operations),
+    )
+    assert sum(row["bit_operations"] for row in shown["layers"]) == best.bit_operations
+    assert sum(row["memory"] for row in shown["layers"]) == made.space.weight_memory(best.assignment)
+    errors = made.evaluator.errors(best.assignment)
+    for row, layer in zip(shown["layers"], made.space.layers, strict=True):
+        assert tuple(row["bits"]) == best.assignment.weights[layer.name]
+        assert row["rise"] == pytest.approx(errors[layer.name])
+        assert row["narrower"] >= row["rise"]
+        lowered = sum(bits > 1 for bits in row["bits"])
+        assert row["saved"] == layer.macs * row["reads"] * lowered
+
+
+def test_the_page_is_whole_escaped_and_the_same_each_time(found, tmp_path):
+    _, _, shown = found
+    page = search_page.render(shown)
+    assert page == search_page.render(shown)
+    assert "<b>" not in page
+    assert "a &lt;b&gt; &amp; c" in page
+    assert "500" in page
+    assert "2×" in page or "1×" in page
+    for drawn in SVG.findall(page):
+        ET.fromstring(drawn)
+    assert search_page.write(tmp_path, shown).read_text() == page
+    classes = set(re.findall(r'class="(bits\d|colour\d)', page))
+    style = page.split("<style>")[1].split("</style>")[0]
+    assert all(f".{name}" in style for name in classes)
+
+
+def numbers(pattern, text):
+    return np.array([[float(each) for each in match] for match in re.findall(pattern, text)])
+
+
+def test_points_lie_where_their_values_are():
+    front = [(100.0, 10.0), (1000.0, 20.0), (10000.0, 30.0)]
+    series = [
+        scatter.Series("one", front, front),
+        scatter.Series("two", [(1000.0, 15.0), (500.0, 1.0)], [(1000.0, 15.0)]),
+    ]
+    drawn = scatter.svg(series, "cost", "accuracy", limit=10000.0)
+    first, second = re.findall(
+        r'<g class="series colour\d"><title>.*?</g></g>|<g class="series colour\d"><title>.*?</g>.*?</g>', drawn
+    )[:2]
+    marks = numbers(r'cx="([\d.]+)" cy="([\d.]+)" r="4.2"', first)
+    # Equal factors are equal distances; equal differences are equal heights, upwards.
+    assert np.diff(marks[:, 0]) == pytest.approx([np.diff(marks[:, 0])[0]] * 2, abs=0.11)
+    assert np.diff(marks[:, 1]) == pytest.approx([np.diff(marks[:, 1])[0]] * 2, abs=0.11)
+    assert np.diff(marks[:, 1])[0] < 0 < np.diff(marks[:, 0])[0]
+    other = numbers(r'cx="([\d.]+)" cy="([\d.]+)" r="4.2"', second)[0]
+    assert other == pytest.approx([marks[1, 0], (marks[0, 1] + marks[1, 1]) / 2], abs=0.11)
+    # The limit stands at its value; the point below every front is left out.
+    limit = float(re.search(r'class="limit" d="M([\d.]+)', drawn)[1])
+    assert limit == pytest.approx(marks[2, 0], abs=0.06)
+    assert len(re.findall(r'r="2.2"', drawn)) == 4
+
+
+def test_a_plot_of_a_single_point_and_of_many_series_is_drawn():
+    ET.fromstring(scatter.svg([scatter.Series("<one>", [(5, 50)], [(5, 50)])], "x", "y"))
+    many = [scatter.Series(f"s{i}", [(i + 1, i)], [(i + 1, i)]) for i in range(14)]
+    drawn = scatter.svg(many, "x", "y")
+    ET.fromstring(drawn)
+    # Six colours times three shapes tell them apart.
+    looks = re.findall(r'<g class="series (colour\d)"><(circle|rect|path)', drawn)
+    assert len(set(looks)) == 14
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 10, [0, 2, 4, 6, 8, 10]), (71.2, 74.9, [72, 73, 74]), (0.001, 0.0047, [0.001, 0.002, 0.003, 0.004])],
+)
+def test_ticks_are_round(low, high, expected):
+    assert scatter.ticks(low, high) == pytest.approx(expected)
+
+
+def test_logarithmic_ticks_and_short_numbers():
+    assert scatter.logarithmic_ticks(9, 110) == [10, 15, 20, 30, 50, 70, 100]
+    assert scatter.logarithmic_ticks(1, 1e6) == [10.0**n for n in range(7)]
+    assert [scatter.short(x) for x in (12, 1500, 2.5e6, 3e9, 0)] == ["12", "1.5k", "2.5M", "3G", "0"]
+
+
+def test_the_map_has_every_width_in_its_place():
+    rows = [width_map.Row("conv0", 8, [0, 1, 1, 4]), width_map.Row("a" * 40, 2, [8] * 200)]
+    drawn = width_map.svg(rows)
+    ET.fromstring(drawn)
+    cells = re.findall(r'<rect class="bits(\d)" x="([\d.]+)" y="(\d+)" width="([\d.]+)".*?<title>(.*?)</title>', drawn)
+    first = [(int(bits), title) for bits, _, top, _, title in cells if top == "26"]
+    assert first == [
+        (8, "conv0 reads 8 bits"),
+        (0, "conv0, channel 0: pruned"),
+        (1, "conv0, channels 1 to 2: 1 bit"),
+        (4, "conv0, channel 3: 4 bits"),
+    ]
+    # The widest layer fits, and a channel is as wide in every row.
+    wide = next(cell for cell in cells if cell[4].endswith("channels 0 to 199: 8 bits"))
+    assert float(wide[1]) + float(wide[3]) <= 860
+    assert float(cells[2][3]) == pytest.approx(2 * float(wide[3]) / 200, abs=0.02)
+    assert "…" in drawn
