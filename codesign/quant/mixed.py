@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -68,6 +69,16 @@ class Mixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         if len(bits) != channels:
             raise ValueError(f"{name} has {channels} output channels, but 'mixed.weights' gives it {len(bits)} widths")
         return bits
+
+    def words(self, part: str, bits: int) -> str:
+        """Return the widths of "weights" or "activations" for people; `bits` is that of the layers not named."""
+        named: Mapping[str, int | tuple[int, ...]] = self.weights if part == "weights" else self.activations
+        found = {width for own in named.values() for width in ((own,) if isinstance(own, int) else own)}
+        if not found:
+            return f"{bits} bits"
+        span = f"{min(found)} to {max(found)}" if len(found) > 1 else f"{min(found)}"
+        count = f"{len(named)} layer{'s' * (len(named) > 1)}"
+        return f"{span} bits in {count} with widths of their own, else {bits} bits"
 
     def toml(self) -> str:
         """Return the sections of a model file, each width list on one line; "" when there is nothing to say."""

@@ -11,6 +11,7 @@ CVPR 2020, arXiv 1912.09666: steps for each width, weights shared.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -111,7 +112,7 @@ class SwitchableWeights(nn.Module):
 class _Switchable:
     """What the two kinds of weight layers share."""
 
-    weight: nn.Parameter
+    weight: Tensor
     weight_quant: SwitchableWeights
     frozen: Tensor | None = None
 
@@ -159,7 +160,7 @@ class SwitchableSteps(nn.Module):
         for row, bits in enumerate(self.bits):
             high = code_range(bits, signed=False, narrow=False)[1]
             first = (2 * values.mean() / math.sqrt(high)).clamp_min(SMALLEST_STEP).view(1, 1)
-            self.steps[row] = _best(values, first, lambda v, s, top=high: lsq(v, s, 0, top)).flatten()[0]
+            self.steps[row] = _best(values, first, functools.partial(lsq, low=0, high=high)).flatten()[0]
 
 
 class SwitchableReLU(nn.Module):

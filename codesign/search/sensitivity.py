@@ -105,7 +105,7 @@ def measure(supernet: nn.Module, images: Tensor, seed: int = 0) -> Sensitivity:
 
         return hook
 
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in (layers | activations).items()]  # type: ignore[operator]
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in (layers | activations).items()]
     generator = torch.Generator().manual_seed(seed)
     try:
         for start in range(0, len(images), CHUNK):

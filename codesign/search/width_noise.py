@@ -165,8 +165,10 @@ def width_gradients(
         for norm, momentum, before in zip(norms, momenta, training, strict=True):
             norm.momentum = momentum
             norm.train(before)
-        for switched in (*(layer.weight_quant for layer in layers.values()), *acts.values()):
-            switched.instead = None
+        for layer in layers.values():
+            layer.weight_quant.instead = None
+        for activation in acts.values():
+            activation.instead = None
     found = {
         name: np.zeros(len(widths)) if gradient is None else gradient.double().numpy()
         for (name, widths), gradient in zip(chosen.items(), gradients, strict=True)

@@ -201,8 +201,8 @@ class _Training:
 
     def _initialise(self) -> None:
         """Set all steps: of weights from the weights, of activations from a batch through the float network."""
-        for layer in weight_layers(self.module).values():
-            layer.weight_quant.initialise(layer.weight)
+        for weighted in weight_layers(self.module).values():
+            weighted.weight_quant.initialise(weighted.weight)
         index = next(batches(self.members, self.base.batch, self.base.seed, 0))
         self.augmentation.start(0)
         x = self._input(index)

@@ -67,5 +67,5 @@ def draw(
     drawn = {}
     for name in activations:
         wanted_bits = middle + rng.normal(0, 0.8)
-        drawn[name] = min(activation_bits, key=lambda bits, wanted=wanted_bits: (abs(bits - wanted), bits))
+        drawn[name] = activation_bits[int(np.abs(np.asarray(activation_bits) - wanted_bits).argmin())]
     return Choice(weights, drawn, schemes)

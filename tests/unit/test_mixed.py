@@ -13,6 +13,7 @@ from codesign.errors import UserError
 from codesign.frontends.brevitas_reference import compared
 from codesign.ir import golden
 from codesign.ir.ops import Conv2d
+from codesign.quant.mixed import Mixed
 from codesign.quant.mixed_layers import require_loaded
 from codesign.train import checkpoint
 from codesign.train.run import train
@@ -211,6 +212,13 @@ def test_widths_are_part_of_the_fingerprint(tmp_path: Path) -> None:
     one = model(tmp_path / "a")
     other = model(tmp_path / "b", mixed=MIXED.replace("act1 = 4", "act1 = 3"))
     assert one.fingerprint() != other.fingerprint() != model(tmp_path / "c", mixed="").fingerprint()
+
+
+def test_widths_in_words() -> None:
+    mixed = Mixed({"a": (0, 3, 7), "b": 2}, {"x": 4})
+    assert mixed.words("weights", 3) == "0 to 7 bits in 2 layers with widths of their own, else 3 bits"
+    assert mixed.words("activations", 3) == "4 bits in 1 layer with widths of their own, else 3 bits"
+    assert Mixed().words("weights", 3) == "3 bits"
 
 
 def test_the_sections_are_read_as_they_are_written(tmp_path: Path) -> None:
