@@ -17,15 +17,16 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import torch
+import torch.nn.functional as F
 from scipy.stats import spearmanr
 
-from codesign import zoo
+from codesign import data, zoo
 from codesign.files import atomic_write
-from codesign.quant.switchable import weight_layers
 from codesign.search.mixed_model import write_model
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
-from codesign.train import supernet
+from codesign.train import evaluate, supernet
 from codesign.train.run import train
 from codesign.train.supernet_draw import draw
 
@@ -61,21 +62,27 @@ def candidates(space: Space, magnitudes: dict[str, np.ndarray], count: int) -> l
     return found
 
 
-def trained(source: zoo.Model, chosen: Assignment, folder: Path, epochs: int, rate: float, ema: float) -> float:
-    """Return the accuracy on held-out examples after training a choice for a few epochs, in percent."""
+def trained(source: zoo.Model, chosen: Assignment, folder: Path, epochs: int, rate: float) -> dict[str, float]:
+    """Return accuracy in percent and negative loss on held-out examples after training a choice for a few epochs."""
     name = f"c{chosen.digest()}"
     kept = folder / f"{name}-e{epochs}-r{rate:g}.json"
     if kept.is_file():
-        return float(json.loads(kept.read_text())["validation_accuracy"])
+        return dict(json.loads(kept.read_text()))
     assert source.recipe is not None
     recipe = msgspec.structs.replace(
-        source.recipe, epochs=epochs, learning_rate=rate, warmup_epochs=0.1, ema=ema, distillation=None
+        source.recipe, epochs=epochs, learning_rate=rate, warmup_epochs=0.1, ema=0.98, distillation=None
     )
     model = write_model(source, chosen, folder / f"{name}.toml", recipe=recipe)
     result = train(model, folder / name, progress=False)
+    model.checkpoint_path.write_bytes(Path(result.checkpoint).read_bytes())
+    dataset = data.load(model.dataset)
+    _, held = dataset.split(recipe.validation, recipe.seed)
+    logits = torch.from_numpy(evaluate.logits(model.build(), dataset.x_train[held], model.input_scale))
+    loss = float(F.cross_entropy(logits, torch.from_numpy(dataset.y_train[held])))
     assert result.validation_accuracy is not None
-    atomic_write(kept, json.dumps({"validation_accuracy": result.validation_accuracy}) + "\n")
-    return result.validation_accuracy
+    found = {"trained": result.validation_accuracy, "trained_loss": -round(loss, 6)}
+    atomic_write(kept, json.dumps(found) + "\n")
+    return found
 
 
 def main() -> None:
@@ -94,10 +101,10 @@ def main() -> None:
     evaluator = ModelEvaluator(arguments.model, folder / "supernet")
     plain = ModelEvaluator(arguments.model, folder / "supernet", calibration=0)
     space, sensitivity = evaluator.space, evaluator.sensitivity()
-    network, _ = supernet.load(source, folder / "supernet")
+    network = source.build()
     magnitudes = {
-        name: layer.weight.detach().flatten(1).square().mean(1).sqrt().numpy()
-        for name, layer in weight_layers(network).items()
+        layer.name: network.get_submodule(layer.name).weight.detach().flatten(1).square().mean(1).sqrt().numpy()
+        for layer in space.layers
     }
     rows: list[dict[str, float | str]] = []
     for chosen in candidates(space, magnitudes, arguments.count):
@@ -115,18 +122,23 @@ def main() -> None:
             "sensitivity": -round(sensitivity.rise(chosen), 6),
             "seconds": round(seconds, 3),
         }
-        row["trained"] = trained(source, chosen, folder / "trained", arguments.epochs, arguments.rate, 0.98)
+        row |= trained(source, chosen, folder / "trained", arguments.epochs, arguments.rate)
         rows.append(row)
         print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
-    answers = [row["trained"] for row in rows]
-    ranks = {name: round(float(spearmanr([row[name] for row in rows], answers).statistic), 3) for name in MEASURES}
+    ranks = {
+        answer: {
+            name: round(float(spearmanr([row[name] for row in rows], [row[answer] for row in rows]).statistic), 3)
+            for name in MEASURES
+        }
+        for answer in ("trained", "trained_loss")
+    }
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
     settings = {"epochs": arguments.epochs, "rate": arguments.rate, "supernet_epochs": arguments.supernet_epochs}
     results[source.name] = settings | {"held_out": len(evaluator._loaded.held), "spearman": ranks, "rows": rows}
     atomic_write(path, json.dumps(results, indent=1) + "\n")
     for name, words in MEASURES.items():
-        print(f"{ranks[name]:+.2f}  {words}")
+        print(f"{ranks['trained'][name]:+.2f} {ranks['trained_loss'][name]:+.2f}  {words}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from codesign import zoo
 from codesign.errors import UserError
+from codesign.quant import fused
 from codesign.quant.lsq import code_range, lsq
 from codesign.quant.switchable import (
     SwitchableLinear,
@@ -31,6 +33,14 @@ from codesign.train.supernet_draw import draw
 
 BITS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 RECIPE = supernet.SupernetRecipe(epochs=2, post=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uncompiled() -> Iterator[None]:
+    """Compiling takes longer than all that is computed here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused, "LEAST", 1 << 60)
+        yield
 
 
 @pytest.fixture(scope="module")
