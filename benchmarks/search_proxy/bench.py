@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from codesign import data, zoo
 from codesign.files import atomic_write
-from codesign.search.mixed_model import write_model
+from codesign.search.mixed_model import assignment_of, write_model
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
 from codesign.train import evaluate, supernet
@@ -92,6 +92,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1, help="of training each candidate")
     parser.add_argument("--rate", type=float, default=0.02, help="learning rate of that")
     parser.add_argument("--supernet-epochs", type=int, default=6)
+    parser.add_argument(
+        "--finished", nargs="*", default=[], help="models of the same network, trained in full, to compare with"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build") / "search_proxy")
     arguments = parser.parse_args()
     source = zoo.load(arguments.model)
@@ -125,6 +128,21 @@ def main() -> None:
         row |= trained(source, chosen, folder / "trained", arguments.epochs, arguments.rate)
         rows.append(row)
         print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
+    finished = []
+    for name in arguments.finished:
+        model = zoo.load(name)
+        evaluated = evaluator.evaluate(assignment_of(model, space))
+        finished.append(
+            {
+                "model": name,
+                "supernet": round(evaluated.accuracy, 4),
+                "supernet_loss": -round(evaluated.loss, 6),
+                "uncalibrated": round(plain.accuracy(assignment_of(model, space)), 4),
+                "sensitivity": -round(sensitivity.rise(assignment_of(model, space)), 6),
+                "trained": model.measured.validation_accuracy,
+            }
+        )
+        print(finished[-1], flush=True)
     ranks = {
         answer: {
             name: round(float(spearmanr([row[name] for row in rows], [row[answer] for row in rows]).statistic), 3)
@@ -135,7 +153,12 @@ def main() -> None:
     path = HERE / "results.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
     settings = {"epochs": arguments.epochs, "rate": arguments.rate, "supernet_epochs": arguments.supernet_epochs}
-    results[source.name] = settings | {"held_out": len(evaluator._loaded.held), "spearman": ranks, "rows": rows}
+    results[source.name] = settings | {
+        "held_out": len(evaluator._loaded.held),
+        "spearman": ranks,
+        "rows": rows,
+        "finished": finished,
+    }
     atomic_write(path, json.dumps(results, indent=1) + "\n")
     for name, words in MEASURES.items():
         print(f"{ranks['trained'][name]:+.2f} {ranks['trained_loss'][name]:+.2f}  {words}")
