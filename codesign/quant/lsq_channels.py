@@ -132,7 +132,8 @@ class LsqChannelsQuant(Quantizer):
         tracked_parameter_list: list[nn.Parameter],
     ) -> None:
         self.channel_bits = tuple(bits + (bits <= BINARY) for bits in widths)
-        super().__init__(1 if set(widths) == {BINARY} else max(self.channel_bits))
+        # One bit stands for binary weights, which a layer of nothing but zeros has not.
+        super().__init__(1 if set(widths) == {BINARY} else max(2, *self.channel_bits))
         (channels,) = set(scaling_shape[:1])
         if channels != len(widths):
             raise ValueError(f"the layer has {channels} output channels, but {len(widths)} widths are given")

@@ -105,6 +105,20 @@ def test_all_binary_weights_take_one_bit(tmp_path: Path) -> None:
     assert pointwise.channel_bits == (1,) * 8
 
 
+@pytest.mark.parametrize("scheme", ["uniform", "post"])
+def test_a_layer_may_be_pruned_whole(tmp_path: Path, scheme: str) -> None:
+    mine = model(tmp_path, mixed=f'[mixed.weights]\npointwise = 0\n[mixed.schemes]\npointwise = "{scheme}"\n')
+    network = mine.module()
+    torch.nn.init.ones_(network.bn3.bias)  # else nothing is left that could set the step behind it
+    network.eval()(torch.rand(4, 1, 8, 8))
+    checkpoint.write(mine.checkpoint_path, network.state_dict())
+    imported = mine.imported()
+    pointwise = [node.op for node in imported.graph if isinstance(node.op, Conv2d)][2]
+    assert (pointwise.values() == 0).all()
+    for name, witness, found in compared(imported, data.load("digits").x_test[:4]):
+        assert np.array_equal(witness, found), name
+
+
 def test_steps_of_other_widths_are_not_taken_over(source: Path) -> None:
     """`source` and `tiny` have the same [widths] and [method], so that a training loads steps where it can."""
     tensors, _ = checkpoint.read(source / "source.safetensors")
