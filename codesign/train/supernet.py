@@ -157,15 +157,26 @@ def train(
     """
     if model.framework != "brevitas" or model.recipe is None:
         raise UserError(f"{model.name} has no supernet: that takes a model of the framework brevitas with a [recipe].")
+    folder, recipe = Path(folder), recipe or SupernetRecipe()
+    if resume and (folder / FINAL).is_file():
+        if checkpoint.read(folder / FINAL)[1].get("fingerprint") != fingerprint(model, recipe):
+            raise _other(folder)
+        return folder / FINAL
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng(devices=[]):
-            return _Training(model, Path(folder), recipe or SupernetRecipe(), resume, progress).run()
+            return _Training(model, folder, recipe, resume, progress).run()
     except KeyboardInterrupt:
         raise UserError(f"training of the supernet of {model.name} stopped; the same command continues it.") from None
     finally:
         torch.set_num_threads(before)
+
+
+def _other(folder: Path) -> UserError:
+    return UserError(
+        f"{folder} holds a supernet of another model or recipe; start afresh without resuming, or choose another folder."
+    )
 
 
 class _Training:
@@ -233,9 +244,8 @@ class _Training:
         with self.progress:
             while self.epoch < self.recipe.epochs:
                 self._one_epoch()
-        if not final.is_file():
-            about = {"fingerprint": self.fingerprint, "recipe": msgspec.to_builtins(self.recipe)}
-            checkpoint.write(final, self.module.state_dict(), about)
+        about = {"fingerprint": self.fingerprint, "recipe": msgspec.to_builtins(self.recipe)}
+        checkpoint.write(final, self.module.state_dict(), about)
         return final
 
     def _choices(self, step: int) -> list[Choice]:
@@ -304,10 +314,7 @@ class _Training:
     def _restore(self) -> None:
         tensors, about = checkpoint.read(self.folder / STATE)
         if about.get("fingerprint") != self.fingerprint:
-            raise UserError(
-                f"{self.folder} holds a supernet of another model or recipe; start afresh without resuming, or choose "
-                "another folder."
-            )
+            raise _other(self.folder)
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}

@@ -155,6 +155,12 @@ def test_the_supernet_of_another_model_is_refused(trained: Path, tmp_path: Path)
         supernet.train(zoo.load("digits_cnn_w3"), trained, supernet.SupernetRecipe(epochs=3), progress=False)
 
 
+def test_a_finished_supernet_needs_no_training(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / supernet.FINAL).write_bytes((trained / supernet.FINAL).read_bytes())
+    assert supernet.train(zoo.load("digits_cnn_w3"), tmp_path, RECIPE, progress=False) == tmp_path / supernet.FINAL
+    assert not (tmp_path / supernet.STATE).exists()
+
+
 def test_a_choice_is_evaluated_the_same_whatever_came_before(evaluator: ModelEvaluator) -> None:
     space = evaluator.space
     first = evaluator.evaluate(space.uniform(4, 4))
