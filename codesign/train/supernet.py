@@ -175,7 +175,8 @@ def train(
 
 def _other(folder: Path) -> UserError:
     return UserError(
-        f"{folder} holds a supernet of another model or recipe; start afresh without resuming, or choose another folder."
+        f"{folder} holds a supernet of another model or recipe; "
+        "start afresh without resuming, or choose another folder."
     )
 
 
