@@ -32,7 +32,7 @@ from codesign.train.progress import Progress
 from codesign.train.supernet_draw import draw
 
 BITS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
-RECIPE = supernet.SupernetRecipe(epochs=2, post=True)
+RECIPE = supernet.SupernetRecipe(epochs=2, subnets=1, post=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
