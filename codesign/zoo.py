@@ -20,6 +20,7 @@ from codesign import names as _names
 from codesign import resources, tomlfile
 from codesign.errors import UserError
 from codesign.quant.choice import Method
+from codesign.quant.mixed import Mixed
 from codesign.quant.widths import Widths
 from codesign.train.recipe import Recipe
 
@@ -98,6 +99,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         Bit widths.
     method : Method
         Quantisation methods.
+    mixed : Mixed or None
+        Hidden layers with widths of their own.
     recipe : Recipe or None
         How it is trained.
     result : Result
@@ -116,6 +119,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     topology_options: dict[str, Any] = msgspec.field(default_factory=dict)
     widths: Widths = Widths()
     method: Method = Method()
+    mixed: Mixed | None = None
     recipe: Recipe | None = None
     result: Result = Result()
     source: Source | None = None
@@ -158,16 +162,29 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             from codesign.train import keras_model
 
             return keras_model.fresh(self)
-        from codesign import data
         from codesign.quant import layers
+
+        try:
+            maker = layers.make(self.widths, self.method)
+            if self.mixed is None:
+                return self.module_of(maker)
+            from codesign.quant import mixed_layers
+            from codesign.quant.recorded import RecordedLayers
+
+            recorded = RecordedLayers(maker)
+            network = self.module_of(recorded)
+            mixed_layers.give_widths(network, recorded, self.mixed)
+            return network
+        except UserError as error:
+            raise UserError(f"{self.path}: {error}") from error
+
+    def module_of(self, layers: Any) -> Any:
+        """Return the torch network of this model's topology, made of other layers (`codesign.quant.layers.Layers`)."""
+        from codesign import data
         from codesign.train import topologies
 
         dataset = data.info(self.dataset)
-        try:
-            maker = layers.make(self.widths, self.method)
-            return topologies.build(self.topology, maker, dataset.shape, len(dataset.classes), self.topology_options)
-        except UserError as error:
-            raise UserError(f"{self.path}: {error}") from error
+        return topologies.build(self.topology, layers, dataset.shape, len(dataset.classes), self.topology_options)
 
     def build(self) -> Any:
         """Return the trained network: a torch module in evaluation mode, or a Keras model.
@@ -186,6 +203,13 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
         module = self.module()
         checkpoint.load_weights(module, self.checkpoint_path)
+        if self.mixed is not None:
+            from codesign.quant import mixed_layers
+
+            try:
+                mixed_layers.require_loaded(module)
+            except UserError as error:
+                raise UserError(f"{self.path}: {error}.") from error
         return module.eval()
 
     def graph(self) -> Graph:
@@ -326,6 +350,12 @@ def read(path: Path) -> Model:
     for field in needed:
         if not getattr(model, field):
             raise UserError(f"{path}: the field '{field}' is missing.")
+    if model.mixed is not None and model.framework != "brevitas":
+        raise UserError(f'{path}: [mixed] is for the framework "brevitas"; remove it.')
+    if model.mixed is not None and model.widths.is_float:
+        raise UserError(
+            f"{path}: [mixed] is for quantised networks; give widths.weight_bits and widths.activation_bits."
+        )
     if model.framework != "qonnx" and math.frexp(model.input_scale)[0] != 0.5:
         raise UserError(
             f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."

@@ -34,14 +34,14 @@ class DenseLayer:
     weight : ndarray of int64, shape (inputs, outputs)
     scale : sequence of float
         Per output or one: real weight = scale · integer.
-    bits : int
+    bits : int or tuple of int
         Declared width of the weights.
     bias : ndarray of float64 or None
     """
 
     weight: np.ndarray
     scale: Sequence[float]
-    bits: int
+    bits: int | tuple[int, ...]
     bias: np.ndarray | None
 
 

@@ -32,15 +32,15 @@ class Weights:
         Integers, or codes into `codebook`.
     scale : ndarray of float64, shape (out,) or (1,)
         real = scale · integer.
-    bits : int
-        Declared width.
+    bits : int or tuple of int
+        Declared width, of all or of each output channel.
     codebook : ndarray of int64 or None
         Integer values of codes.
     """
 
     values: np.ndarray
     scale: np.ndarray
-    bits: int
+    bits: int | tuple[int, ...]
     codebook: np.ndarray | None
 
 
@@ -98,7 +98,8 @@ def read_weights(module: Any, label: str) -> Weights:
         if set(np.unique(integers)) <= {-1.0, 1.0}:
             return Weights((integers > 0).astype(np.int64), scale, 1, np.array([-1, 1], dtype=np.int64))
         raise UserError(f"the 1-bit weights of layer {label!r} are not -1 and +1; use a binary weight quantiser.")
-    return Weights(integers.astype(np.int64), scale, bits, None)
+    declared = getattr(quantizer, "channel_bits", bits)  # widths of their own
+    return Weights(integers.astype(np.int64), scale, declared, None)
 
 
 def is_quantizer(proxy: Any) -> bool:

@@ -42,6 +42,7 @@ def command(console: Console) -> None:
                 "dataset": model.dataset,
                 "weight_bits": model.widths.weight_bits,
                 "activation_bits": model.widths.activation_bits,
+                "mixed": model.mixed is not None,
                 "accuracy": measured.accuracy,
                 "float_accuracy": measured.float_accuracy,
                 "parameters": measured.parameters,
@@ -54,7 +55,7 @@ def command(console: Console) -> None:
         (
             entry["name"],
             entry["dataset"],
-            _bits(entry["weight_bits"], entry["activation_bits"]),
+            _bits(entry["weight_bits"], entry["activation_bits"], entry["mixed"]),
             entry["accuracy"],
             entry["float_accuracy"],
             entry["parameters"],
@@ -65,5 +66,7 @@ def command(console: Console) -> None:
     console.result({"models": listed}, table(columns, rows))
 
 
-def _bits(weights: int, activations: int) -> str:
+def _bits(weights: int, activations: int, mixed: bool) -> str:
+    if mixed:
+        return "mixed"
     return "float" if weights == activations == FLOAT_BITS else f"{weights}/{activations}"

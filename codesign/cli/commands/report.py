@@ -67,11 +67,18 @@ def command(console: Console, model: str, board: str) -> None:
 def _facts(model: Model, measured: dict[str, str]) -> ModelFacts:
     """Return what the model's file says, and what evaluations have found, in words."""
     from codesign import report
+    from codesign.quant.mixed import Mixed
 
     widths, result, recipe = model.widths, model.measured, model.recipe
+    mixed = model.mixed or Mixed()
     facts = {
-        "weights": f"{widths.weight_bits} bits, first layer {widths.first_weight_bits}, last {widths.last_weight_bits}",
-        "activations": f"{widths.activation_bits} bits, into the last layer {widths.last_activation_bits}",
+        "weights": (
+            f"{mixed.words('weights', widths.weight_bits)}, first layer {widths.first_weight_bits}, "
+            f"last {widths.last_weight_bits}"
+        ),
+        "activations": (
+            f"{mixed.words('activations', widths.activation_bits)}, into the last layer {widths.last_activation_bits}"
+        ),
         "method": model.method.summary if model.source is None else f"imported from {model.source.file}",
         "input": f"raw integers, one step is {model.input_scale:g}",
     }
