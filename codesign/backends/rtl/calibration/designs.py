@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -29,13 +30,17 @@ from codesign.ir.ops import (
 FRAMES = 2
 """Sample frames that travel along, so that constants fall where the values are."""
 SIDES = (1, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32)
+PIXELS = (1, 1, 2, 3, 3, 4, 6, 8)
+"""Channels of an image."""
 CHANNELS = (1, 2, 3, 4, 4, 5, 6, 8, 8, 10, 12, 16, 16, 20, 24, 32, 32, 48, 64)
 WIDE = 22
 """Edges wider than this are re-quantised before they are multiplied again."""
-MOST_LUTS = 1400.0
-"""Of a node by the estimate of `cost`: what Yosys maps in seconds."""
+MOST_LUTS = 400.0
+"""Of a node by the estimate of `cost`: what Yosys maps in a second or two."""
+MOST_BITS = 96
+"""Of a word at either end of a node."""
 MOST_CYCLES = 40_000
-TRIES = 40
+TRIES = 60
 """Folds of a node that are tried."""
 
 
@@ -71,15 +76,18 @@ def draw(seed: int, lookup: int = 6) -> Design:
     lookup : int
         Inputs of a LUT of the family.
     """
-    rng = np.random.default_rng([seed, 0xC0DE])
-    graph = _Growth(rng, f"drawn {seed}").grow()
-    dsp = bool(rng.random() < 0.7)
-    folds = {node.name: _fold(rng, node, graph, lookup, dsp) for node in graph}
-    return Design(seed, graph, folds, dsp)
+    for attempt in itertools.count():
+        rng = np.random.default_rng([seed, attempt])
+        graph = _Growth(rng, f"drawn {seed}").grow()
+        dsp = bool(rng.random() < 0.65)
+        chosen = {node.name: _fold(rng, node, graph, lookup, dsp) for node in graph}
+        if max(luts for _, luts in chosen.values()) <= 2 * MOST_LUTS:
+            return Design(seed, graph, {node: fold for node, (fold, _) in chosen.items()}, dsp)
+    raise AssertionError
 
 
-def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool) -> Fold:
-    """Return a fold of a node, each kind of hardware as likely as the others."""
+def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool) -> tuple[Fold, float]:
+    """Return a fold of a node and about what it takes in LUTs, each kind of hardware as likely as the others."""
     module = ops.module(node.op.name)
     kinds: dict[tuple[bool, ...], list[Fold]] = {}
     for fold in module.folds(node, graph):
@@ -87,17 +95,18 @@ def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: 
             continue
         kinds.setdefault((fold.window, bool(fold.planes), bool(fold.chain), fold.search), []).append(fold)
     groups = list(kinds.values())
-    least, smallest = None, float("inf")
+    least, smallest = (Fold(), float("inf")), float("inf")
     for _ in range(TRIES):
         group = groups[int(rng.integers(len(groups)))]
         fold = replace(group[int(rng.integers(len(group)))], lookup=lookup, dsp=dsp)
         hardware = module.unit(node, graph, fold)
         takes = cost.unit(hardware, dsp).get("lut", 0.0)
-        if takes <= MOST_LUTS and hardware.cycles <= MOST_CYCLES:
-            return fold
-        if (size := takes + hardware.cycles / 10) < smallest:
-            least, smallest = fold, size
-    assert least is not None
+        lanes = zip((*node.inputs, node.name), (*hardware.lanes_in, hardware.lanes_out), strict=True)
+        bits = max(graph.edges[edge].type.bits * each for edge, each in lanes)
+        if takes <= MOST_LUTS and bits <= MOST_BITS and hardware.cycles <= MOST_CYCLES:
+            return fold, takes
+        if (size := takes + 4 * bits + hardware.cycles / 10) < smallest:
+            least, smallest = (fold, takes), size
     return least
 
 
@@ -111,17 +120,17 @@ class _Growth:
         self.indices: list[str] = []
 
     def grow(self) -> Graph:
-        image = self.chance(0.8)
+        image = self.chance(0.85)
         kind = IntType(self.whole(1, 8), signed=self.chance(0.25))
         side = self.one(SIDES)
-        shape = (side, side if self.chance(0.7) else self.one(SIDES), self.one(CHANNELS))
+        shape = (side, side if self.chance(0.7) else self.one(SIDES), self.one(PIXELS))
         if not image:
             shape = (self.whole(4, 96),)
         while image and shape[0] * shape[1] * shape[2] > 12_000:
             shape = (shape[0], shape[1], max(1, shape[2] // 2))
         edge = self.builder.input(shape, kind)
         self.samples[edge] = self.rng.integers(kind.min, kind.max + 1, size=(FRAMES, *shape), dtype=np.int64)
-        for _ in range(self.whole(2, 5)):
+        for _ in range(self.whole(2, 4)):
             edge = self.step(edge)
         if self.chance(0.6):
             if len(self.tensor(edge).shape) == 3:
@@ -139,13 +148,13 @@ class _Growth:
         edge = self.narrow_to(edge)
         tensor = self.tensor(edge)
         kind = self.rng.random()
-        if kind > 0.88:
+        if kind > 0.9:
             return self.adaptive(edge)
         if len(tensor.shape) == 1:
             return self.requantise(self.add(self.dense(tensor), edge))
-        if kind < 0.12 and min(tensor.shape[:2]) > 1:
+        if kind < 0.1 and min(tensor.shape[:2]) > 1:
             return self.add(self.pooling(tensor), edge)
-        if kind < 0.3:
+        if kind < 0.25:
             return self.residual(edge)
         return self.requantise(self.add(self.conv(tensor), edge))
 
@@ -263,11 +272,11 @@ class _Growth:
     ) -> tuple[np.ndarray, tuple[int, ...] | None, np.ndarray | None]:
         """Return weights, declared widths and a codebook."""
         kind = self.rng.random()
-        binary = 0.4 if x.type == IntType(1, signed=False) else 0.1
+        binary = 0.4 if x.type == IntType(1, signed=False) else 0.13
         if kind < binary:
             codebook = np.array([-1, 1]) if self.chance(0.7) else np.array([0, 1])
             return self.rng.integers(0, 2, size=shape), None, codebook
-        if kind < binary + 0.15:
+        if kind < binary + 0.17:
             # Powers of two, or of its square root.
             bits = self.whole(3, 4)
             levels = (1 << (bits - 1)) - 1
@@ -283,7 +292,7 @@ class _Growth:
             entries = self.whole(3, 1 << (bits - 1))
             codebook = self.rng.choice(np.arange(-(1 << (bits - 1)), 1 << (bits - 1)), size=entries, replace=False)
             return self.rng.integers(0, entries, size=shape), None, codebook
-        if kind < binary + 0.4:
+        if kind < binary + 0.47:
             widths = self.rng.choice([0, 1, 2, 3, 4, 5, 8], size=shape[-1], p=[0.08, 0.1, 0.24, 0.24, 0.2, 0.08, 0.06])
         else:
             widths = np.full(shape[-1], self.one((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)))
