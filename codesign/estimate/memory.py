@@ -7,7 +7,6 @@ its library for 7-series parts; UG473 and UG474 have the shapes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,7 +40,6 @@ class Memory:
 def _geometry(words: int, width: int, depth_bits: int, unit: int, byte: int) -> tuple[int, int]:
     """Return the banks and the cells of a shape of 2^depth_bits words of `unit` bits."""
     padded = -(-width // byte) * byte
-    banks = -(-words >> depth_bits) if words else 1
     banks = -(-words // (1 << depth_bits))
     return banks, -(-banks * padded // unit)
 
@@ -76,17 +74,17 @@ def distributed(words: int, width: int) -> Memory:
     return min(found, key=lambda memory: memory.cost)
 
 
-def _block_shapes(writes: bool) -> Iterator[tuple[float, int, int, float]]:
+def _block_shapes() -> Iterator[tuple[float, int, int, float]]:
     """Yield block memories: size, bits of a word, log2 of its words, cost; first those with two ports alike."""
     modes = ((HALF, 14, (1, 2, 4, 9, 18), 129.0), (FULL, 15, (1, 2, 4, 9, 18, 36), 257.0))
     for size, depth_bits, widths, cost in (*modes, (CASCADE, 16, (1, 2, 4, 9), 513.0)):
         for log2, unit in enumerate(widths):
             yield size, unit, depth_bits - log2, cost
-    if writes:
-        wide = ((HALF, 14, (1, 2, 4, 9, 18, 36), 129.0), (FULL, 15, (1, 2, 4, 9, 18, 36, 72), 257.0))
-    else:
-        wide = ((HALF, 14, (1, 2, 4, 9, 18, 36), 129.0), (FULL, 15, (1, 2, 4, 9, 18, 36, 72), 257.0))
-    for size, depth_bits, widths, cost in wide:
+    # One port to write and one to read take the width of both.
+    for size, depth_bits, widths, cost in (
+        (HALF, 14, (1, 2, 4, 9, 18, 36), 129.0),
+        (FULL, 15, (1, 2, 4, 9, 18, 36, 72), 257.0),
+    ):
         for log2, unit in enumerate(widths):
             yield size, unit, depth_bits - log2, cost
 
@@ -94,7 +92,7 @@ def _block_shapes(writes: bool) -> Iterator[tuple[float, int, int, float]]:
 def block(words: int, width: int, writes: bool) -> Memory:
     """Return an array with a clocked read in block memory, with a port to write or as constants."""
     found = []
-    for size, unit, depth_bits, cost in _block_shapes(writes):
+    for size, unit, depth_bits, cost in _block_shapes():
         banks, cells = _geometry(words, width, depth_bits, unit, min(9, unit) if writes else 1)
         found.append(Memory(0, size * cells, banks, cost * cells + _around(banks, width, writes)))
     return min(found, key=lambda memory: memory.cost)
@@ -105,7 +103,3 @@ def either(words: int, width: int) -> Memory:
     small, large = distributed(words, width), block(words, width, writes=True)
     return small if small.cost < large.cost else large
 
-
-def bits(count: int) -> int:
-    """Return the bits of numbers below `count`."""
-    return math.ceil(math.log2(count)) if count > 1 else 0

@@ -1,0 +1,79 @@
+"""`dyadic`: a product, a constant, a shift and a clamp for each lane."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codesign.estimate import multiply
+from codesign.estimate.census import Block, Census
+from codesign.estimate.logic import log2, multiplexer, table
+
+LUT = {
+    "control": 6.0,
+    "counter": 1.3,
+    "table": 1.0,
+    "deep": 1.9,
+    "clamp": 1.0,
+    "compare": 0.3,
+    "shift": 1.0,
+    "sum": 1.0,
+    "block": 0.5,
+    "product": 1.0,
+    "constant": 0.5,
+}
+FF = {
+    "control": 1.0,
+    "input": 1.0,
+    "table": 1.0,
+    "kept": 1.0,
+    "product": 1.0,
+    "shifted": 1.0,
+    "output": 1.0,
+    "block": 0.1,
+    "block_input": 0.5,
+    "block_table": 0.8,
+    "block_kept": 0.5,
+}
+
+
+def census(block: Block) -> Census:
+    """Return what it is made of."""
+    p = block.parameters
+    lanes, x, wide = p["LANES"], p["X"], p["WIDE"]
+    words, entry = p["FOLD"] * p["ENTRIES"], p["M"] + p["C"] + p["S"]
+    bits = block.bits(p["CONSTANTS"], lanes * entry)
+    read = table(p["STYLE"], words, lanes * entry, bits)
+    fields = bits.reshape(words, lanes, entry)
+    multipliers, constants = fields[:, :, : p["M"]], fields[:, :, p["M"] : p["M"] + p["C"]]
+    shifts = fields[:, :, p["M"] + p["C"] :] @ (1 << np.arange(p["S"]))
+    hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], p["M"])
+    found = Census(bram36=read.bram36)
+    found.add(control=1, counter=log2(p["FOLD"]), table=read.luts, deep=read.deep, clamp=lanes * p["Y"])
+    found.register(control=log2(p["FOLD"]) + 4, output=lanes * p["Y"])
+    if p["STYLE"] == "logic" and words > 1:
+        found.register(control=log2(words))
+    # What is behind the shift, lane by lane: its lowest and its highest bits are gone with the least shift.
+    least, most = shifts.min(0), shifts.max(0)
+    left = np.clip(wide - least, 1, wide)
+    found.add(compare=float(left.sum()))
+    found.register(shifted=float(left.sum()))
+    for lane in range(lanes):
+        choices = len(set(shifts[:, lane].tolist()))
+        found.add(shift=float(left[lane]) * multiplexer(choices))
+    kept = table("distributed", words, constants.shape[2] * lanes, constants.reshape(words, -1)).registers
+    amounts = (shifts[:, :, None] >> np.arange(p["S"])) & 1
+    kept_shift = table("distributed", words, p["S"] * lanes, amounts.reshape(words, -1).astype(np.uint8)).registers
+    found.register(kept=kept_shift)
+    if hard:
+        found.dsp = lanes
+        found.add(block=lanes * wide)
+        found.register(block=lanes * wide, block_input=lanes * x, block_table=read.registers, block_kept=kept)
+        return found
+    found.register(input=lanes * x, table=read.registers, kept=kept, product=lanes * wide)
+    found.add(sum=lanes * wide)
+    if words == 1:
+        ones = multipliers.sum() if len(multipliers) else 0
+        found.add(constant=float(ones) * x)
+    else:
+        found.add(product=float(lanes * x * p["M"]))
+    return found
