@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from codesign import estimate
+from codesign.backends.rtl.layout import Channel, Layout
+from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Packed
 
 
@@ -36,3 +39,33 @@ def _contents(block: Block) -> Callable[[str, int], np.ndarray]:
         return np.unpackbits(packed.reshape(len(lines), -1), axis=1)[:, ::-1][:, :width]
 
     return bits
+
+
+def fifo(width: int, depth: int) -> Block:
+    """Return a FIFO as a block."""
+    return Block("stream_fifo", {"WIDTH": width, "DEPTH": depth}, width, Every(1, 1))
+
+
+def channel_parts(channel: Channel) -> list[Block]:
+    """Return the blocks of a channel, in the order of its words."""
+    return [*channel.entry, fifo(channel.width, channel.depth), *channel.adapters]
+
+
+def parts(layout: Layout, node: str) -> list[Block]:
+    """Return all blocks of a node, its FIFOs and adapters among them, in the order of its module."""
+    before = [block for channel in layout.channels if channel.node == node for block in channel_parts(channel)]
+    return [*before, *layout.units[node].blocks]
+
+
+def forks(layout: Layout) -> Iterator[estimate.Block]:
+    """Yield the forks of the top level, where an edge has several readers."""
+    readers = Counter(channel.edge for channel in layout.channels)
+    readers.update(layout.graph.outputs)
+    for edge, count in readers.items():
+        if count > 1:
+            width = layout.lanes(edge) * layout.graph.edges[edge].type.bits
+            yield estimate.Block("stream_fork", {"N": count, "WIDTH": width}, _nothing)
+
+
+def _nothing(file: str, width: int) -> np.ndarray:
+    raise AssertionError(f"{file} is no file of a fork")

@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from codesign.backends.rtl.layout import Channel, Layout
-from codesign.backends.rtl.timing import Every
+from codesign.backends.rtl.described import parts
+from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.unit import Block
 from codesign.backends.rtl.verilog import Module
-
-
-def fifo(channel: Channel) -> Block:
-    """Return the FIFO of a channel as a block."""
-    return Block("stream_fifo", {"WIDTH": channel.width, "DEPTH": channel.depth}, channel.width, Every(1, 1))
-
-
-def blocks(layout: Layout, node: str) -> Iterator[Block]:
-    """Yield all blocks of a node, its FIFOs and adapters among them, in the order of its module."""
-    for channel in layout.channels:
-        if channel.node == node:
-            yield from (*channel.entry, fifo(channel), *channel.adapters)
-    yield from layout.units[node].blocks
 
 
 def inputs(block: Block) -> tuple[int, ...]:
@@ -56,7 +43,7 @@ def distinct(layout: Layout) -> Iterator[tuple[str, Block]]:
     """Yield the blocks of a design with a name, those that are alike once."""
     seen = set()
     for node in layout.graph:
-        for number, block in enumerate(blocks(layout, node.name)):
+        for number, block in enumerate(parts(layout, node.name)):
             key = block.module, tuple(sorted(block.parameters.items()))
             if block.files or block.function or key not in seen:
                 seen.add(key)

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from codesign.backends.rtl import described
 from codesign.backends.rtl.calibration import apart, designs
-from codesign.backends.rtl.described import described
 from codesign.backends.rtl.synthesis import Counts
 from codesign.backends.rtl.unit import Block
 from codesign.errors import UserError
@@ -126,7 +126,7 @@ def measured(lines: Iterable[Record]) -> Iterator[Measured]:
                 f"{line.name} of design {line.design} is another one now than when it was measured; "
                 "measure anew into another file with codesign calibrate --data."
             )
-        censuses = [(part.module, known.module(part.module).census(described(part, dsp))) for part in parts]
+        censuses = [(part.module, known.module(part.module).census(described.described(part, dsp))) for part in parts]
         yield Measured(line.design, censuses, line.node, line.lut, line.ff)
 
 
@@ -136,14 +136,14 @@ def _parts(seed: int, node: bool) -> dict[str, tuple[list[Block], bool]]:
     layout = design.layout()
     if not node:
         return {name: ([block], design.dsp) for name, block in apart.distinct(layout)}
-    return {each.name: (list(apart.blocks(layout, each.name)), design.dsp) for each in design.graph}
+    return {each.name: (list(described.parts(layout, each.name)), design.dsp) for each in design.graph}
 
 
 def _told(block: Block) -> dict[str, Any]:
     """Return the parameters of a block that say something."""
     return {
         name: value
-        for name, value in described(block, True).parameters.items()
+        for name, value in described.described(block, True).parameters.items()
         if name not in _FILES and value is not None
     }
 
