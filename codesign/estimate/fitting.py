@@ -20,7 +20,7 @@ SMALLEST = 0.4
 """A coefficient is known beforehand no better than if it were this large."""
 NOISE = {"lut": 0.03, "ff": 0.01}
 """Relative error of what the model cannot see."""
-TRUST = 0.5
+TRUST = 0.25
 """Relative error of what is known of the cells beforehand."""
 CERTAIN = 0.05
 """The same of a flip-flop for a bit of a register, as the SystemVerilog has it."""

@@ -54,22 +54,23 @@ class Table:
     varying: int
 
 
-def table(style: str, words: int, width: int, bits: np.ndarray | None) -> Table:
+def table(style: str, words: int, bits: np.ndarray) -> Table:
     """Return what becomes of `rom`.
 
     Parameters
     ----------
     style : str
         "block", or anything else for lookup tables.
-    words, width : int
-    bits : ndarray of 0 and 1, shape (words, width), or None
-        Contents; needed where it is not in block memory.
+    words : int
+    bits : ndarray of 0 and 1, shape (words, width)
+        Contents.
     """
-    if style == "block":
-        return Table(0, 0, 0.0, memory.block(words, width, writes=False).bram36, width)
-    assert bits is not None
-    columns = np.packbits(bits, axis=0)
     changing = np.flatnonzero((bits != bits[:1]).any(0))
+    if style == "block":
+        # Constant bits are no memory's.
+        varying = len(changing)
+        return Table(0, 0, 0.0, memory.block(words, varying, writes=False).bram36, varying)
+    columns = np.packbits(bits, axis=0)
     unique = np.unique(columns[:, changing], axis=1)
     needed = _address_bits(unique, words)
     shallow, deep = int(((needed > 1) & (needed <= LOOKUP)).sum()), int((needed > LOOKUP).sum())

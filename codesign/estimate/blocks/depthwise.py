@@ -10,14 +10,14 @@ LUT = {
     "control": 6.0,
     "counter": 1.3,
     "table": 1.0,
-    "deep": 1.9,
+    "deep": 3.5,
     "bias": 1.0,
     "accumulator": 1.0,
-    "block": 0.5,
+    "block": 0.1,
     "start": 0.5,
     **multiply.LUT,
 }
-FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "accumulator": 1.0, "block": 0.5}
+FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "accumulator": 1.0, "block": 0.05}
 
 
 def census(block: Block) -> Census:
@@ -25,7 +25,7 @@ def census(block: Block) -> Census:
     p = block.parameters
     lanes, x, w, acc = p["LANES"], p["X"], p["W"], p["ACC"]
     words = p["FOLD"] * p["TAPS"]
-    weights = table(p["STYLE"], words, lanes * w, None if p["STYLE"] == "block" else block.bits(p["WEIGHTS"], lanes * w))
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], lanes * w))
     count = log2(words) + counter(p["TAPS"]) + log2(p["FOLD"])
     marks = 4 if p["TAPS"] > 1 else 0
     found = Census(bram36=weights.bram36)
@@ -38,10 +38,10 @@ def census(block: Block) -> Census:
         found.add(block=lanes * acc)
         found.register(block=lanes * (2 * x + w + acc))
     else:
-        found.add(**multiply.luts(x, w, lanes), accumulator=lanes * acc)
+        found.add(**multiply.luts(x, w, lanes), accumulator=lanes * acc if p["TAPS"] > 1 else 0)
         found.register(input=lanes * x, product=lanes * (x + w), accumulator=lanes * acc)
     if p["BIAS"]:
-        read = table("logic", p["FOLD"], lanes * acc, block.bits(p["BIASES"], lanes * acc))
-        found.add(bias=read.luts, start=lanes * acc)
+        read = table("logic", p["FOLD"], block.bits(p["BIASES"], lanes * acc))
+        found.add(bias=read.luts, deep=read.deep, start=lanes * acc)
         found.register(weight=read.registers, control=2 * log2(p["FOLD"]))
     return found

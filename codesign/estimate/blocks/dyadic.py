@@ -12,14 +12,14 @@ LUT = {
     "control": 6.0,
     "counter": 1.3,
     "table": 1.0,
-    "deep": 1.9,
+    "deep": 3.5,
     "clamp": 1.0,
     "compare": 0.3,
     "shift": 1.0,
     "sum": 1.0,
     "block": 0.5,
-    "product": 1.0,
-    "constant": 0.5,
+    **multiply.LUT,
+    **multiply.FIXED,
 }
 FF = {
     "control": 1.0,
@@ -42,7 +42,7 @@ def census(block: Block) -> Census:
     lanes, x, wide = p["LANES"], p["X"], p["WIDE"]
     words, entry = p["FOLD"] * p["ENTRIES"], p["M"] + p["C"] + p["S"]
     bits = block.bits(p["CONSTANTS"], lanes * entry)
-    read = table(p["STYLE"], words, lanes * entry, bits)
+    read = table(p["STYLE"], words, bits)
     fields = bits.reshape(words, lanes, entry)
     multipliers, constants = fields[:, :, : p["M"]], fields[:, :, p["M"] : p["M"] + p["C"]]
     shifts = fields[:, :, p["M"] + p["C"] :] @ (1 << np.arange(p["S"]))
@@ -60,9 +60,9 @@ def census(block: Block) -> Census:
     for lane in range(lanes):
         choices = len(set(shifts[:, lane].tolist()))
         found.add(shift=float(left[lane]) * multiplexer(choices))
-    kept = table("distributed", words, constants.shape[2] * lanes, constants.reshape(words, -1)).registers
+    kept = table("distributed", words, constants.reshape(words, -1)).registers
     amounts = (shifts[:, :, None] >> np.arange(p["S"])) & 1
-    kept_shift = table("distributed", words, p["S"] * lanes, amounts.reshape(words, -1).astype(np.uint8)).registers
+    kept_shift = table("distributed", words, amounts.reshape(words, -1).astype(np.uint8)).registers
     found.register(kept=kept_shift)
     if hard:
         found.dsp = lanes
@@ -72,8 +72,9 @@ def census(block: Block) -> Census:
     found.register(input=lanes * x, table=read.registers, kept=kept, product=lanes * wide)
     found.add(sum=lanes * wide)
     if words == 1:
-        ones = multipliers.sum() if len(multipliers) else 0
-        found.add(constant=float(ones) * x)
+        found.add(**multiply.fixed(x, multipliers[0].sum(1).tolist()))
     else:
-        found.add(product=float(lanes * x * p["M"]))
+        # Bits that are 0 in all multipliers make no row.
+        for used in multipliers.any(0).sum(1).tolist():
+            found.add(**multiply.luts(x, used))
     return found

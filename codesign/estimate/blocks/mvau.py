@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from codesign.estimate import multiply
 from codesign.estimate.census import Block, Census
 from codesign.estimate.control import control
@@ -12,13 +16,15 @@ LUT = {
     "counter": 1.3,
     "delay": 1.0,
     "table": 1.0,
-    "deep": 1.9,
+    "deep": 3.5,
     "bias": 1.0,
     "adder": 1.0,
     "accumulator": 1.0,
     "start": 0.5,
-    "constant": 0.6,
+    "direct": 0.3,
+    "inside": 0.05,
     **multiply.LUT,
+    **multiply.FIXED,
 }
 FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "tree": 1.0, "accumulator": 1.0, "block": 0.0}
 
@@ -29,16 +35,21 @@ def census(block: Block) -> Census:
     pe, simd, x = p["PE"], p["SIMD"], p["X"]
     bits, sums = widths(p["W"], pe), widths(p.get("SUMS", p["ACC"]), pe)
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], simd * sum(bits)
-    weights = table(p["STYLE"], words, width, None if p["STYLE"] == "block" else block.bits(p["WEIGHTS"], width))
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, p["BIAS"])
     found = Census(bram36=weights.bram36)
     found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep)
-    found.register(control=steps.register, input=simd * x, weight=weights.registers)
+    found.register(control=steps.register, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
-    for own, total in zip(bits, sums, strict=True):
-        found.add(accumulator=total)
-        found.register(accumulator=total)
+    fixed = _fixed(block, bits) if words == 1 else [np.zeros(0, dtype=np.int64)] * pe
+    for own, total, constants in zip(bits, sums, fixed, strict=True):
+        # A sum that is complete at once has nothing to be added to, but a bias.
+        hard = words > 1 and block.dsp and multiply.takes_block(x, p["X_SIGNED"], own)
+        # One product after the other is added up in its block.
+        inside = hard and simd == 1
+        found.add(**{"inside" if inside else "accumulator" if p["FOLD_IN"] > 1 else "direct": total})
+        found.register(**{"block" if inside else "accumulator": total})
         if not own:
             continue
         product = x + own
@@ -46,17 +57,37 @@ def census(block: Block) -> Census:
         found.add(adder=added.adders)
         found.register(tree=added.registers)
         if words == 1:
-            # Constant weights: a product is a few additions, or none.
-            found.add(constant=simd * product)
-            found.register(product=simd * product)
-        elif block.dsp and multiply.takes_block(x, p["X_SIGNED"], own):
+            magnitudes = np.abs(constants)
+            found.add(**multiply.fixed(x, [value.bit_count() for value in magnitudes.tolist()]))
+            # What a power of two multiplies is moved, and what 0 multiplies is gone.
+            odd = [value // (value & -value) for value in magnitudes.tolist() if value]
+            negative = int((constants < 0).sum()) * (not p["X_SIGNED"])
+            found.register(product=sum(x + value.bit_length() - 1 for value in odd) + negative)
+        elif hard:
             found.dsp += simd
             found.register(block=simd * product)
         else:
             found.add(**multiply.luts(x, own, simd))
             found.register(product=simd * product)
+    # What only blocks read goes into their own registers.
+    found.register(**{"block" if found.dsp == simd * sum(own > 0 for own in bits) else "input": simd * x})
     if p["BIAS"]:
-        read = table("logic", p["FOLD_OUT"], pe * p["ACC"], block.bits(p["BIASES"], pe * p["ACC"]))
-        found.add(bias=read.luts, start=sum(sums))
+        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
+        found.add(bias=read.luts, deep=read.deep, start=sum(sums))
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
+    return found
+
+
+def _fixed(block: Block, bits: Sequence[int]) -> list[np.ndarray]:
+    """Return the weights of each lane, where there is one word of them."""
+    p = block.parameters
+    word = block.bits(p["WEIGHTS"], p["SIMD"] * sum(bits))[0]
+    found, place = [], 0
+    for own in bits:
+        fields = word[place : place + p["SIMD"] * own].reshape(p["SIMD"], own).astype(np.int64)
+        weights = 1 << np.arange(own, dtype=np.int64)
+        # Two's complement.
+        weights[-1:] = -weights[-1:]
+        found.append(fields @ weights)
+        place += p["SIMD"] * own
     return found

@@ -12,12 +12,13 @@ LUT = {
     "counter": 1.3,
     "delay": 1.0,
     "table": 1.0,
-    "deep": 1.9,
+    "deep": 3.5,
     "bias": 1.0,
     "digit": 0.3,
     "column": 0.1,
     "adder": 1.0,
     "accumulator": 1.0,
+    "direct": 0.3,
     "inner": 0.5,
     "start": 0.5,
     **{f"soft_{name}": value for name, value in multiply.LUT.items()},
@@ -25,14 +26,15 @@ LUT = {
 }
 FF = {
     "control": 1.0,
-    "input": 0.6,
-    "taken": 0.1,
-    "weight": 0.8,
+    "input": 1.0,
+    "taken": 0.05,
+    "weight": 1.0,
     "product": 1.0,
-    "column": 0.3,
+    "column": 0.05,
+    "soft": 1.0,
     "tree": 1.0,
     "accumulator": 1.0,
-    "inner": 0.1,
+    "inner": 0.05,
 }
 
 
@@ -43,12 +45,11 @@ def census(block: Block) -> Census:
     groups, inner = p["GROUPS"], p["INNER"]
     columns = simd // p["CHAIN"]
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], pe * simd * w
-    weights = table(p["STYLE"], words, width, None if p["STYLE"] == "block" else block.bits(p["WEIGHTS"], width))
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], 2 if inner else log2(columns) // p["STEP"] + 3, p["BIAS"])
     found = Census(bram36=weights.bram36)
     found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep)
-    # An input that one block reads goes into its own register.
-    found.register(control=steps.register, weight=weights.registers, **{"taken" if groups == 1 else "input": simd * x})
+    found.register(control=steps.register, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
     for group in range(groups):
@@ -65,15 +66,18 @@ def census(block: Block) -> Census:
             soft = multiply.luts(x, operand, simd)
             found.add(**{f"soft_{name}": value for name, value in soft.items()})
             found.add(soft_column=simd * outputs * field)
-            found.register(product=simd * (operand + x), **{"inner" if inner else "column": columns * outputs * field})
+            # What is not in a block are registers.
+            found.register(product=simd * (operand + x), soft=columns * outputs * field)
+    # What only blocks read goes into their own registers.
+    found.register(**{"taken" if found.dsp == groups * simd else "input": simd * x})
     if inner:
         found.add(inner=pe * p["ACC"])
     else:
         added = tree(columns, field, p["STEP"])
-        found.add(adder=pe * added.adders, accumulator=pe * p["ACC"])
+        found.add(adder=pe * added.adders, **{"accumulator" if p["FOLD_IN"] > 1 else "direct": pe * p["ACC"]})
         found.register(tree=pe * added.registers, accumulator=pe * p["ACC"])
     if p["BIAS"]:
-        read = table("logic", p["FOLD_OUT"], pe * p["ACC"], block.bits(p["BIASES"], pe * p["ACC"]))
-        found.add(bias=read.luts, start=pe * p["ACC"])
+        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
+        found.add(bias=read.luts, deep=read.deep, start=pe * p["ACC"])
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found

@@ -9,10 +9,12 @@ LUT = {
     "control": 8.0,
     "counter": 1.3,
     "table": 1.0,
+    "deep": 3.5,
     "adder": 1.0,
     "choice": 1.0,
     "horner": 1.0,
     "accumulator": 1.0,
+    "direct": 0.3,
     "shifted": 0.5,
     "constant": 1.0,
 }
@@ -26,12 +28,13 @@ def census(block: Block) -> Census:
     turns, words = p["X"] // planes, p["FOLD_IN"] * p["FOLD_OUT"]
     depth = p["DELAY"] + (2 if planes > 1 else 1)
     made = block.function
-    read = table("logic", p["FOLD_OUT"] * turns, pe * acc, block.bits(p["CONSTANTS"], pe * acc))
+    read = table("logic", p["FOLD_OUT"] * turns, block.bits(p["CONSTANTS"], pe * acc))
     count = 2 * log2(words) + log2(p["FOLD_IN"]) + log2(turns)
     constants = log2(p["FOLD_OUT"] * turns)
     found = Census()
     found.add(control=1, counter=count + constants, table=planes * made["table"], adder=planes * made["adder"])
-    found.add(choice=simd * planes * multiplexer(turns), accumulator=pe * acc, constant=read.luts)
+    found.add(choice=simd * planes * multiplexer(turns), constant=read.luts, deep=read.deep)
+    found.add(**{"accumulator" if p["FOLD_IN"] * turns > 1 else "direct": pe * acc})
     if turns > 1:
         found.add(shifted=pe * acc)
     total = p["SUM"] + planes

@@ -11,12 +11,13 @@ LUT = {
     "counter": 1.3,
     "delay": 1.0,
     "table": 1.0,
-    "deep": 1.9,
+    "deep": 3.5,
     "bias": 1.0,
     "shift": 1.0,
     "term": 1.0,
     "adder": 1.0,
     "accumulator": 1.0,
+    "direct": 0.3,
     "start": 0.5,
     "multiple": 1.0,
 }
@@ -36,12 +37,12 @@ def census(block: Block) -> Census:
     p = block.parameters
     pe, simd, x = p["PE"], p["SIMD"], p["X"]
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], pe * simd * (p["K"] + 2)
-    weights = table(p["STYLE"], words, width, None if p["STYLE"] == "block" else block.bits(p["WEIGHTS"], width))
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, reads=True)
     starts = pe * (p["SUM_A"] + p["SUM_B"])
-    read = table("logic", p["FOLD_OUT"], starts, block.bits(p["STARTS"], starts))
+    read = table("logic", p["FOLD_OUT"], block.bits(p["STARTS"], starts))
     found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep, bias=read.luts)
+    found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep + read.deep, bias=read.luts)
     found.register(control=steps.register + 1, input=simd * x, weight=weights.registers + read.registers)
     found.register(result=pe * p["ACC"], control=log2(p["FOLD_OUT"]))
     if p["STYLE"] == "logic" and words > 1:
@@ -51,7 +52,8 @@ def census(block: Block) -> Census:
         parts.append((p["MOST_B"], p["SUM_B"], p["SECOND"]))
     for most, bits, _ in parts:
         added = tree(simd, x + most, p["STEP"])
-        found.add(term=pe * simd * (x + most), adder=pe * added.adders, accumulator=pe * bits, start=pe * bits)
+        found.add(term=pe * simd * (x + most), adder=pe * added.adders, start=pe * bits)
+        found.add(**{"accumulator" if p["FOLD_IN"] > 1 else "direct": pe * bits})
         found.register(product=pe * simd * (x + most), tree=pe * added.registers, accumulator=pe * bits)
     # One shifter serves both sums.
     found.add(shift=pe * simd * shifter(x, max(p["MOST_A"], p["MOST_B"])))

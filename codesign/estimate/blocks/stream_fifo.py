@@ -6,7 +6,17 @@ from codesign.estimate import memory
 from codesign.estimate.census import Block, Census
 from codesign.estimate.logic import log2
 
-LUT = {"pair": 6.0, "word": 1.0, "shallow": 8.0, "deep": 8.0, "memory": 1.0, "multiplexer": 0.5, "pointer": 1.5}
+LUT = {
+    "pair": 6.0,
+    "word": 1.0,
+    "shallow": 8.0,
+    "pointer": 1.5,
+    "deep": 8.0,
+    "span": 1.1,
+    "bank": 2.0,
+    "memory": 1.0,
+    "multiplexer": 0.5,
+}
 FF = {"register": 1.0}
 
 
@@ -21,14 +31,14 @@ def census(block: Block) -> Census:
         return found
     if depth <= 64:
         held, pointers = memory.distributed(depth, width), count + 2 * log2(depth)
-        found.add(shallow=1)
+        found.add(shallow=1, pointer=pointers)
         # The address to read is kept a second time, beside the memory.
         found.register(register=pointers + log2(depth))
     else:
         held, pointers = memory.either(depth - 1, width), 2 * count + 2 * log2(depth - 1)
-        found.add(deep=1)
+        found.add(deep=1, span=pointers, bank=held.banks - 1)
         # The word in front is the register of a block memory.
         found.register(register=pointers + 1 + (width if held.luts else 0))
-    found.add(memory=held.luts, multiplexer=(held.banks - 1) * width, pointer=pointers)
+    found.add(memory=held.luts, multiplexer=(held.banks - 1) * width)
     found.bram36 = held.bram36
     return found

@@ -11,7 +11,7 @@ LUT = {
     "control": 5.0,
     "counter": 1.3,
     "table": 1.0,
-    "deep": 1.9,
+    "deep": 3.5,
     "compare": 0.5,
     "constant": 0.3,
     "count": 1.0,
@@ -24,7 +24,7 @@ def census(block: Block) -> Census:
     p = block.parameters
     lanes, bits = p["LANES"], p["T"]
     words, width = p["FOLD"] * p["ENTRIES"], lanes * p["COUNT"] * bits
-    read = table(p["STYLE"], words, width, None if p["STYLE"] == "block" else block.bits(p["THRESHOLDS"], width))
+    read = table(p["STYLE"], words, block.bits(p["THRESHOLDS"], width))
     found = Census(bram36=read.bram36)
     found.add(control=1, counter=log2(p["FOLD"]), table=read.luts, deep=read.deep)
     found.register(control=log2(p["FOLD"]) + 3, input=lanes * p["X"], table=read.registers, output=lanes * p["Y"])

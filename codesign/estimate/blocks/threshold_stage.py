@@ -5,7 +5,7 @@ from __future__ import annotations
 from codesign.estimate.census import Block, Census
 from codesign.estimate.logic import log2, table
 
-LUT = {"control": 3.0, "counter": 1.3, "table": 1.0, "deep": 1.9, "compare": 0.5, "constant": 0.3, "last": 0.5}
+LUT = {"control": 3.0, "counter": 1.3, "table": 1.0, "deep": 3.5, "compare": 0.5, "constant": 0.3, "last": 0.5}
 FF = {"control": 1.0, "input": 1.0, "table": 1.0}
 
 
@@ -17,17 +17,15 @@ def census(block: Block) -> Census:
     found = Census()
     found.add(control=1, counter=log2(fold))
     found.register(control=log2(fold) + 1, input=lanes * (stage + p["X"]))
-    if p["STYLE"] == "block":
-        found.bram36 = table("block", words, bits, None).bram36
-    else:
-        contents = block.bits(p["THRESHOLDS"], bits).reshape(fold, -1, 1 << stage, bits)
-        for lane in range(lanes):
-            read = table(p["STYLE"], words, bits, contents[:, lane].reshape(words, bits))
-            found.add(table=read.luts, deep=read.deep)
-            found.register(table=read.registers)
-        if p["STYLE"] == "logic":
-            # The number so far is kept anyway.
-            found.register(control=log2(fold))
+    contents = block.bits(p["THRESHOLDS"], bits).reshape(fold, -1, 1 << stage, bits)
+    for lane in range(lanes):
+        read = table(p["STYLE"], words, contents[:, lane].reshape(words, bits))
+        found.add(table=read.luts, deep=read.deep)
+        found.register(table=read.registers)
+        found.bram36 += read.bram36
+    if p["STYLE"] == "logic":
+        # The number so far is kept anyway.
+        found.register(control=log2(fold))
     found.add(**{"constant" if words == 1 else "compare": lanes * bits})
     if p["LAST"] and p["OFFSET"]:
         found.add(last=lanes * p["Y"])

@@ -8,7 +8,9 @@ from codesign.estimate.logic import counter, counters, log2
 
 LUT = {
     "control": 10.0,
-    "pixel": 8.0,
+    "pixel": 20.0,
+    "pixel_counter": 2.0,
+    "pixel_mask": 0.4,
     "address": 6.0,
     "advance": 3.0,
     "wrap": 1.5,
@@ -44,15 +46,15 @@ def census(block: Block) -> Census:
     # A frame of one pixel, as behind a dense layer, has one row and one column.
     pixel = p["ROWS_IN"] == p["COLUMNS_IN"] == 1
     found = Census(bram36=held.bram36)
-    found.add(counter=taps + places, memory=held.luts, multiplexer=(held.banks - 1) * p["WIDTH"], bank=held.banks - 1)
+    found.add(memory=held.luts, multiplexer=(held.banks - 1) * p["WIDTH"], bank=held.banks - 1)
     if pixel:
-        found.add(pixel=1, **{advance: address})
+        found.add(pixel=1, pixel_counter=taps, pixel_mask=p["WIDTH"], **{advance: address})
     else:
-        found.add(control=1, address=address, row=y, column=x)
+        found.add(control=1, address=address, row=y, column=x, counter=taps + places)
         found.add(**{advance: address * (1 + (p["KERNEL_H"] > 1) + (p["ROWS_OUT"] > 1))})
         found.add(stride=(p["STRIDE_H"] > 1) * y + (p["STRIDE_W"] > 1) * x)
-    # Where there is no padding, that is not seen.
-    found.add(mask=p["WIDTH"])
+        # Where there is no padding, that is not seen.
+        found.add(mask=p["WIDTH"])
     found.register(register=counter(p["ROWS"]) + taps + places + 1 + (0 if block_memory else p["WIDTH"]))
     found.register(address=address * 5 + (address if words > 1 else 0), row=3 * y, column=2 * x)
     if block_memory:
