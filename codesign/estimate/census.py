@@ -25,6 +25,8 @@ class Block:
         Multiplications may take multiplier blocks.
     function : mapping of str to float
         Of a module written for one node beside the library: what it is made of.
+    behind : str
+        Module that takes its words, where that is known and matters.
     """
 
     module: str
@@ -32,6 +34,7 @@ class Block:
     bits: Callable[[str, int], np.ndarray]
     dsp: bool = True
     function: Mapping[str, float] = field(default_factory=dict)
+    behind: str = ""
 
 
 @dataclass

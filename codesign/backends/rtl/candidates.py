@@ -10,7 +10,7 @@ import numpy as np
 
 from codesign import estimate
 from codesign.backends.rtl import ops, schedule
-from codesign.backends.rtl.described import described, fifo, forks
+from codesign.backends.rtl.described import fifo, forks, in_a_row
 from codesign.backends.rtl.folds import require_operator
 from codesign.backends.rtl.joints import adapters, input_lanes
 from codesign.backends.rtl.layout import Layout
@@ -132,7 +132,7 @@ class Candidates:
         require_operator(node)
         unit = ops.module(node.op.name).unit(node, self.graph, fold)
         dsp = self._blocks and fold.dsp
-        amount = estimate.total(self.model.block(described(block, dsp)) for block in unit.blocks)
+        amount = estimate.total(map(self.model.block, in_a_row(unit.blocks, dsp)))
         joints = self.model.joints(len(unit.blocks))
         cycles = max(unit.cycles, self.graph.edges[node.name].size // unit.lanes_out)
         vector = amount.lut + joints.lut, amount.ff + joints.ff, amount.bram36, float(amount.dsp), cycles
@@ -160,7 +160,7 @@ class Candidates:
         held = self._held.get((node.name, operand), 0)
         depth = max(schedule.LEAST, math.ceil(held * bits / width))
         own = [*before, fifo(width, depth), *behind]
-        amount = estimate.total([*(self.model.block(described(block, True)) for block in own)])
+        amount = estimate.total(map(self.model.block, in_a_row(own, dsp=True)))
         # A node has one joint fewer than blocks.
         joints = self.model.joints(len(own) - (1 if operand == 0 else 0))
         return amount.lut + joints.lut, amount.ff + joints.ff, amount.bram36, 0.0, cycles

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from codesign import estimate
 from codesign.backends.rtl.layout import Channel, Layout
+from codesign.backends.rtl.schedule import LEAST
 from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Packed
 
 
-def described(block: Block, dsp: bool) -> estimate.Block:
+def described(block: Block, dsp: bool, behind: Block | None = None) -> estimate.Block:
     """Return a block for the estimator.
 
     Parameters
@@ -22,12 +23,20 @@ def described(block: Block, dsp: bool) -> estimate.Block:
     block : Block
     dsp : bool
         Multiplications may take multiplier blocks.
+    behind : Block, optional
+        What takes its words.
     """
     parameters: dict[str, Any] = {
         name: value.values if isinstance(value, Packed) else value for name, value in block.parameters.items()
     }
     made = block.function.made if block.function is not None else {}
-    return estimate.Block(block.module, parameters, _contents(block), dsp, made)
+    shallow = behind is not None and behind.module == "stream_fifo" and behind.parameters["DEPTH"] == LEAST
+    return estimate.Block(block.module, parameters, _contents(block), dsp, made, "stream_fifo" if shallow else "")
+
+
+def in_a_row(blocks: Sequence[Block], dsp: bool) -> list[estimate.Block]:
+    """Return blocks for the estimator, of which each takes the words of the one before."""
+    return [described(block, dsp, behind) for block, behind in zip(blocks, [*blocks[1:], None], strict=True)]
 
 
 def _contents(block: Block) -> Callable[[str, int], np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from codesign import estimate
 from codesign.backends.rtl import permutation
-from codesign.backends.rtl.described import described, forks, parts
+from codesign.backends.rtl.described import forks, in_a_row, parts
 from codesign.backends.rtl.folds import require_folds, words
 from codesign.backends.rtl.layout import Layout, lay_out, place
 from codesign.backends.rtl.options import Options
@@ -160,7 +160,7 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None) -> Estim
 def node_amount(layout: Layout, node: str, dsp: bool, model: Model) -> Amount:
     """Return what a node of a layout takes, its FIFOs and adapters included."""
     own = parts(layout, node)
-    return estimate.total([*(model.block(described(block, dsp)) for block in own), model.joints(len(own) - 1)])
+    return estimate.total([*map(model.block, in_a_row(own, dsp)), model.joints(len(own) - 1)])
 
 
 def limits(board: Board) -> dict[str, float]:

@@ -19,6 +19,7 @@ LUT = {
     "deep": 3.5,
     "bias": 1.0,
     "adder": 1.0,
+    "handed": 0.5,
     "accumulator": 1.0,
     "start": 0.5,
     "direct": 0.3,
@@ -54,7 +55,8 @@ def census(block: Block) -> Census:
             continue
         product = x + own
         added = tree(simd, product, p["STEP"])
-        found.add(adder=added.adders)
+        # A block can add what another one hands on.
+        found.add(**{"handed" if hard else "adder": added.adders})
         found.register(tree=added.registers)
         if words == 1:
             magnitudes = np.abs(constants)

@@ -126,7 +126,8 @@ def measured(lines: Iterable[Record]) -> Iterator[Measured]:
                 f"{line.name} of design {line.design} is another one now than when it was measured; "
                 "measure anew into another file with codesign calibrate --data."
             )
-        censuses = [(part.module, known.module(part.module).census(described.described(part, dsp))) for part in parts]
+        row = described.in_a_row(parts, dsp)
+        censuses = [(part.module, known.module(part.module).census(part)) for part in row]
         yield Measured(line.design, censuses, line.node, line.lut, line.ff)
 
 
