@@ -22,8 +22,8 @@ NOISE = {"lut": 0.03, "ff": 0.01}
 """Relative error of what the model cannot see."""
 TRUST = 0.25
 """Relative error of what is known of the cells beforehand."""
-CERTAIN = 0.05
-"""The same of a flip-flop for a bit of a register, as the SystemVerilog has it."""
+CERTAIN = {"lut": 0.12, "ff": 0.05}
+"""The same where it is one: a table for a bit of an adder or a memory, a flip-flop for a bit of a register."""
 LEFT_OUT = 10
 """Parts of the designs that are left out in turn, to see how far predictions are off."""
 
@@ -80,7 +80,7 @@ class _Columns:
         from scipy.optimize import nnls
 
         weight = 1 / (NOISE[self.resource] * (values + FLOOR))
-        trust = np.where((self.prior == 1) & (self.resource == "ff"), CERTAIN, TRUST)
+        trust = np.where(self.prior == 1, CERTAIN[self.resource], TRUST)
         certain = 1 / (trust * np.maximum(self.prior, SMALLEST))
         left = np.concatenate([matrix * weight[:, None], np.diag(certain)])
         right = np.concatenate([values * weight, self.prior * certain])

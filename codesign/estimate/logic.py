@@ -30,6 +30,11 @@ def counters(*states: int) -> int:
     return sum(counter(each) for each in states)
 
 
+TABLE = {"table": 1.1, "wide_table": 1.5, "large_table": 2.2, "huge_table": 3.5}
+"""Of a column of a table of constants in lookup tables, by the bits of the address that it depends on: up to four, five
+or six, seven, and more. Yosys weighs tables of few inputs as less than a whole one, so it takes more of them."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of constants with a register behind it.
@@ -38,18 +43,15 @@ class Table:
     ----------
     registers : int
         Columns that are alike are made once, and those that are constant not at all.
-    luts : int
-        One for a column that depends on two to six bits of the address.
-    deep : float
-        For columns that depend on more of them: one for every 64 words.
+    logic : dict of str to float
+        Amounts of `TABLE`.
     bram36 : float
     varying : int
         Bits of a word that are not constant, those that are alike counted as often as they are.
     """
 
     registers: int
-    luts: int
-    deep: float
+    logic: dict[str, float]
     bram36: float
     varying: int
 
@@ -69,12 +71,18 @@ def table(style: str, words: int, bits: np.ndarray) -> Table:
     if style == "block":
         # Constant bits are no memory's.
         varying = len(changing)
-        return Table(0, 0, 0.0, memory.block(words, varying, writes=False).bram36, varying)
+        return Table(0, {}, memory.block(words, varying, writes=False).bram36, varying)
     columns = np.packbits(bits, axis=0)
     unique = np.unique(columns[:, changing], axis=1)
     needed = _address_bits(unique, words)
-    shallow, deep = int(((needed > 1) & (needed <= LOOKUP)).sum()), int((needed > LOOKUP).sum())
-    return Table(unique.shape[1], shallow, deep * words / (1 << LOOKUP), 0.0, len(changing))
+    logic = {
+        "table": float(((needed > 1) & (needed < LOOKUP - 1)).sum()),
+        "wide_table": float(((needed >= LOOKUP - 1) & (needed <= LOOKUP)).sum()),
+        # One for every 64 words.
+        "large_table": float((needed == LOOKUP + 1).sum()) * words / (1 << LOOKUP),
+        "huge_table": float((needed > LOOKUP + 1).sum()) * words / (1 << LOOKUP),
+    }
+    return Table(unique.shape[1], logic, 0.0, len(changing))
 
 
 def _address_bits(columns: np.ndarray, words: int) -> np.ndarray:

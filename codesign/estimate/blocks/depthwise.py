@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from codesign.estimate import multiply
 from codesign.estimate.census import Block, Census
-from codesign.estimate.logic import counter, log2, table
+from codesign.estimate.logic import TABLE, counter, log2, table
 
 LUT = {
     "control": 6.0,
     "counter": 1.3,
-    "table": 1.0,
-    "deep": 3.5,
-    "bias": 1.0,
+    **TABLE,
     "accumulator": 1.0,
     "block": 0.1,
     "start": 0.5,
@@ -29,11 +27,11 @@ def census(block: Block) -> Census:
     count = log2(words) + counter(p["TAPS"]) + log2(p["FOLD"])
     marks = 4 if p["TAPS"] > 1 else 0
     found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=count, table=weights.luts, deep=weights.deep)
+    found.add(control=1, counter=count, **weights.logic)
     found.register(control=count + marks + 3, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
-    if words > 1 and block.dsp and multiply.takes_block(x, p["X_SIGNED"], w):
+    if block.dsp and multiply.takes_block(x, p["X_SIGNED"], w):
         found.dsp = lanes
         found.add(block=lanes * acc)
         found.register(block=lanes * (2 * x + w + acc))
@@ -42,6 +40,6 @@ def census(block: Block) -> Census:
         found.register(input=lanes * x, product=lanes * (x + w), accumulator=lanes * acc)
     if p["BIAS"]:
         read = table("logic", p["FOLD"], block.bits(p["BIASES"], lanes * acc))
-        found.add(bias=read.luts, deep=read.deep, start=lanes * acc)
+        found.add(**read.logic, start=lanes * acc)
         found.register(weight=read.registers, control=2 * log2(p["FOLD"]))
     return found

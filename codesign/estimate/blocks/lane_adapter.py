@@ -5,7 +5,7 @@ from __future__ import annotations
 from codesign.estimate.census import Block, Census
 from codesign.estimate.logic import log2
 
-LUT = {"widen": 3.0, "narrow": 4.0, "count": 1.0, "shift": 1.0, "choice": 1.0}
+LUT = {"widen": 3.0, "narrow": 4.0, "count": 1.0, "shift": 1.0, "choice": 0.5}
 FF = {"register": 1.0}
 WIDE_COUNT = 3
 """Bits of the count of parts with which such a choice has more than six inputs."""

@@ -9,15 +9,13 @@ import numpy as np
 from codesign.estimate import multiply
 from codesign.estimate.census import Block, Census
 from codesign.estimate.control import control
-from codesign.estimate.logic import log2, table, tree, widths
+from codesign.estimate.logic import TABLE, log2, table, tree, widths
 
 LUT = {
     "control": 6.0,
     "counter": 1.3,
     "delay": 1.0,
-    "table": 1.0,
-    "deep": 3.5,
-    "bias": 1.0,
+    **TABLE,
     "adder": 1.0,
     "handed": 0.5,
     "accumulator": 1.0,
@@ -39,14 +37,14 @@ def census(block: Block) -> Census:
     weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, p["BIAS"])
     found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep)
+    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
     found.register(control=steps.register, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
     fixed = _fixed(block, bits) if words == 1 else [np.zeros(0, dtype=np.int64)] * pe
     for own, total, constants in zip(bits, sums, fixed, strict=True):
         # A sum that is complete at once has nothing to be added to, but a bias.
-        hard = words > 1 and block.dsp and multiply.takes_block(x, p["X_SIGNED"], own)
+        hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], own)
         # One product after the other is added up in its block.
         inside = hard and simd == 1
         found.add(**{"inside" if inside else "accumulator" if p["FOLD_IN"] > 1 else "direct": total})
@@ -58,16 +56,17 @@ def census(block: Block) -> Census:
         # A block can add what another one hands on.
         found.add(**{"handed" if hard else "adder": added.adders})
         found.register(tree=added.registers)
-        if words == 1:
+        # Multiplier blocks are given out before it is seen which weights are constant.
+        if hard:
+            found.dsp += simd
+            found.register(block=simd * product)
+        elif words == 1:
             magnitudes = np.abs(constants)
-            found.add(**multiply.fixed(x, [value.bit_count() for value in magnitudes.tolist()]))
+            found.add(**multiply.fixed(x, map(multiply.digits, magnitudes.tolist())))
             # What a power of two multiplies is moved, and what 0 multiplies is gone.
             odd = [value // (value & -value) for value in magnitudes.tolist() if value]
             negative = int((constants < 0).sum()) * (not p["X_SIGNED"])
             found.register(product=sum(x + value.bit_length() - 1 for value in odd) + negative)
-        elif hard:
-            found.dsp += simd
-            found.register(block=simd * product)
         else:
             found.add(**multiply.luts(x, own, simd))
             found.register(product=simd * product)
@@ -75,7 +74,7 @@ def census(block: Block) -> Census:
     found.register(**{"block" if found.dsp == simd * sum(own > 0 for own in bits) else "input": simd * x})
     if p["BIAS"]:
         read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
-        found.add(bias=read.luts, deep=read.deep, start=sum(sums))
+        found.add(**read.logic, start=sum(sums))
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from codesign.estimate.census import Block, Census
 from codesign.estimate.control import control
-from codesign.estimate.logic import log2, table, tree
+from codesign.estimate.logic import TABLE, log2, table, tree
 
 LUT = {
     "control": 6.0,
     "counter": 1.3,
     "delay": 1.0,
-    "table": 1.0,
-    "deep": 3.5,
-    "bias": 1.0,
+    **TABLE,
     "counted": 1.0,
     "alone": 1.0,
     "adder": 1.0,
@@ -35,7 +33,7 @@ def census(block: Block) -> Census:
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(terms) // p["STEP"] + 2, p["BIAS"])
     added = tree(terms, term, p["STEP"])
     found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep)
+    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
     # With constant weights an agreement is the input or its complement.
     kind = "counted" if counted else "alone" if words > 1 else "fixed"
     found.add(**{kind: pe * terms * term, "accumulator" if p["FOLD_IN"] > 1 else "direct": pe * p["ACC"]})
@@ -46,6 +44,6 @@ def census(block: Block) -> Census:
         found.register(control=log2(words))
     if p["BIAS"]:
         read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
-        found.add(bias=read.luts, deep=read.deep, start=pe * p["ACC"])
+        found.add(**read.logic, start=pe * p["ACC"])
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found

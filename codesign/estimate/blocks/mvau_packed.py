@@ -5,15 +5,13 @@ from __future__ import annotations
 from codesign.estimate import multiply
 from codesign.estimate.census import Block, Census
 from codesign.estimate.control import control
-from codesign.estimate.logic import log2, table, tree
+from codesign.estimate.logic import TABLE, log2, table, tree
 
 LUT = {
     "control": 6.0,
     "counter": 1.3,
     "delay": 1.0,
-    "table": 1.0,
-    "deep": 3.5,
-    "bias": 1.0,
+    **TABLE,
     "digit": 0.3,
     "column": 0.1,
     "adder": 1.0,
@@ -48,7 +46,7 @@ def census(block: Block) -> Census:
     weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], 2 if inner else log2(columns) // p["STEP"] + 3, p["BIAS"])
     found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep)
+    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
     found.register(control=steps.register, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
@@ -78,6 +76,6 @@ def census(block: Block) -> Census:
         found.register(tree=pe * added.registers, accumulator=pe * p["ACC"])
     if p["BIAS"]:
         read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
-        found.add(bias=read.luts, deep=read.deep, start=pe * p["ACC"])
+        found.add(**read.logic, start=pe * p["ACC"])
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found

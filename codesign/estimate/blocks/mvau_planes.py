@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from codesign.estimate.census import Block, Census
-from codesign.estimate.logic import log2, multiplexer, table
+from codesign.estimate.logic import TABLE, log2, multiplexer, table
 
 LUT = {
     "control": 8.0,
     "counter": 1.3,
-    "table": 1.0,
-    "deep": 3.5,
+    "look_up": 1.0,
     "adder": 1.0,
     "choice": 1.0,
     "horner": 1.0,
     "accumulator": 1.0,
     "direct": 0.3,
     "shifted": 0.5,
-    "constant": 1.0,
+    **TABLE,
 }
 FF = {"control": 1.0, "input": 1.0, "function": 1.0, "plane": 1.0, "constant": 1.0, "accumulator": 1.0}
 
@@ -32,8 +31,8 @@ def census(block: Block) -> Census:
     count = 2 * log2(words) + log2(p["FOLD_IN"]) + log2(turns)
     constants = log2(p["FOLD_OUT"] * turns)
     found = Census()
-    found.add(control=1, counter=count + constants, table=planes * made["table"], adder=planes * made["adder"])
-    found.add(choice=simd * planes * multiplexer(turns), constant=read.luts, deep=read.deep)
+    found.add(control=1, counter=count + constants, look_up=planes * made["table"], adder=planes * made["adder"])
+    found.add(choice=simd * planes * multiplexer(turns), **read.logic)
     found.add(**{"accumulator" if p["FOLD_IN"] * turns > 1 else "direct": pe * acc})
     if turns > 1:
         found.add(shifted=pe * acc)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from codesign.estimate.census import Block, Census
 from codesign.estimate.control import control
-from codesign.estimate.logic import log2, shifter, table, tree
+from codesign.estimate.logic import TABLE, log2, shifter, table, tree
 
 LUT = {
     "control": 8.0,
     "counter": 1.3,
     "delay": 1.0,
-    "table": 1.0,
-    "deep": 3.5,
-    "bias": 1.0,
+    **TABLE,
     "shift": 1.0,
     "term": 1.0,
     "adder": 1.0,
@@ -42,7 +40,8 @@ def census(block: Block) -> Census:
     starts = pe * (p["SUM_A"] + p["SUM_B"])
     read = table("logic", p["FOLD_OUT"], block.bits(p["STARTS"], starts))
     found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, table=weights.luts, deep=weights.deep + read.deep, bias=read.luts)
+    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
+    found.add(**read.logic)
     found.register(control=steps.register + 1, input=simd * x, weight=weights.registers + read.registers)
     found.register(result=pe * p["ACC"], control=log2(p["FOLD_OUT"]))
     if p["STYLE"] == "logic" and words > 1:

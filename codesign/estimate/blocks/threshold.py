@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.estimate.census import Block, Census
-from codesign.estimate.logic import log2, table
+from codesign.estimate.logic import TABLE, log2, table
 
 LUT = {
     "control": 5.0,
     "counter": 1.3,
-    "table": 1.0,
-    "deep": 3.5,
+    **TABLE,
     "compare": 0.5,
     "constant": 0.3,
     "count": 1.0,
@@ -26,7 +25,7 @@ def census(block: Block) -> Census:
     words, width = p["FOLD"] * p["ENTRIES"], lanes * p["COUNT"] * bits
     read = table(p["STYLE"], words, block.bits(p["THRESHOLDS"], width))
     found = Census(bram36=read.bram36)
-    found.add(control=1, counter=log2(p["FOLD"]), table=read.luts, deep=read.deep)
+    found.add(control=1, counter=log2(p["FOLD"]), **read.logic)
     found.register(control=log2(p["FOLD"]) + 3, input=lanes * p["X"], table=read.registers, output=lanes * p["Y"])
     # A threshold that varies is compared on a carry chain, two bits in a lookup table; one that does not takes less,
     # and none where it repeats another one or is always or never reached.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from codesign.estimate.census import Block, Census
-from codesign.estimate.logic import log2, table
+from codesign.estimate.logic import TABLE, log2, table
 
-LUT = {"control": 3.0, "counter": 1.3, "table": 1.0, "deep": 3.5, "compare": 0.5, "constant": 0.3, "last": 0.5}
+LUT = {"control": 3.0, "counter": 1.3, **TABLE, "compare": 0.5, "constant": 0.3, "last": 0.5}
 FF = {"control": 1.0, "input": 1.0, "table": 1.0}
 
 
@@ -20,7 +20,7 @@ def census(block: Block) -> Census:
     contents = block.bits(p["THRESHOLDS"], bits).reshape(fold, -1, 1 << stage, bits)
     for lane in range(lanes):
         read = table(p["STYLE"], words, contents[:, lane].reshape(words, bits))
-        found.add(table=read.luts, deep=read.deep)
+        found.add(**read.logic)
         found.register(table=read.registers)
         found.bram36 += read.bram36
     if p["STYLE"] == "logic":
