@@ -24,6 +24,8 @@ TRUST = 0.25
 """Relative error of what is known of the cells beforehand."""
 CERTAIN = {"lut": 0.12, "ff": 0.05}
 """The same where it is one: a table for a bit of an adder or a memory, a flip-flop for a bit of a register."""
+WHOLE = 2.0
+"""What a measurement of a whole node counts beside one of a block alone: nodes are what is predicted."""
 LEFT_OUT = 10
 """Parts of the designs that are left out in turn, to see how far predictions are off."""
 
@@ -72,14 +74,14 @@ class _Columns:
                 row[self.place[JOINT, "saved"]] -= len(measured.parts) - 1
         return found
 
-    def solve(self, matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def solve(self, matrix: np.ndarray, values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Return the coefficients with the least sum of squared relative errors, none of them negative.
 
         Knowledge beforehand is a measurement of its own, and decides alone where there is no other.
         """
         from scipy.optimize import nnls
 
-        weight = 1 / (NOISE[self.resource] * (values + FLOOR))
+        weight = np.where(nodes, WHOLE, 1) / (NOISE[self.resource] * (values + FLOOR))
         trust = np.where(self.prior == 1, CERTAIN[self.resource], TRUST)
         certain = 1 / (trust * np.maximum(self.prior, SMALLEST))
         left = np.concatenate([matrix * weight[:, None], np.diag(certain)])
@@ -104,12 +106,12 @@ def fit(rows: Sequence[Measured], family: str, tool: str) -> Fit:
     family, tool : str
     """
     coefficients, spreads = {}, {}
+    nodes = np.array([row.node for row in rows])
     for resource in ("lut", "ff"):
         columns = _Columns(resource)
         matrix, values = columns.matrix(rows), np.array([getattr(row, resource) for row in rows], dtype=float)
-        coefficients[resource] = columns.by_module(columns.solve(matrix, values))
+        coefficients[resource] = columns.by_module(columns.solve(matrix, values, nodes))
         predicted = _left_out(columns, matrix, values, rows)
-        nodes = np.array([row.node for row in rows])
         designs = np.array([row.design for row in rows])
         spreads[resource] = spread(values[nodes], predicted[nodes], designs[nodes])
     return Fit(
@@ -130,10 +132,11 @@ def _left_out(columns: _Columns, matrix: np.ndarray, values: np.ndarray, rows: S
     """Return predictions of every measurement by a fit to the designs of other parts."""
     order = {design: number for number, design in enumerate(sorted({row.design for row in rows}))}
     part = np.array([order[row.design] % LEFT_OUT for row in rows])
+    nodes = np.array([row.node for row in rows])
     predicted = np.zeros(len(rows))
     for number in np.unique(part):
         out = part == number
-        predicted[out] = matrix[out] @ columns.solve(matrix[~out], values[~out])
+        predicted[out] = matrix[out] @ columns.solve(matrix[~out], values[~out], nodes[~out])
     return predicted
 
 

@@ -109,21 +109,26 @@ class Tree:
     adders : int
         Bits of the sums of two.
     registers : int
+    passed : int
+        Those of the first registered level that keep the number left over, which is the sum of two terms at most.
     """
 
     adders: int
     registers: int
+    passed: int
 
 
 def tree(terms: int, bits: int, step: int) -> Tree:
     """Return the adders of a tree of `terms` numbers of `bits` bits, a register behind every `step` levels."""
-    adders = registers = 0
+    adders = registers = passed = 0
     for level in range(1, log2(terms) + 1):
         before, after = -(-terms // (1 << (level - 1))), -(-terms // (1 << level))
         adders += before // 2 * (bits + level)
         if step and level % step == 0:
             registers += after * (bits + level)
-    return Tree(adders, registers)
+            if level == step and before % 2:
+                passed = bits + level
+    return Tree(adders, registers, passed)
 
 
 def shifter(bits: int, most: int) -> int:

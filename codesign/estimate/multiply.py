@@ -14,14 +14,14 @@ LUT: Mapping[str, float] = {
     "sign": 1.0,
     "mask": 0.7,
     "small": 1.2,
-    "looked_up": 1.2,
+    "looked_up": 1.0,
     "compressor": 2.0,
     "carry": 1.0,
 }
 """Of a product in lookup tables: by one bit, of one bit, by two bits, of six bits together, and of more: full adders
 that make two rows of all, two tables each, and the adder of the last two."""
 FIXED: Mapping[str, float] = {"fixed_compressor": 1.6, "fixed_carry": 0.8}
-"""Of a product by a constant, which has a row for each digit of it, see `digits`."""
+"""Of a product by a constant, which has a row for each 1 in it."""
 
 
 def takes_block(x: int, signed: bool, w: int) -> bool:
@@ -50,11 +50,6 @@ def fixed(x: int, ones: Iterable[int]) -> dict[str, float]:
             for name, amount in _rows(*sorted((x, count)), 1, "fixed_").items():
                 found[name] += amount
     return found
-
-
-def digits(value: int) -> int:
-    """Return the digits of a constant that are not 0 when they may be -1 too, as few as there can be."""
-    return (3 * abs(value) ^ abs(value)).bit_count()
 
 
 def _rows(rows: int, bits: int, count: int, prefix: str) -> dict[str, float]:

@@ -12,7 +12,8 @@ LUT = {
     "control": 6.0,
     "counter": 1.3,
     **TABLE,
-    "clamp": 1.0,
+    "clamp": 1.3,
+    "floor": 0.3,
     "compare": 0.3,
     "shift": 1.0,
     "sum": 1.0,
@@ -47,7 +48,9 @@ def census(block: Block) -> Census:
     shifts = fields[:, :, p["M"] + p["C"] :] @ (1 << np.arange(p["S"]))
     hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], p["M"])
     found = Census(bram36=read.bram36)
-    found.add(control=1, counter=log2(p["FOLD"]), **read.logic, clamp=lanes * p["Y"])
+    found.add(control=1, counter=log2(p["FOLD"]), **read.logic)
+    # Limits of which one is 0 are resets and sets of the output's registers.
+    found.add(**{"clamp" if p["LOW"] else "floor": lanes * p["Y"]})
     found.register(control=log2(p["FOLD"]) + 4, output=lanes * p["Y"])
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
@@ -71,8 +74,7 @@ def census(block: Block) -> Census:
     found.register(input=lanes * x, table=read.registers, kept=kept, product=lanes * wide)
     found.add(sum=lanes * wide)
     if words == 1:
-        factors = multipliers[0].astype(np.int64) @ (1 << np.arange(p["M"], dtype=np.int64))
-        found.add(**multiply.fixed(x, map(multiply.digits, factors.tolist())))
+        found.add(**multiply.fixed(x, multipliers[0].sum(1).tolist()))
     else:
         # Bits that are 0 in all multipliers make no row.
         for used in multipliers.any(0).sum(1).tolist():

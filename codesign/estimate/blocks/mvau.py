@@ -55,14 +55,14 @@ def census(block: Block) -> Census:
         added = tree(simd, product, p["STEP"])
         # A block can add what another one hands on.
         found.add(**{"handed" if hard else "adder": added.adders})
-        found.register(tree=added.registers)
+        found.register(tree=added.registers - (added.passed if hard else 0))
         # Multiplier blocks are given out before it is seen which weights are constant.
         if hard:
             found.dsp += simd
             found.register(block=simd * product)
         elif words == 1:
             magnitudes = np.abs(constants)
-            found.add(**multiply.fixed(x, map(multiply.digits, magnitudes.tolist())))
+            found.add(**multiply.fixed(x, map(int.bit_count, magnitudes.tolist())))
             # What a power of two multiplies is moved, and what 0 multiplies is gone.
             odd = [value // (value & -value) for value in magnitudes.tolist() if value]
             negative = int((constants < 0).sum()) * (not p["X_SIGNED"])

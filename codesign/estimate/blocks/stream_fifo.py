@@ -11,6 +11,7 @@ LUT = {
     "word": 1.0,
     "shallow": 8.0,
     "pointer": 1.5,
+    "round_pointer": 0.7,
     "deep": 8.0,
     "span": 1.1,
     "bank": 2.0,
@@ -31,7 +32,8 @@ def census(block: Block) -> Census:
         return found
     if depth <= 64:
         held, pointers = memory.distributed(depth, width), count + 2 * log2(depth)
-        found.add(shallow=1, pointer=pointers)
+        # Where the words are a power of two, addresses come round by themselves.
+        found.add(shallow=1, **{"round_pointer" if depth & (depth - 1) == 0 else "pointer": pointers})
         # The address to read is kept a second time, beside the memory.
         found.register(register=pointers + log2(depth))
     else:

@@ -12,10 +12,13 @@ LUT = {
     "counter": 1.3,
     **TABLE,
     "compare": 0.5,
-    "constant": 0.3,
+    "constant": 0.2,
+    "short_constant": 0.45,
     "count": 1.0,
 }
 FF = {"control": 1.0, "input": 1.0, "table": 1.0, "reached": 1.0, "output": 1.0}
+CARRIED = 13
+"""Bits from which a comparison with a constant goes along a carry chain of two cells and more."""
 
 
 def census(block: Block) -> Census:
@@ -31,7 +34,8 @@ def census(block: Block) -> Census:
     # and none where it repeats another one or is always or never reached.
     if words == 1:
         seen = distinct(block)
-        found.add(constant=sum(seen) * bits, count=sum(adders(each) for each in seen))
+        found.add(**{"short_constant" if bits < CARRIED else "constant": sum(seen) * bits})
+        found.add(count=sum(adders(each) for each in seen))
         found.register(reached=sum(seen))
     else:
         found.add(compare=lanes * p["COUNT"] * bits, count=lanes * adders(p["COUNT"]))

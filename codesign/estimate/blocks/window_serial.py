@@ -9,6 +9,8 @@ from codesign.estimate.logic import counter, counters, log2
 LUT = {
     "control": 10.0,
     "pixel": 20.0,
+    "pixel_advance": 6.0,
+    "pixel_wrap": 2.0,
     "pixel_counter": 2.0,
     "pixel_mask": 0.4,
     "address": 6.0,
@@ -48,7 +50,7 @@ def census(block: Block) -> Census:
     found = Census(bram36=held.bram36)
     found.add(memory=held.luts, multiplexer=(held.banks - 1) * p["WIDTH"], bank=held.banks - 1)
     if pixel:
-        found.add(pixel=1, pixel_counter=taps, pixel_mask=p["WIDTH"], **{advance: address})
+        found.add(pixel=1, pixel_counter=taps, pixel_mask=p["WIDTH"], **{f"pixel_{advance}": address})
     else:
         found.add(control=1, address=address, row=y, column=x, counter=taps + places)
         found.add(**{advance: address * (1 + (p["KERNEL_H"] > 1) + (p["ROWS_OUT"] > 1))})
