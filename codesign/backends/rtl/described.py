@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -36,7 +37,7 @@ def described(block: Block, dsp: bool, behind: Block | None = None) -> estimate.
 
 def in_a_row(blocks: Sequence[Block], dsp: bool) -> list[estimate.Block]:
     """Return blocks for the estimator, of which each takes the words of the one before."""
-    return [described(block, dsp, behind) for block, behind in zip(blocks, [*blocks[1:], None], strict=True)]
+    return [described(block, dsp, behind) for block, behind in itertools.zip_longest(blocks, blocks[1:])]
 
 
 def _contents(block: Block) -> Callable[[str, int], np.ndarray]:
