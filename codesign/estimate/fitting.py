@@ -179,5 +179,3 @@ def _common(shares: np.ndarray, designs: np.ndarray) -> float:
         pairs += len(own) * (len(own) - 1)
     square = float(np.mean(shares**2))
     return min(1.0, max(0.0, products / pairs / square)) if pairs and square else 0.0
-
-

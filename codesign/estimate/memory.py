@@ -7,7 +7,6 @@ its library for 7-series parts; UG473 and UG474 have the shapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 MULTIPLEXER = 0.5
@@ -74,27 +73,24 @@ def distributed(words: int, width: int) -> Memory:
     return min(found, key=lambda memory: memory.cost)
 
 
-def _block_shapes() -> Iterator[tuple[float, int, int, float]]:
-    """Yield block memories: size, bits of a word, log2 of its words, cost; first those with two ports alike."""
-    modes = ((HALF, 14, (1, 2, 4, 9, 18), 129.0), (FULL, 15, (1, 2, 4, 9, 18, 36), 257.0))
-    for size, depth_bits, widths, cost in (*modes, (CASCADE, 16, (1, 2, 4, 9), 513.0)):
-        for log2, unit in enumerate(widths):
-            yield size, unit, depth_bits - log2, cost
-    # One port to write and one to read take the width of both.
-    for size, depth_bits, widths, cost in (
-        (HALF, 14, (1, 2, 4, 9, 18, 36), 129.0),
-        (FULL, 15, (1, 2, 4, 9, 18, 36, 72), 257.0),
-    ):
-        for log2, unit in enumerate(widths):
-            yield size, unit, depth_bits - log2, cost
+# Size, log2 of the words of one bit, bits of a word, cost: cells with two ports alike, then with one port to write and
+# one to read, which take the width of both.
+_BLOCKS: tuple[tuple[float, int, tuple[int, ...], float], ...] = (
+    (HALF, 14, (1, 2, 4, 9, 18), 129.0),
+    (FULL, 15, (1, 2, 4, 9, 18, 36), 257.0),
+    (CASCADE, 16, (1, 2, 4, 9), 513.0),
+    (HALF, 14, (1, 2, 4, 9, 18, 36), 129.0),
+    (FULL, 15, (1, 2, 4, 9, 18, 36, 72), 257.0),
+)
 
 
 def block(words: int, width: int, writes: bool) -> Memory:
     """Return an array with a clocked read in block memory, with a port to write or as constants."""
     found = []
-    for size, unit, depth_bits, cost in _block_shapes():
-        banks, cells = _geometry(words, width, depth_bits, unit, min(9, unit) if writes else 1)
-        found.append(Memory(0, size * cells, banks, cost * cells + _around(banks, width, writes)))
+    for size, depth_bits, widths, cost in _BLOCKS:
+        for log2, unit in enumerate(widths):
+            banks, cells = _geometry(words, width, depth_bits - log2, unit, min(9, unit) if writes else 1)
+            found.append(Memory(0, size * cells, banks, cost * cells + _around(banks, width, writes)))
     return min(found, key=lambda memory: memory.cost)
 
 
@@ -102,4 +98,3 @@ def either(words: int, width: int) -> Memory:
     """Return an array with a clocked read and a port to write where nothing says what to make of it."""
     small, large = distributed(words, width), block(words, width, writes=True)
     return small if small.cost < large.cost else large
-

@@ -88,9 +88,7 @@ class Amount:
     dsp: int = 0
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(
-            self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.dsp + other.dsp
-        )
+        return Amount(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.dsp + other.dsp)
 
 
 def total(amounts: Iterable[Amount]) -> Amount:

@@ -47,7 +47,8 @@ def fixed(x: int, ones: Iterable[int]) -> dict[str, float]:
     found: dict[str, float] = dict.fromkeys(FIXED, 0.0)
     for count in ones:
         if count > 1:
-            for name, amount in _rows(*sorted((x, count)), 1, "fixed_").items():
+            small, large = sorted((x, count))
+            for name, amount in _rows(small, large, 1, "fixed_").items():
                 found[name] += amount
     return found
 

@@ -44,7 +44,9 @@ def _contents(block: Block) -> Callable[[str, int], np.ndarray]:
     def bits(file: str, width: int) -> np.ndarray:
         digits = -(-width // 4)
         lines = block.files[file]().split()
-        packed = np.frombuffer(bytes.fromhex("".join(line.zfill(digits + digits % 2) for line in lines)), dtype=np.uint8)
+        packed = np.frombuffer(
+            bytes.fromhex("".join(line.zfill(digits + digits % 2) for line in lines)), dtype=np.uint8
+        )
         # Hexadecimal digits begin with the highest bit.
         return np.unpackbits(packed.reshape(len(lines), -1), axis=1)[:, ::-1][:, :width]
 

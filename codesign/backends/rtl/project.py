@@ -17,8 +17,8 @@ from codesign.backends.base import Emitted, OperatorUse, Simulation, SynthResult
 from codesign.backends.rtl import place_and_route, pll, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import GRAPH_FILE, ORDERS, read_map
-from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.folds import words
+from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name

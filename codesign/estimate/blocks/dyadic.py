@@ -54,8 +54,8 @@ def census(block: Block) -> Census:
     found.register(control=log2(p["FOLD"]) + 4, output=lanes * p["Y"])
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
-    # What is behind the shift, lane by lane: its lowest and its highest bits are gone with the least shift.
-    least, most = shifts.min(0), shifts.max(0)
+    # What is behind the shift, lane by lane: at least the bits that the least shift leaves.
+    least = shifts.min(0)
     left = np.clip(wide - least, 1, wide)
     found.add(compare=float(left.sum()))
     found.register(shifted=float(left.sum()))

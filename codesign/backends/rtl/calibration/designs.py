@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class _Growth:
         image = self.chance(0.85)
         kind = IntType(self.whole(1, 8), signed=self.chance(0.25))
         side = self.one(SIDES)
-        shape = (side, side if self.chance(0.7) else self.one(SIDES), self.one(PIXELS))
+        shape: tuple[int, ...] = (side, side if self.chance(0.7) else self.one(SIDES), self.one(PIXELS))
         if not image:
             shape = (self.whole(4, 96),)
         while image and shape[0] * shape[1] * shape[2] > 12_000:
@@ -135,7 +136,7 @@ class _Growth:
         if self.chance(0.6):
             if len(self.tensor(edge).shape) == 3:
                 if self.tensor(edge).size > 256:
-                    edge = self.add(SumPool(self.tensor(edge).shape[:2]), self.narrow(edge))
+                    edge = self.add(SumPool(self.frame(edge)), self.narrow(edge))
                 edge = self.add(Flatten(), edge)
             edge = self.narrow_to(edge)
             edge = self.add(self.dense(self.tensor(edge), self.whole(2, 20)), edge)
@@ -163,7 +164,7 @@ class _Growth:
         edge = self.narrow(edge)
         features = edge
         if len(self.tensor(edge).shape) == 3:
-            features = self.add(Flatten(), self.add(SumPool(self.tensor(edge).shape[:2]), edge))
+            features = self.add(Flatten(), self.add(SumPool(self.frame(edge)), edge))
         features = self.requantise(features, 8)
         features = self.add(self.dense(self.tensor(features), 1), features)
         levels = self.levels(features, 1, self.whole(1, 15))
@@ -245,7 +246,7 @@ class _Growth:
             padding = ((high - 1) // 2, high // 2, (wide - 1) // 2, wide // 2)
         else:
             pad = self.chance(0.6)
-            padding = ((high - 1) // 2 * pad,) * 2 + ((wide - 1) // 2 * pad,) * 2  # type: ignore[assignment]
+            padding = ((high - 1) // 2 * pad,) * 2 + ((wide - 1) // 2 * pad,) * 2
             high, wide = min(high, height + 2 * padding[0]), min(wide, width + 2 * padding[2])
             stride = (1, 1) if self.chance(0.6) else (2, 2)
         groups = 1
@@ -316,10 +317,15 @@ class _Growth:
         self.samples[name] = op.execute(*(self.samples[edge] for edge in edges))
         return name
 
+    def frame(self, edge: str) -> tuple[int, int]:
+        """Return the height and width of an edge."""
+        height, width, _ = self.tensor(edge).shape
+        return height, width
+
     def tensor(self, edge: str) -> Tensor:
         return self.builder.edge(edge)
 
-    def one(self, among: tuple) -> int:  # type: ignore[type-arg]
+    def one(self, among: Sequence[Any]) -> Any:
         """Return one of several values, each as likely."""
         return among[int(self.rng.integers(len(among)))]
 

@@ -47,7 +47,7 @@ def nodes(yosys: Yosys, family: Family, design: Design, layout: Layout, folder: 
 
 def blocks(yosys: Yosys, family: Family, design: Design, layout: Layout, folder: Path) -> dict[str, Counts]:
     """Return what the blocks of a design take, each alone, by the names of `apart.distinct`; see `nodes`."""
-    files = {}
+    files: dict[str, str] = {}
     names = []
     for name, block in apart.distinct(layout):
         text, own = apart.alone(block, name)

@@ -147,5 +147,3 @@ def _told(block: Block) -> dict[str, Any]:
         for name, value in described.described(block, True).parameters.items()
         if name not in _FILES and value is not None
     }
-
-
