@@ -48,11 +48,12 @@ class Quick:
 
 @dataclass(frozen=True)
 class _Laid:
-    """A node with a fold."""
+    """A node with a fold; `bursts` where it holds rows back, so that its words come at its own pace."""
 
     vector: Vector
     lanes_in: tuple[int, ...]
     lanes_out: int
+    bursts: bool
 
 
 class Candidates:
@@ -112,11 +113,17 @@ class Candidates:
             dsp += more[3]
             if more[4] > cycles:
                 cycles = more[4]
+        # Clocks over which the words of a frame come.
+        spread = dict.fromkeys(self._inputs, cycles)
         for name, operand, edge, size in self._edges:
-            source, wanted = laid.get(edge), laid[name].lanes_in[operand]
+            source, reader = laid.get(edge), laid[name]
+            wanted = reader.lanes_in[operand]
             lanes = self._inputs[edge] if source is None else source.lanes_out
+            own = reader.vector[4] if reader.bursts else max(reader.vector[4], spread[edge])
+            if own > spread.get(name, 0):
+                spread[name] = own
             # Clocks from word to word, where it matters how many there are.
-            pace = 0 if source is None or lanes <= wanted else min(source.vector[4] * lanes // size, _SLOWEST)
+            pace = 0 if lanes <= wanted else min(spread[edge] * lanes // size, _SLOWEST)
             joints = self._joints[name, operand]
             if (joint := joints.get((lanes, wanted, pace))) is None:
                 joint = self._join(self._by_name[name], operand, folds[name], lanes, wanted, pace)
@@ -136,7 +143,8 @@ class Candidates:
         joints = self.model.joints(len(unit.blocks))
         cycles = max(unit.cycles, self.graph.edges[node.name].size // unit.lanes_out)
         vector = amount.lut + joints.lut, amount.ff + joints.ff, amount.bram36, float(amount.dsp), cycles
-        return _Laid(vector, tuple(unit.lanes_in), unit.lanes_out)
+        bursts = any(block.module.startswith("window") for block in unit.blocks)
+        return _Laid(vector, tuple(unit.lanes_in), unit.lanes_out, bursts)
 
     def _join(self, node: Node, operand: int, fold: Fold, lanes: int, wanted: int, pace: int) -> Vector:
         """Return what lies between two nodes; `pace` are the clocks from word to word."""
