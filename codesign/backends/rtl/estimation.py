@@ -11,7 +11,7 @@ from typing import Any
 from codesign import estimate
 from codesign.backends.rtl import permutation
 from codesign.backends.rtl.described import forks, in_a_row, parts
-from codesign.backends.rtl.folds import require_folds, words
+from codesign.backends.rtl.folds import require_ends, require_folds, words
 from codesign.backends.rtl.layout import Layout, lay_out, place
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.unit import Fold
@@ -124,7 +124,14 @@ def network(graph: Graph, board: Board, folds: Mapping[str, Fold], model: Model 
 
 
 def chosen(graph: Graph, board: Board, options: Options) -> tuple[Layout, Orders]:
-    """Return the hardware that `emit` writes for the same options, and its order of channels."""
+    """Return the hardware that `emit` writes for the same options, and its order of channels.
+
+    Raises
+    ------
+    UserError
+        As `codesign.backends.rtl.emit` does.
+    """
+    require_ends(graph)
     require_folds(graph, options.folds)
     asked = options.wanted, options.folds, board.lut_inputs, options.limits(board), options.dsp_luts
     orders = permutation.cheapest(graph, *asked) if options.permute else {}

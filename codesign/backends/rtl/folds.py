@@ -22,6 +22,12 @@ def require_operator(node: Node) -> None:
         raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
 
 
+def require_ends(graph: Graph) -> None:
+    """Raise `UserError` when a graph has several inputs or outputs."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
+
+
 def fixed(node: Node, graph: Graph, fields: Mapping[str, Any], lookup: int = 6) -> Fold:
     """Return the fold of a node that has these fields.
 
