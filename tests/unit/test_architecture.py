@@ -15,7 +15,7 @@ PACKAGE = ROOT / "codesign"
 FLOORS = (
     {"errors", "files", "resources", "names", "tomlfile"},
     {"ir", "quant", "data", "toolchain", "boards"},
-    {"train", "frontends", "report", "folding", "deploy"},
+    {"train", "frontends", "report", "folding", "deploy", "estimate"},
     {"zoo", "store", "backends"},
     {"verify"},
     {"search"},

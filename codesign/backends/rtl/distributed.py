@@ -101,6 +101,22 @@ class Sums:
                 sums = sorted(pairs + odd)
         return total
 
+    @property
+    def made(self) -> dict[str, int]:
+        """What the module is made of: bits of tables, of adders and of registers."""
+        tables = adders = registers = 0
+        for row in self.most:
+            sums = row[row > 0].tolist()
+            tables += sum(most.bit_length() for most in sums)
+            for level in range(1, self.levels + 1):
+                sums.sort()
+                pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+                adders += sum(sum(pair).bit_length() for pair in pairs if len(pair) == 2)
+                sums = [sum(pair) for pair in pairs]
+                if level % STEP == 0:
+                    registers += sum(most.bit_length() for most in sums)
+        return {"table": tables, "adder": adders, "register": tables + registers}
+
     def write(self, name: str) -> str:
         """Return the module."""
         words, pe, simd = self.weight.shape

@@ -13,13 +13,12 @@ from codesign import ir, resources
 from codesign.backends import emission, keywords
 from codesign.backends.rtl import lanes, modules, permutation, verilog
 from codesign.backends.rtl.folder import FREE, GRAPH_FILE, MAP_FILE, ORDERS
-from codesign.backends.rtl.folds import require_folds
+from codesign.backends.rtl.folds import require_ends, require_folds
 from codesign.backends.rtl.layout import Layout, lay_out
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.project import RtlProject
 from codesign.backends.rtl.unit import Fold
 from codesign.boards import Board
-from codesign.errors import UserError
 from codesign.ir import Graph, Node
 from codesign.ir.channels import is_tied
 from codesign.ir.ops import Conv2d, Dense
@@ -57,8 +56,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     """
     require_board(board)
     chosen = keywords.options(Options, "rtl", options)
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
+    require_ends(graph)
     require_folds(graph, chosen.folds)
     orders: Orders = {}
     asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board), chosen.dsp_luts, chosen.port(board)

@@ -22,6 +22,12 @@ def require_operator(node: Node) -> None:
         raise UserError(f"the rtl backend has no operator {node.op.name} ({node.name}); use the hls4ml backend.")
 
 
+def require_ends(graph: Graph) -> None:
+    """Raise `UserError` when a graph has several inputs or outputs."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise UserError("the rtl backend writes networks with one input and one output; split the graph.")
+
+
 def available(node: Node, graph: Graph, lookup: int, port: int) -> Iterator[Fold]:
     """Yield every fold of a node that a family has.
 
@@ -67,3 +73,17 @@ def require_folds(graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise `UserError` when folds are given for a node that does not exist."""
     if unknown := set(given) - {node.name for node in graph}:
         raise UserError(f"folds are given for {', '.join(sorted(unknown))}, which the graph does not have.")
+
+
+def words(about: Mapping[str, Any]) -> str:
+    """Return in words how far a node is laid out in parallel."""
+    words = [f"PE {about['pe']}"]
+    if about["simd"] > 1 or about["window"]:
+        words.append(f"SIMD {about['simd']}{' x window' * about['window']}")
+    if about["planes"]:
+        words.append(f"{about['planes']} bit{'s' * (about['planes'] > 1)} at a time")
+    if about.get("chain") or about.get("shared"):
+        words.append("products packed in multiplier blocks")
+    if about["search"]:
+        words.append("search")
+    return ", ".join(words)

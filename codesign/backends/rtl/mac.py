@@ -341,7 +341,7 @@ def _distributed(
         "DELAY": sums.delay,
         "CONSTANTS": "constants",
     }
-    function = Function("sums", sums.write, planes, max(1, sums.address), simd, pe * sums.bits)
+    function = Function("sums", sums.write, planes, max(1, sums.address), simd, pe * sums.bits, sums.made)
     latency = sums.delay + (3 if planes > 1 else 2)
     block = Block(
         "mvau_planes",

@@ -17,6 +17,7 @@ from codesign.backends.base import Emitted, OperatorUse, Simulation, SynthResult
 from codesign.backends.rtl import place_and_route, pll, simulate, synthesis, vivado
 from codesign.backends.rtl.axi_stream import Ports
 from codesign.backends.rtl.folder import GRAPH_FILE, ORDERS, read_map
+from codesign.backends.rtl.folds import words
 from codesign.backends.rtl.pll import Pll
 from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.simulate import Simulated
@@ -240,7 +241,7 @@ class RtlProject(Emitted):
                 node=node.name,
                 operator=node.op.name,
                 label=node.label,
-                fold=_fold(about),
+                fold=words(about),
                 cycles=about["cycles"],
                 **dataclasses.asdict(parts[unit_name(node.name)]),
             )
@@ -286,20 +287,6 @@ class RtlProject(Emitted):
         (source,), (result,) = self.graph.inputs, self.graph.outputs
         lanes, edges = self.about["lanes"], self.graph.edges
         return lanes[source] * edges[source].type.bits, lanes[result] * edges[result].type.bits
-
-
-def _fold(about: Mapping[str, Any]) -> str:
-    """Return in words how far a node is laid out in parallel."""
-    words = [f"PE {about['pe']}"]
-    if about["simd"] > 1 or about["window"]:
-        words.append(f"SIMD {about['simd']}{' x window' * about['window']}")
-    if about["planes"]:
-        words.append(f"{about['planes']} bit{'s' * (about['planes'] > 1)} at a time")
-    if about.get("chain") or about.get("shared"):
-        words.append("products packed in multiplier blocks")
-    if about["search"]:
-        words.append("search")
-    return ", ".join(words)
 
 
 def require_tool(board: Board, tool: str | None = None, clock_mhz: float | None = None) -> None:

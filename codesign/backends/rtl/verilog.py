@@ -15,7 +15,7 @@ def unit_name(node: str) -> str:
     return f"{node}_unit"
 
 
-class _Module:
+class Module:
     """Collects the lines of a module, and the files beside it."""
 
     def __init__(self, name: str, ports: Sequence[tuple[str, str, int]], about: Sequence[str] = ()) -> None:
@@ -117,10 +117,10 @@ def write(layout: Layout) -> dict[str, str]:
     return {f"{TOP}.sv": _top(layout, widths).text} | files
 
 
-def _unit(node: str, about: str, unit: Unit, channels: Sequence[Channel], widths: Mapping[str, int]) -> _Module:
+def _unit(node: str, about: str, unit: Unit, channels: Sequence[Channel], widths: Mapping[str, int]) -> Module:
     """Return the module of a node, its operands `i0`, `i1` and so on."""
     ports = [("in", f"i{c.operand}", widths[c.edge]) for c in channels]
-    module = _Module(unit_name(node), [*ports, ("out", "out", widths[node])], [about])
+    module = Module(unit_name(node), [*ports, ("out", "out", widths[node])], [about])
     inputs = []
     for channel in channels:
         name = f"i{channel.operand}"
@@ -150,11 +150,11 @@ def _unit(node: str, about: str, unit: Unit, channels: Sequence[Channel], widths
     return module
 
 
-def _top(layout: Layout, widths: Mapping[str, int]) -> _Module:
+def _top(layout: Layout, widths: Mapping[str, int]) -> Module:
     """Return the top level: units, forks where an edge has several readers, monitors for simulation."""
     graph = layout.graph
     (source,), (result,) = graph.inputs, graph.outputs
-    top = _Module(TOP, [("in", "in", widths[source]), ("out", "out", widths[result])])
+    top = Module(TOP, [("in", "in", widths[source]), ("out", "out", widths[result])])
     for edge, width in widths.items():
         top.stream(edge, width)
         top.lines.append("`ifdef CODESIGN_TRACE")
@@ -185,7 +185,7 @@ def _top(layout: Layout, widths: Mapping[str, int]) -> _Module:
     return top
 
 
-def _fork(top: _Module, edge: str, width: int, names: Sequence[str]) -> None:
+def _fork(top: Module, edge: str, width: int, names: Sequence[str]) -> None:
     # Bit i of the fork's vectors is reader i.
     ports = _ports("in", edge) | {
         "out_valid": "{" + ", ".join(f"{name}_valid" for name in reversed(names)) + "}",

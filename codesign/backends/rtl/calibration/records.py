@@ -1,0 +1,149 @@
+"""What was measured, as lines of JSON: every block or node with its parameters, the tool, and what it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from codesign.backends.rtl import described
+from codesign.backends.rtl.calibration import apart, designs
+from codesign.backends.rtl.synthesis import Counts
+from codesign.backends.rtl.unit import Block
+from codesign.errors import UserError
+from codesign.estimate import blocks as known
+from codesign.estimate.fitting import Measured
+
+DATA = Path(known.__path__[0]).parent / "data"
+_FILES = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS"}
+"""Parameters that name memory files, which say nothing."""
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line.
+
+    Attributes
+    ----------
+    design : int
+        Seed of `designs.draw`.
+    name : str
+        A node, or the name of a block in `apart.distinct`.
+    node : bool
+    dsp : bool
+        Whether multiplications could take multiplier blocks.
+    tool : str
+    blocks : list of (str, dict)
+        Modules and parameters.
+    lut, ff, dsp48, carry : int
+    bram36 : float
+    """
+
+    design: int
+    name: str
+    node: bool
+    dsp: bool
+    tool: str
+    blocks: list[tuple[str, dict[str, Any]]]
+    lut: int
+    ff: int
+    bram36: float
+    dsp48: int
+    carry: int
+
+
+def records(seed: int, tool: str, counts: dict[str, Counts], node: bool) -> list[Record]:
+    """Return the lines of a design.
+
+    Parameters
+    ----------
+    seed : int
+    tool : str
+    counts : dict of str to Counts
+        As `measure.nodes` or `measure.blocks` returns them.
+    node : bool
+        Which of them.
+    """
+    found = []
+    for name, (parts, dsp) in _parts(seed, node).items():
+        took = counts[name]
+        listed = [(part.module, _told(part)) for part in parts]
+        values = dataclasses.asdict(took)
+        values["dsp48"] = values.pop("dsp")
+        found.append(Record(seed, name, node, dsp, tool, listed, **values))
+    return found
+
+
+def append(path: Path, lines: Iterable[Record]) -> None:
+    """Add the lines of a design to a file, all of them or, if the write is cut off, a part that `read` drops."""
+    encoder = msgspec.json.Encoder()
+    text = b"".join(encoder.encode(line) + b"\n" for line in lines)
+    with path.open("ab") as file:
+        file.write(text)
+
+
+def read(path: Path) -> list[Record]:
+    """Return the lines of a file; a last one that was cut off is left out.
+
+    Raises
+    ------
+    UserError
+        When another line is no record.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    found = []
+    decoder = msgspec.json.Decoder(Record)
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            found.append(decoder.decode(line))
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise UserError(f"{path}, line {number}: {error}; delete the line.") from error
+    return found
+
+
+def measured(lines: Iterable[Record]) -> Iterator[Measured]:
+    """Yield what the lines say, with a census of every block; designs are drawn again for what memories hold.
+
+    Raises
+    ------
+    UserError
+        When a design comes out otherwise than when it was measured.
+    """
+    drawn: dict[tuple[int, bool], dict[str, tuple[list[Block], bool]]] = {}
+    for line in lines:
+        key = line.design, line.node
+        if key not in drawn:
+            drawn.clear()
+            drawn[key] = _parts(*key)
+        parts, dsp = drawn[key].get(line.name, ([], False))
+        listed = [(part.module, _told(part)) for part in parts]
+        if msgspec.json.encode(listed) != msgspec.json.encode(line.blocks) or dsp != line.dsp:
+            raise UserError(
+                f"{line.name} of design {line.design} is another one now than when it was measured; "
+                "measure anew into another file with codesign calibrate --data."
+            )
+        row = described.in_a_row(parts, dsp)
+        censuses = [(part.module, known.module(part.module).census(part)) for part in row]
+        yield Measured(line.design, censuses, line.node, line.lut, line.ff)
+
+
+def _parts(seed: int, node: bool) -> dict[str, tuple[list[Block], bool]]:
+    """Return the blocks of a design by name, and whether they may take multiplier blocks."""
+    design = designs.draw(seed)
+    layout = design.layout()
+    if not node:
+        return {name: ([block], design.dsp) for name, block in apart.distinct(layout)}
+    return {each.name: (list(described.parts(layout, each.name)), design.dsp) for each in design.graph}
+
+
+def _told(block: Block) -> dict[str, Any]:
+    """Return the parameters of a block that say something."""
+    return {
+        name: value
+        for name, value in described.described(block, True).parameters.items()
+        if name not in _FILES and value is not None
+    }

@@ -1,0 +1,192 @@
+"""What a graph takes on a board, before any synthesis: nodes, FIFOs and adapters by `codesign.estimate`, clocks by the
+schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from codesign import estimate
+from codesign.backends.rtl import permutation
+from codesign.backends.rtl.described import forks, in_a_row, parts
+from codesign.backends.rtl.folds import require_ends, require_folds, words
+from codesign.backends.rtl.layout import Layout, lay_out, place
+from codesign.backends.rtl.options import Options
+from codesign.backends.rtl.unit import Fold
+from codesign.backends.rtl.verilog import TOP
+from codesign.boards import Board
+from codesign.estimate import Amount, Model
+from codesign.ir import Graph
+from codesign.ir.passes.permute_channels import Orders, reordered
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What a node takes, its FIFOs and adapters included.
+
+    Parameters
+    ----------
+    node, operator, label, fold : str
+        The last one is "network" and has the forks of streams.
+    cycles : int
+        Clocks that it is busy with a frame.
+    amount : Amount
+    lut, ff : (float, float)
+        Intervals.
+    """
+
+    node: str
+    operator: str
+    label: str
+    fold: str
+    cycles: int
+    amount: Amount
+    lut: Interval
+    ff: Interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a network takes.
+
+    Parameters
+    ----------
+    amount : Amount
+    lut, ff : (float, float)
+        Intervals.
+    coverage : float
+        Share of designs whose true values the intervals are to hold.
+    cycles_per_frame, latency_cycles : int
+        By the schedule, exact; the latency is 0 where there was no schedule.
+    operators : sequence of Operator
+    limits : mapping of str to float
+        What the board holds: "lut", "ff", "bram36", "dsp".
+    """
+
+    amount: Amount
+    lut: Interval
+    ff: Interval
+    coverage: float
+    cycles_per_frame: int
+    latency_cycles: int
+    operators: Sequence[Operator] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of what the board holds, by resource; what it has none of is left out unless it is needed."""
+        found = {}
+        for name, limit in self.limits.items():
+            used = getattr(self.amount, name)
+            if limit or used:
+                found[name] = used / limit if limit else float("inf")
+        return found
+
+    @property
+    def exceeds(self) -> list[str]:
+        """What the board has too little of."""
+        return [name for name, share in self.shares.items() if share > 1]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the prediction lies within all that the board holds."""
+        return not self.exceeds
+
+    @property
+    def limited_by(self) -> str:
+        """What is used up first."""
+        return max(self.shares, key=self.shares.__getitem__)
+
+
+def network(graph: Graph, board: Board, folds: Mapping[str, Fold], model: Model | None = None) -> Estimate:
+    """Return what a graph takes with these folds.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its channels as the hardware has them.
+    board : Board
+    folds : mapping of str to Fold
+        Of every node.
+    model : Model, optional
+        The fit of the board's family unless given.
+
+    Raises
+    ------
+    UserError
+        When no synthesis was measured for the family of the board.
+    """
+    return of_layout(place(graph, folds), board, model)
+
+
+def chosen(graph: Graph, board: Board, options: Options) -> tuple[Layout, Orders]:
+    """Return the hardware that `emit` writes for the same options, and its order of channels.
+
+    Raises
+    ------
+    UserError
+        As `codesign.backends.rtl.emit` does.
+    """
+    require_ends(graph)
+    require_folds(graph, options.folds)
+    asked = (
+        options.wanted,
+        options.folds,
+        board.lut_inputs,
+        options.limits(board),
+        options.dsp_luts,
+        options.port(board),
+    )
+    orders = permutation.cheapest(graph, *asked) if options.permute else {}
+    return lay_out(reordered(graph, orders), *asked), orders
+
+
+def of_layout(layout: Layout, board: Board, model: Model | None = None) -> Estimate:
+    """Return what a graph takes that is laid out; see `network`."""
+    known = model or estimate.load(board.family)
+    blocks = bool(board.dsp)
+    operators = []
+    for node in layout.graph:
+        fold = layout.folds[node.name]
+        amount = node_amount(layout, node.name, blocks and fold.dsp, known)
+        told = node.name, node.op.name, node.label, words(fold_fields(fold)), layout.units[node.name].cycles
+        operators.append(Operator(*told, amount, *_intervals(amount, known)))
+    top = estimate.total(known.block(fork) for fork in forks(layout))
+    if top.lut:
+        operators.append(Operator(TOP, "", "", "", 0, top, *_intervals(top, known)))
+    amounts = [each.amount for each in operators]
+    return Estimate(
+        amount=estimate.total(amounts),
+        lut=known.interval_of_sum((each.lut for each in amounts), "lut"),
+        ff=known.interval_of_sum((each.ff for each in amounts), "ff"),
+        coverage=known.fit.coverage,
+        cycles_per_frame=layout.cycles_per_frame,
+        latency_cycles=layout.latency,
+        operators=operators,
+        limits=limits(board),
+    )
+
+
+def node_amount(layout: Layout, node: str, dsp: bool, model: Model) -> Amount:
+    """Return what a node of a layout takes, its FIFOs and adapters included."""
+    own = parts(layout, node)
+    return estimate.total([*map(model.block, in_a_row(own, dsp)), model.joints(len(own) - 1)])
+
+
+def limits(board: Board) -> dict[str, float]:
+    """Return what a board holds, its block memories counted as 36-Kib ones."""
+    count, kib = board.memories
+    return {"lut": board.lut, "ff": board.ff, "bram36": count * kib / 36, "dsp": board.dsp}
+
+
+def fold_fields(fold: Fold) -> dict[str, Any]:
+    """Return the fields of a fold as ``map.json`` has them."""
+    return {name: getattr(fold, name) for name in ("pe", "simd", "window", "planes", "chain", "shared", "search")}
+
+
+def _intervals(amount: Amount, model: Model) -> tuple[Interval, Interval]:
+    return model.interval(amount.lut, "lut"), model.interval(amount.ff, "ff")

@@ -1,0 +1,94 @@
+"""`mvau`: weights in a memory, products, a tree of adders and accumulators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from codesign.estimate import multiply
+from codesign.estimate.census import Block, Census
+from codesign.estimate.control import control
+from codesign.estimate.logic import TABLE, log2, table, tree, widths
+
+LUT = {
+    "control": 6.0,
+    "counter": 1.3,
+    "delay": 1.0,
+    **TABLE,
+    "adder": 1.0,
+    "handed": 0.5,
+    "accumulator": 1.0,
+    "start": 0.5,
+    "direct": 0.3,
+    "inside": 0.05,
+    **multiply.LUT,
+    **multiply.FIXED,
+}
+FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "tree": 1.0, "accumulator": 1.0, "block": 0.0}
+
+
+def census(block: Block) -> Census:
+    """Return what a unit is made of, also one whose lanes have widths of their own."""
+    p = block.parameters
+    pe, simd, x = p["PE"], p["SIMD"], p["X"]
+    bits, sums = widths(p["W"], pe), widths(p.get("SUMS", p["ACC"]), pe)
+    words, width = p["FOLD_IN"] * p["FOLD_OUT"], simd * sum(bits)
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
+    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, p["BIAS"])
+    found = Census(bram36=weights.bram36)
+    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
+    found.register(control=steps.register, weight=weights.registers)
+    if p["STYLE"] == "logic" and words > 1:
+        found.register(control=log2(words))
+    fixed = _fixed(block, bits) if words == 1 else [np.zeros(0, dtype=np.int64)] * pe
+    for own, total, constants in zip(bits, sums, fixed, strict=True):
+        # A sum that is complete at once has nothing to be added to, but a bias.
+        hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], own)
+        # One product after the other is added up in its block.
+        inside = hard and simd == 1
+        found.add(**{"inside" if inside else "accumulator" if p["FOLD_IN"] > 1 else "direct": total})
+        found.register(**{"block" if inside else "accumulator": total})
+        if not own:
+            continue
+        product = x + own
+        added = tree(simd, product, p["STEP"])
+        # A block can add what another one hands on.
+        found.add(**{"handed" if hard else "adder": added.adders})
+        found.register(tree=added.registers - (added.passed if hard else 0))
+        # Multiplier blocks are given out before it is seen which weights are constant.
+        if hard:
+            found.dsp += simd
+            found.register(block=simd * product)
+        elif words == 1:
+            magnitudes = np.abs(constants)
+            found.add(**multiply.fixed(x, map(int.bit_count, magnitudes.tolist())))
+            # What a power of two multiplies is moved, and what 0 multiplies is gone.
+            odd = [value // (value & -value) for value in magnitudes.tolist() if value]
+            negative = int((constants < 0).sum()) * (not p["X_SIGNED"])
+            found.register(product=sum(x + value.bit_length() - 1 for value in odd) + negative)
+        else:
+            found.add(**multiply.luts(x, own, simd))
+            found.register(product=simd * product)
+    # What only blocks read goes into their own registers.
+    found.register(**{"block" if found.dsp == simd * sum(own > 0 for own in bits) else "input": simd * x})
+    if p["BIAS"]:
+        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
+        found.add(**read.logic, start=sum(sums))
+        found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
+    return found
+
+
+def _fixed(block: Block, bits: Sequence[int]) -> list[np.ndarray]:
+    """Return the weights of each lane, where there is one word of them."""
+    p = block.parameters
+    word = block.bits(p["WEIGHTS"], p["SIMD"] * sum(bits))[0]
+    found, place = [], 0
+    for own in bits:
+        fields = word[place : place + p["SIMD"] * own].reshape(p["SIMD"], own).astype(np.int64)
+        weights = 1 << np.arange(own, dtype=np.int64)
+        # Two's complement.
+        weights[-1:] = -weights[-1:]
+        found.append(fields @ weights)
+        place += p["SIMD"] * own
+    return found

@@ -1,0 +1,46 @@
+"""`mvau_planes`: tables and adders of a function written for the node, and accumulators."""
+
+from __future__ import annotations
+
+from codesign.estimate.census import Block, Census
+from codesign.estimate.logic import TABLE, log2, multiplexer, table
+
+LUT = {
+    "control": 8.0,
+    "counter": 1.3,
+    "look_up": 1.0,
+    "adder": 1.0,
+    "choice": 1.0,
+    "horner": 1.0,
+    "accumulator": 1.0,
+    "direct": 0.3,
+    "shifted": 0.5,
+    **TABLE,
+}
+FF = {"control": 1.0, "input": 1.0, "function": 1.0, "plane": 1.0, "constant": 1.0, "accumulator": 1.0}
+
+
+def census(block: Block) -> Census:
+    """Return what a unit is made of."""
+    p = block.parameters
+    pe, simd, planes, acc = p["PE"], p["SIMD"], p["PLANES"], p["ACC"]
+    turns, words = p["X"] // planes, p["FOLD_IN"] * p["FOLD_OUT"]
+    depth = p["DELAY"] + (2 if planes > 1 else 1)
+    made = block.function
+    read = table("logic", p["FOLD_OUT"] * turns, block.bits(p["CONSTANTS"], pe * acc))
+    count = 2 * log2(words) + log2(p["FOLD_IN"]) + log2(turns)
+    constants = log2(p["FOLD_OUT"] * turns)
+    found = Census()
+    found.add(control=1, counter=count + constants, look_up=planes * made["table"], adder=planes * made["adder"])
+    found.add(choice=simd * planes * multiplexer(turns), **read.logic)
+    found.add(**{"accumulator" if p["FOLD_IN"] * turns > 1 else "direct": pe * acc})
+    if turns > 1:
+        found.add(shifted=pe * acc)
+    total = p["SUM"] + planes
+    if planes > 1:
+        found.add(horner=pe * sum(p["SUM"] + plane for plane in range(1, planes)))
+        found.register(plane=pe * total)
+    marks = depth + (depth if words > 1 or turns > 1 else 0) * 2
+    found.register(control=count + 2 * constants + log2(words) + marks + 1, input=simd * planes)
+    found.register(function=planes * made["register"], constant=read.registers, accumulator=pe * acc)
+    return found

@@ -1,0 +1,20 @@
+"""`reduce`: the result so far, and a sum or a comparison, for each lane."""
+
+from __future__ import annotations
+
+from codesign.estimate.census import Block, Census
+from codesign.estimate.logic import counter
+
+LUT = {"control": 4.0, "counter": 1.3, "sum": 1.2, "greatest": 1.6}
+FF = {"register": 1.0}
+
+
+def census(block: Block) -> Census:
+    """Return what it is made of."""
+    p = block.parameters
+    bits, count = p["LANES"] * p["Y"], counter(p["COUNT"])
+    found = Census()
+    found.add(control=1, counter=count, **{"greatest" if p["MAX"] else "sum": bits})
+    # One bit more than the output has, for the copied sign of a greatest; sums of two's complement need it.
+    found.register(register=count + 1 + bits + (p["LANES"] if p["X_SIGNED"] and not p["MAX"] else 0))
+    return found

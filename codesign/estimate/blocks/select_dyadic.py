@@ -1,0 +1,23 @@
+"""`select_dyadic`: `dyadic`, and the index of a frame."""
+
+from __future__ import annotations
+
+from codesign.estimate.blocks import dyadic
+from codesign.estimate.census import Block, Census
+from codesign.estimate.control import index
+
+LUT = {**dyadic.LUT, "index": 8.0, "place": 1.3}
+FF = dyadic.FF
+
+OF = "dyadic"
+"""Whose coefficients it has."""
+
+
+def census(block: Block) -> Census:
+    """Return what it is made of."""
+    p = block.parameters
+    found = dyadic.census(block)
+    count, registers = index(p["WORDS"], p["INDEX"])
+    found.add(index=1, place=count + p["INDEX"])
+    found.register(control=registers)
+    return found

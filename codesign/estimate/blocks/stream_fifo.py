@@ -1,0 +1,46 @@
+"""`stream_fifo`: two registers, or a memory with its pointers."""
+
+from __future__ import annotations
+
+from codesign.estimate import memory
+from codesign.estimate.census import Block, Census
+from codesign.estimate.logic import log2
+
+LUT = {
+    "pair": 6.0,
+    "word": 1.0,
+    "shallow": 8.0,
+    "pointer": 1.5,
+    "round_pointer": 0.7,
+    "deep": 8.0,
+    "span": 1.1,
+    "bank": 2.0,
+    "memory": 1.0,
+    "multiplexer": 0.5,
+}
+FF = {"register": 1.0}
+
+
+def census(block: Block) -> Census:
+    """Return what a FIFO is made of."""
+    depth, width = block.parameters["DEPTH"], block.parameters["WIDTH"]
+    found = Census()
+    count = log2(depth + 1)
+    if depth <= 2:
+        found.add(pair=1, word=width)
+        found.register(register=count + 2 * width)
+        return found
+    if depth <= 64:
+        held, pointers = memory.distributed(depth, width), count + 2 * log2(depth)
+        # Where the words are a power of two, addresses come round by themselves.
+        found.add(shallow=1, **{"round_pointer" if depth & (depth - 1) == 0 else "pointer": pointers})
+        # The address to read is kept a second time, beside the memory.
+        found.register(register=pointers + log2(depth))
+    else:
+        held, pointers = memory.either(depth - 1, width), 2 * count + 2 * log2(depth - 1)
+        found.add(deep=1, span=pointers, bank=held.banks - 1)
+        # The word in front is the register of a block memory.
+        found.register(register=pointers + 1 + (width if held.luts else 0))
+    found.add(memory=held.luts, multiplexer=(held.banks - 1) * width)
+    found.bram36 = held.bram36
+    return found

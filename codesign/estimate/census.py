@@ -1,0 +1,66 @@
+"""What a block of hardware is made of, in physical terms, before any coefficient is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Block:
+    """One instance of a module of `hw/rtl`.
+
+    Parameters
+    ----------
+    module : str
+    parameters : mapping of str to int, bool, str or tuple of int
+        A vector of small numbers is a tuple.
+    bits : callable
+        Told the value of a parameter that names a memory file and the bits of a word, returns the contents: ndarray
+        of 0 and 1, shape (words, bits), the lowest bit first.
+    dsp : bool
+        Multiplications may take multiplier blocks.
+    function : mapping of str to float
+        Of a module written for one node beside the library: what it is made of.
+    behind : str
+        Module that takes its words, where that is known and matters.
+    """
+
+    module: str
+    parameters: Mapping[str, Any]
+    bits: Callable[[str, int], np.ndarray]
+    dsp: bool = True
+    function: Mapping[str, float] = field(default_factory=dict)
+    behind: str = ""
+
+
+@dataclass
+class Census:
+    """What a block is made of.
+
+    Parameters
+    ----------
+    lut, ff : dict of str to float
+        Amounts by the names of a module's `LUT` and `FF`; a coefficient for each makes lookup tables and flip-flops.
+    bram36 : float
+        Block memories of 36 Kib; halves are 18-Kib ones.
+    dsp : int
+    """
+
+    lut: dict[str, float] = field(default_factory=dict)
+    ff: dict[str, float] = field(default_factory=dict)
+    bram36: float = 0.0
+    dsp: int = 0
+
+    def add(self, **amounts: float) -> None:
+        """Count what goes into lookup tables."""
+        for name, amount in amounts.items():
+            self.lut[name] = self.lut.get(name, 0.0) + amount
+
+    def register(self, **amounts: float) -> None:
+        """Count flip-flops."""
+        for name, amount in amounts.items():
+            self.ff[name] = self.ff.get(name, 0.0) + amount
