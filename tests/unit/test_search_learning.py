@@ -179,13 +179,6 @@ def best_scores(made, name, evaluations, seeds, **options):
 
 
 @pytest.mark.slow
-def test_autoqb_is_at_least_as_good_as_chance_at_equal_evaluations():
-    made = problem((4, 6, 6, 8), coupling=0.5)
-    chance = best_scores(made, "random", 160, range(3))
-    assert np.mean(best_scores(made, "autoqb", 160, range(3))) >= np.mean(chance)
-
-
-@pytest.mark.slow
 def test_evolution_beats_chance_at_equal_evaluations():
     made = problem((8, 8, 16, 16), coupling=0.5)
     assert np.all(best_scores(made, "evolution", 200, range(3)) > best_scores(made, "random", 200, range(3)).max())

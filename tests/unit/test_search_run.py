@@ -14,7 +14,7 @@ from codesign.search.strategies import autoqb
 from tests.unit.search_problem import Formula, problem
 
 EVALUATIONS = 8
-OPTIONS = {"nipq": {"steps": 3}}
+OPTIONS = {"nipq": {"steps": 3, "rate": 0.5}}
 NAMES = strategies.names()
 
 
@@ -72,7 +72,7 @@ def test_a_search_goes_on_after_any_evaluation_and_ends_the_same(undisturbed, na
     assert figures(whole) == figures(undisturbed[name])
     path = tmp_path / whole.header.file_name
     lines = path.read_bytes().splitlines(keepends=True)
-    for kept in (1, len(lines) - 2):
+    for kept in sorted({1, max(1, len(lines) - 2)}):
         # The kill came in the middle of a line.
         path.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
         counting = _Counting(made.space, 0, 0.4)
