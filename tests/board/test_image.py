@@ -112,7 +112,7 @@ def check(image: Image) -> None:
     ("board", "place"),
     [
         ("icebreaker", False),
-        ("ulx3s-12f", False),
+        pytest.param("ulx3s-12f", False, marks=pytest.mark.slow),
         pytest.param("tang-nano-20k", False, marks=pytest.mark.slow),
         pytest.param("icebreaker", True, marks=pytest.mark.slow),
         pytest.param("ulx3s-12f", True, marks=pytest.mark.slow),
