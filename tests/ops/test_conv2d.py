@@ -54,6 +54,19 @@ class TestConv2d(OperatorCases):
         }
 
 
+@pytest.mark.parametrize(
+    "padding",
+    [(1, 2, 1, 2), *(pytest.param(one, marks=pytest.mark.slow) for one in ((0, 1, 0, 0), (0, 0, 2, 0)))],
+)
+def test_one_pixel_kernels_with_padding(padding, verify_rtl):
+    """They make more pixels than come, so there is a window even where each weight is read once."""
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder()
+    x = builder.input((3, 2, 6), IntType(4, signed=True))
+    graph = builder.build(builder.add(Conv2d(rng.integers(-4, 4, (1, 1, 6, 2)), padding=padding), x))
+    verify_rtl(graph, 1000, 1, folds={"n0": {"pe": 2, "simd": 3}})
+
+
 def test_wide_frame_keeps_lines_in_memories(verify):
     rng = np.random.default_rng(0)
     builder = GraphBuilder()

@@ -22,7 +22,7 @@ STEP = 2
 PRODUCT_LUTS = 1.0
 """LUTs of a multiplier per bit of one operand and bit of the other, `benchmarks/lut_per_mac`."""
 NARROW_PRODUCT_LUTS = 2.0
-"""The same in tables of four inputs: 1.5 to 4 by width and family, `hw/rtl/README.md`. Only where blocks are free."""
+"""The same in tables of four inputs; products alone took 1 to 4.5 by width and family. Only where blocks are free."""
 BINARY_BLOCK_BITS = 1024
 """Bits of one-bit weights from which block memory is the better place."""
 COUNTED_LUTS = 1.8
@@ -104,7 +104,9 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         simd, fold_in = fold.simd, taps * parts
         # Words (group, repeat, tap, part) of (PE, channel).
         table = table.transpose(3, 4, 0, 1, 5, 2)
-        direct = window.kernel == (1, 1) and window.stride == (1, 1) and sent == 1
+        # With padding there are more pixels than come.
+        whole = (window.rows_in, window.columns_in) == (window.rows_out, window.columns_out)
+        direct = window.kernel == (1, 1) and window.stride == (1, 1) and whole and sent == 1
         cycles = window.rows_in * window.columns_in * parts * groups
         if not direct:
             walk, cycles = window.serial(simd * x.type.bits, parts * groups, groups, sent)
@@ -136,7 +138,9 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
 def fits(hardware: Unit) -> bool:
     """Return whether outputs that share multiplier blocks have room in them, at least two side by side."""
     parameters = hardware.blocks[-1].parameters
-    return parameters["GROUPS"] != parameters["PE"]
+    # Yosys makes no block of a product by one bit.
+    narrow = parameters["X"] == 1 and parameters["X_SIGNED"]
+    return parameters["GROUPS"] != parameters["PE"] and not narrow
 
 
 def _common(table: np.ndarray, x: Tensor, y: Tensor, fold_in: int, style: str) -> dict[str, Parameter]:
