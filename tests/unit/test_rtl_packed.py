@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from codesign import boards
-from codesign.backends.rtl import cost, emit, extremes, packed, powers
+from codesign.backends.rtl import choice, cost, emit, extremes, packed, powers
 from codesign.backends.rtl.folds import fixed
 from codesign.backends.rtl.ops import dense
 from codesign.errors import UserError
 from codesign.ir import Graph, GraphBuilder, IntType
-from codesign.ir.ops import Dense
+from codesign.ir.ops import Dense, Threshold
 
 
 def layer(weight: np.ndarray, kind: IntType, bias: np.ndarray | None = None) -> Graph:
@@ -126,9 +126,39 @@ def test_products_too_wide_for_two_in_a_block_are_told(tmp_path: Path) -> None:
     folds = {"n0": {"pe": 4, "simd": 1, "shared": True}}
     with pytest.raises(UserError, match=r"\(dense\) has no room for two outputs .* of 16 by 16 bits; leave"):
         emit(graph, boards.load("icebreaker"), tmp_path / "p", folds=folds, dsp=8)
-    # Nor does the search take it.
-    emit(graph, boards.load("icebreaker"), tmp_path / "p", cycles=4, dsp=8)
-    assert "mvau_shared" not in {path.stem for path in (tmp_path / "p").glob("*.sv")}
+    # Nor does the search know of it.
+    assert not any(one.fold.shared for one in choice.problem(graph, {}, 4, {}, port=16).candidates["n0"])
+    narrower = layer(np.random.default_rng(0).integers(-4, 4, (4, 4)), IntType(3, False))
+    assert any(one.fold.shared for one in choice.problem(narrower, {}, 4, {}, port=16).candidates["n0"])
+
+
+def test_inputs_of_one_bit_with_a_sign_share_no_block() -> None:
+    """Yosys makes tables of products by one bit."""
+    weights = np.random.default_rng(0).integers(-4, 4, (4, 4))
+    for kind, shares in ((IntType(1, True), False), (IntType(1, False), True)):
+        candidates = choice.problem(layer(weights, kind), {}, 4, {}, port=18).candidates["n0"]
+        assert any(one.fold.shared for one in candidates) == shares
+
+
+def test_an_order_of_channels_without_room_is_not_taken(tmp_path: Path) -> None:
+    """Whether a given fold fits may depend on the order of the channels; the one as they come does, so it stays."""
+    folds, fitting = {"n0": {"pe": 2, "simd": 2, "shared": True}}, 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        widths = (2, 4, 4, 2)
+        weights = np.stack([rng.integers(-(1 << (w - 1)), 1 << (w - 1), 8) for w in widths], axis=1)
+        builder = GraphBuilder()
+        sums = builder.add(Dense(weights, widths), builder.input((8,), IntType(8, False)))
+        levels = builder.add(Threshold(np.sort(rng.integers(-99, 99, (4, 3)), axis=1)), sums)
+        graph = builder.build(builder.add(Dense(rng.integers(-2, 2, (4, 3))), levels))
+        asked = {"cycles": 200, "dsp": 8, "folds": folds}
+        try:
+            emit(graph, boards.load("icebreaker"), tmp_path / "p", permute=False, **asked)
+        except UserError:
+            continue
+        emit(graph, boards.load("icebreaker"), tmp_path / "p", **asked)
+        fitting += 1
+    assert fitting > 2
 
 
 @pytest.mark.parametrize("board", ["ulx3s-12f", "icebreaker", "tang-nano-20k"])

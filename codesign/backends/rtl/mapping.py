@@ -99,7 +99,8 @@ def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) ->
     blocks : int
         Blocks that may be taken.
     free : bool
-        They are as good as free: products take them from `FREE_BITS` on, however narrow an operand is.
+        They are as good as free: products take them from `FREE_BITS` on, however narrow an operand is, but for one bit,
+        of which Yosys makes no block.
 
     Returns
     -------
@@ -113,7 +114,7 @@ def choose(dump: str, bits: tuple[int, int], blocks: int, free: bool = False) ->
         shared, before = f"attribute \\{SHARED} " in before.rsplit("\n  end\n", 1)[-1], cell
         a, b = (int(re.findall(rf"parameter \\{port}_WIDTH (\d+)", cell)[0]) for port in "AB")
         constant = re.search(r"connect \\[AB] \d+'", cell)
-        wide = min(a, b) >= NARROWEST or (free and a + b >= FREE_BITS)
+        wide = min(a, b) >= (2 if free and a + b >= FREE_BITS else NARROWEST)
         if shared or (wide and not constant):
             takes = math.ceil(max(a, b) / max(bits)) * math.ceil(min(a, b) / min(bits))
             found.append((not shared, -a * b, cell.split(maxsplit=1)[0], takes))

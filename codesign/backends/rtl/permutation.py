@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from codesign.backends.rtl import choice
 from codesign.backends.rtl.mac import DSP_LUTS
+from codesign.errors import UserError
 from codesign.folding import Candidate
 from codesign.ir import Graph, Node
 from codesign.ir.ops import Conv2d, Dense
@@ -14,6 +16,8 @@ from codesign.ir.passes.permute_channels import Orders, channel_orders, reordere
 
 _ROUNDS = 4
 """Folds and orders that are tried one after the other."""
+_NEVER = True, 1 << 62, math.inf
+"""Worse than what any order costs."""
 
 
 def cheapest(
@@ -45,7 +49,11 @@ def cheapest(
     lanes: Mapping[str, int] | None = None
     for _ in range(_ROUNDS):
         orders = channel_orders(graph, lanes)
-        cost, found = attempts.of(orders)
+        try:
+            cost, found = attempts.of(orders)
+        except UserError:
+            # A fold that is given does not go with this order.
+            cost, found = _NEVER, {}
         if cost < fewest:
             fewest, best, lanes_of = cost, orders, found
         elif lanes is not None:
