@@ -122,6 +122,12 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return next((count, size) for size, count in sizes.items() if count is not None)
 
     @property
+    def limits(self) -> dict[str, float]:
+        """What a design may take of the part: ``lut``, ``ff``, ``dsp``, ``bram36`` (smaller memories by their Kib)."""
+        count, kib = self.memories
+        return {"lut": self.lut, "ff": self.ff, "bram36": count * kib / 36, "dsp": self.dsp}
+
+    @property
     def clock_period_ns(self) -> float:
         """Period of the default clock in nanoseconds."""
         return 1000.0 / self.clock_mhz

@@ -51,8 +51,7 @@ class Constraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Block memories of other sizes count as 36 Kib ones of the same capacity.
         """
-        count, kib = board.memories
-        limits = {"lut": board.lut, "ff": board.ff, "bram36": count * kib / 36, "dsp": board.dsp}
+        limits = board.limits
         if frames_per_second is not None:
             if not frames_per_second > 0:
                 raise UserError(f"a frame rate is more than 0, found {frames_per_second:g}.")

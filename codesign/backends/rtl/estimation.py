@@ -167,7 +167,7 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None) -> Estim
         cycles_per_frame=layout.cycles_per_frame,
         latency_cycles=layout.latency,
         operators=operators,
-        limits=limits(board),
+        limits=board.limits,
     )
 
 
@@ -175,12 +175,6 @@ def node_amount(layout: Layout, node: str, dsp: bool, model: Model) -> Amount:
     """Return what a node of a layout takes, its FIFOs and adapters included."""
     own = parts(layout, node)
     return estimate.total([*map(model.block, in_a_row(own, dsp)), model.joints(len(own) - 1)])
-
-
-def limits(board: Board) -> dict[str, float]:
-    """Return what a board holds, its block memories counted as 36-Kib ones."""
-    count, kib = board.memories
-    return {"lut": board.lut, "ff": board.ff, "bram36": count * kib / 36, "dsp": board.dsp}
 
 
 def fold_fields(fold: Fold) -> dict[str, Any]:
