@@ -47,11 +47,11 @@ report: needs-model ## write build/MODEL/BOARD/report.html
 
 test: ## run the tests (minutes)
 	@$(full)
-	@$(one_thread) .venv/bin/python -m pytest -n auto
+	@$(one_thread) .venv/bin/python -m pytest -n auto --dist worksteal
 
 test-all: ## run the tests and those marked slow
 	@$(full)
-	@$(one_thread) .venv/bin/python -m pytest -n auto -m "slow or not slow"
+	@$(one_thread) .venv/bin/python -m pytest -n auto --dist worksteal -m "slow or not slow"
 
 lint: ## check style, formatting and types
 	@$(dev)
