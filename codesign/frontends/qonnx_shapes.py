@@ -11,7 +11,7 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import Node
 from codesign.frontends.qonnx_rounding import without_offset
-from codesign.frontends.qonnx_stream import Stream
+from codesign.frontends.qonnx_stream import LayoutError, Stream
 from codesign.frontends.qonnx_windows import MAX_EXTENT
 from codesign.frontends.requantize import Affine
 from codesign.frontends.values import Value
@@ -102,10 +102,10 @@ def pad(walk: Walk, node: Node) -> Stream:
     added = dict.fromkeys(x.axes, (0, 0))
     for place, first, last in zip(places, pads[: len(places)], pads[len(places) :], strict=True):
         added[x.axes[place]] = (int(first), int(last))
-    if any(added[axis] != (0, 0) for axis in "NC") or any(
-        not 0 <= p <= MAX_EXTENT for pair in added.values() for p in pair
-    ):
-        raise UserError(f"{where} pads frames or channels, or cuts off; only rows and columns of zeros can be added.")
+    if any(added[axis] != (0, 0) for axis in "NC"):
+        raise LayoutError(f"{where} pads frames or channels; only rows and columns of zeros can be added.")
+    if any(not 0 <= p <= MAX_EXTENT for pair in added.values() for p in pair):
+        raise UserError(f"{where} cuts rows or columns off, or adds too many; only zeros around a frame can be added.")
     ends = (*added["H"], *added["W"])
     total = [a + b for a, b in zip(x.padding, ends, strict=True)]
     return dataclasses.replace(x, padding=(total[0], total[1], total[2], total[3]))
@@ -118,7 +118,7 @@ def concat(walk: Walk, node: Node) -> Stream:
     first = parts[0]
     axis = node.attribute("axis", 0)
     if axis not in (first.channel_axis, first.channel_axis - len(first.axes)):
-        raise UserError(
+        raise LayoutError(
             f"{where} joins along axis {axis}, which is not that of the channels; only channels can be joined."
         )
     frame = walk.edge(first).shape[:-1]

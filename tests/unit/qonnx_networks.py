@@ -99,11 +99,15 @@ class Maker:
 def activation(m: Maker, x: str, channels: int, rank: int) -> tuple[str, bool]:
     """A random quantised activation; tells whether it is never negative."""
     rng = m.rng
-    kind = rng.integers(8)
+    kind = rng.integers(10)
     bits = int(rng.integers(2, 7))
     scale = m.scale(-2, 1)
     if kind == 0:
         return m.node("BipolarQuant", x, m.const(scale), domain=GENERAL), False
+    if kind == 8:
+        return m.node("Sign", x), False
+    if kind == 9:
+        return _truncated(m, x, bits, scale)
     if kind == 1:
         levels = int(rng.integers(1, 9))
         rows = np.sort(rng.normal(size=(channels if rng.integers(2) else 1, levels)) * 4, axis=1)
@@ -125,14 +129,33 @@ def activation(m: Maker, x: str, channels: int, rank: int) -> tuple[str, bool]:
     return m.quant(m.node("Relu", x), bits, scale, False, rounding=rounding), True
 
 
-def network(seed: int, exact: bool, batch: int = 8, frames: bool | None = None) -> tuple[bytes, float]:
-    """A random network and the scale of its input."""
+def _truncated(m: Maker, x: str, bits: int, scale: np.ndarray) -> tuple[str, bool]:
+    """An activation that loses its low bits a step later; the first version of Trunc keeps scale and zero point."""
+    rng = m.rng
+    drop, rounding = int(rng.integers(1, 9 - bits)), str(rng.choice(ROUNDINGS))
+    signed = bool(rng.integers(2))
+    x = m.quant(x if signed else m.node("Relu", x), bits + drop, scale, signed)
+    numbers = [scale, 0.0, float(bits + drop), *([scale * F(2**drop)] if m.version > 1 else []), float(bits)]
+    attributes = {"signed": int(signed), "narrow": 0} if m.version > 1 else {}
+    x = m.node("Trunc", x, *(m.const(number) for number in numbers), domain=GENERAL, rounding_mode=rounding,
+               **attributes)  # fmt: skip
+    return x, not signed
+
+
+def network(
+    seed: int, exact: bool, batch: int = 8, frames: bool | None = None, last: bool = False
+) -> tuple[bytes, float]:
+    """A random network and the scale of its input; `last` has frames come channels last."""
     rng = np.random.default_rng(seed)
     as_frames = bool(rng.integers(3)) if frames is None else frames
     shape = (batch, int(rng.integers(1, 4)), 8, 8) if as_frames else (batch, int(rng.integers(4, 20)))
-    m = Maker(shape, seed, exact)
+    last &= as_frames
+    m = Maker((batch, *shape[2:], shape[1]) if last else shape, seed, exact)
+    m.version = 1 + seed % 2
     entry = float(m.scale(-4, -2)) if exact else 1 / 16
     x, channels = "x", shape[1]
+    if last:
+        x = m.node("Transpose", x, perm=[0, 3, 1, 2])
     if as_frames:
         x, channels = _frames(m, x, channels)
     for _ in range(int(m.rng.integers(0, 3))):
@@ -144,11 +167,16 @@ def network(seed: int, exact: bool, batch: int = 8, frames: bool | None = None) 
         channels = outputs
     outputs = int(m.rng.integers(2, 6))
     x = _dense(m, x, channels, outputs)
-    match m.rng.integers(3):
+    match m.rng.integers(4):
         case 0:
             x = m.quant(x, int(m.rng.integers(4, 9)), m.scale(-3, 0), True, rounding=str(m.rng.choice(ROUNDINGS)))
         case 1:
             x = m.node("Mul", x, m.const(m.scale(-2, 0)))
+        case 2:
+            if m.rng.random() < 0.8:  # else the biases of the logits may have no small common step, which is refused
+                x = m.quant(x, 8, m.scale(-3, 0), rounding=str(m.rng.choice(ROUNDINGS)))
+            x = m.node("TopK", x, m.const([1], np.int64), axis=-1, largest=1, sorted=1, outputs=2)
+            return m.build(x, integers=True), entry
     return m.build(x), entry
 
 
@@ -187,9 +215,13 @@ def _frames(m: Maker, x: str, channels: int) -> tuple[str, int]:
         channels = outputs
         if rng.random() < 0.5:
             x = m.batch_norm(x, channels)
+        elif rng.random() < 0.5:
+            x = _shifted(m, x, channels)
         if side >= 4 and rng.random() < 0.3:
             x, side = m.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), side // 2
         x, positive = activation(m, x, channels, 4)
+        if rng.random() < 0.2:
+            x, positive, channels = *_across(m, x, channels), 6
         if rng.random() < 0.3:
             x, positive = _residual(m, x, channels), False
         if side >= 3 and positive and rng.random() < 0.3:
@@ -211,6 +243,25 @@ def _frames(m: Maker, x: str, channels: int) -> tuple[str, int]:
     if rng.random() < 0.5:
         return m.node("Flatten", x), channels * side * side
     return m.node("Reshape", x, m.const([m.shape[0], -1], np.int64)), channels * side * side
+
+
+def _shifted(m: Maker, x: str, channels: int) -> str:
+    """Arithmetic with constants, one for each channel or one for all."""
+    extents = (1, channels, 1, 1) if m.rng.integers(2) else ()
+    x = m.node("Sub", x, m.const(m.rng.integers(-4, 5, size=extents) / 4))
+    return m.node("Div", x, m.const(m.scale(-1, 2, extents)))
+
+
+def _across(m: Maker, x: str, channels: int) -> tuple[str, bool]:
+    """A layer across 6 channels, which are last for as long as it takes."""
+    x = m.node("Transpose", x, perm=[0, 2, 3, 1])
+    x = m.node("MatMul", x, m.weights((channels, 6), 1))
+    if m.rng.integers(2):
+        rows = np.sort(np.round(m.rng.normal(size=(6, 5)) * 8) / 4, axis=1)
+        x = m.node("MultiThreshold", x, m.const(rows), domain=GENERAL, out_dtype="UINT3", data_layout="NHWC")
+    else:
+        x = m.quant(m.node("Relu", x), 3, m.scale(-2, 1), False)
+    return m.node("Transpose", x, perm=[0, 3, 1, 2]), True
 
 
 def _joined(m: Maker, a: str, b: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra q
 pytest.importorskip("qonnx", reason="qonnx is not installed (extra qonnx-check)")
 
 from codesign import data, zoo
+from codesign.errors import UserError
 from codesign.frontends import qonnx_file, qonnx_walk
 from codesign.frontends.lowering import Lowering
 from codesign.frontends.qonnx import convert, import_qonnx, input_stream
@@ -20,6 +23,8 @@ from codesign.frontends.qonnx_reference import compared, executable
 from codesign.ir import IntType, digest, golden
 
 from .qonnx_networks import network
+
+REFUSED = re.compile(r"node 'TopK\d+' \(TopK\) compares logits whose scales or biases have no small common step; ")
 
 
 def frames(type: IntType, shape: tuple[int, ...], seed: int, count: int = 16) -> np.ndarray:
@@ -30,14 +35,26 @@ def kind(seed: int) -> IntType:
     return IntType(4, signed=seed % 2 == 1)
 
 
-def assert_equal(seed: int, exact: bool) -> bool:
-    """Compare a random network with the executor; tells whether float32 leaves nothing open in it."""
-    file, scale = network(seed, exact)
-    found = convert(qonnx_file.loads(file), input_type=kind(seed), input_scale=scale)
+def assert_equal(seed: int, exact: bool) -> str:
+    """Compare a random network with the executor.
+
+    Returns
+    -------
+    str
+        "equal"; "open" when the rounding of float32 decides in it; "refused" when it takes the largest of logits that
+        have no common step.
+    """
+    file, scale = network(seed, exact, last=seed % 4 == 3)
+    try:
+        found = convert(qonnx_file.loads(file), input_type=kind(seed), input_scale=scale)
+    except UserError as error:
+        if REFUSED.match(str(error)):
+            return "refused"
+        raise
     expected, integers = compared(found, file, frames(found.graph.input.type, found.graph.input.shape, seed))
     if not found.open:
         assert (expected == integers).all(), f"seed {seed}"
-    return not found.open
+    return "open" if found.open else "equal"
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -53,9 +70,10 @@ def test_random_networks_with_float_scales(seed: int):
 
 @pytest.mark.slow
 def test_many_random_networks():
-    settled = sum(assert_equal(seed, exact=True) for seed in range(1000, 1200))
-    assert settled > 150
-    assert sum(assert_equal(seed, exact=False) for seed in range(1000, 1200)) > 50
+    found = Counter(assert_equal(seed, exact=True) for seed in range(1000, 1200))
+    assert found["equal"] > 150
+    assert found["refused"] < 20
+    assert sum(assert_equal(seed, exact=False) == "equal" for seed in range(1000, 1200)) > 50
 
 
 @pytest.mark.slow
@@ -73,7 +91,12 @@ def assert_within_bounds(seed: int, exact: bool) -> None:
     lowering = Lowering("bounds")
     axes = "NF" if len(file.shape) == 2 else "NCHW"
     walk = qonnx_walk.Walk(file, lowering, {"x": input_stream(lowering, file, axes, kind(seed), scale)}, 8, True)
-    walk.run()
+    try:
+        walk.run()
+    except UserError as error:
+        if REFUSED.match(str(error)):
+            return
+        raise
     unsimplified = lowering.unsimplified()
     x = frames(unsimplified.input.type, unsimplified.input.shape, seed, 8)
     real = np.moveaxis(x.astype(np.float32) * np.float32(scale), -1, 1)
@@ -90,7 +113,10 @@ def assert_within_bounds(seed: int, exact: bool) -> None:
         if stream is None or any(stream.padding):
             continue
         value = numbers[node.outputs[0]]
-        value = np.moveaxis(value, 1, -1) if stream.order is None else value[:, stream.order]
+        if stream.order is None:
+            value = value.transpose([stream.axes.index(axis) for axis in "NHWCF" if axis in stream.axes])
+        else:
+            value = value[:, stream.order]
         low, high = stream.numbers(integers[stream.edge])
         assert ((low <= value) & (value <= high)).all(), f"seed {seed}, {node.label}"
         checked += 1

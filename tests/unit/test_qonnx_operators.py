@@ -215,6 +215,18 @@ def test_channels_last_operators():
     assert again.graph.same_as(found.graph)
 
 
+@pytest.mark.parametrize("behind", ["Pad", "Concat"])
+def test_axes_that_an_operator_finds_say_the_layout_of_the_input(behind: str):
+    m = Maker((2, 6, 5, 3))
+    x = m.node("Transpose", "x", perm=[0, 3, 1, 2])
+    if behind == "Pad":
+        x = m.node("Pad", x, m.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+    else:
+        x = m.node("Concat", x, x, axis=1)
+    x = m.node("Conv", x, m.weights((4, 3 if behind == "Pad" else 6, 3, 3)))
+    assert agree(m.build(m.quant(x, 4, 0.5)), UINT4).layout == "NHWC"
+
+
 @pytest.mark.parametrize("op", ["ArgMax", "TopK"])
 def test_the_largest_logit(op: str):
     m = Maker((16, 6))

@@ -156,7 +156,11 @@ FRAMES: dict[str, tuple[Callable[[Maker], str], str]] = {
     "pads with ones": (
         lambda m: m.node("Pad", "x", m.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64), m.const(1.0)), "pad with zeros"
     ),
-    "pads channels": (lambda m: m.node("Pad", "x", m.const([0, 1, 0, 0, 0, 0, 0, 0], np.int64)), "rows and columns"),
+    "pads channels": (
+        lambda m: m.node("Conv", m.node("Pad", "x", m.const([0, 1, *[0] * 6], np.int64)), m.weights((4, 4, 3, 3))),
+        "only rows and columns of zeros",
+    ),
+    "cuts rows off": (lambda m: m.node("Pad", "x", m.const([0, 0, -1, 0, 0, 0, 0, 0], np.int64)), "cuts rows"),
     "frames exchanged": (lambda m: m.node("Transpose", "x", perm=[1, 0, 2, 3]), "behind the first"),
     "constant per pixel": (
         lambda m: m.node("Mul", "x", m.const(np.arange(1.0, 65).reshape(8, 8))), "one per channel"
