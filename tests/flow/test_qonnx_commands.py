@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
 
+from codesign import zoo
+from codesign.ir import digest
 from codesign.toolchain import finn
 
 from .conftest import CommandLine
@@ -38,6 +41,23 @@ def test_what_is_emitted_is_imported_again(codesign: CommandLine, backend: str):
     assert found.code == 0, found.err
     assert found.json["open_steps"] == 0
     assert codesign("verify", f"again_{backend}", "--backend", "qonnx", "--vectors", "4").code == 0
+
+
+def test_a_file_of_brevitas_is_the_graph_of_its_own_frontend(codesign: CommandLine):
+    pytest.importorskip("onnxscript", reason="Brevitas exports with onnxscript, of the extra qonnx-check")
+    import torch
+    from brevitas.export import export_qonnx
+
+    model = zoo.load("digits_cnn_w3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_qonnx(model.build(), torch.zeros(1, 1, 8, 8), str(codesign.folder / "net.onnx"))
+    like_it = ("--data", "digits", "--input-scale", str(model.input_scale), "--json")
+    found = {
+        name: codesign("import", "net.onnx", "--name", name, *options, *like_it).json["graph_sha256"]
+        for name, options in (("short", ("--short-multipliers",)), ("exact", ()))
+    }
+    assert found["short"] == digest(model.graph()) != found["exact"]
 
 
 def test_more_clocks_make_a_smaller_design(codesign: CommandLine):

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     help="Integers that the sensor gives, such as uint8. [default: as the data set or the file says, else uint8]",
 )
 @click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Axes of its frames. [default: found out]")
+@click.option(
+    "--short-multipliers",
+    is_flag=True,
+    help="Multipliers of 17 bits behind wide quantisers, as the model's own frontend has: fewer DSP blocks, and a "
+    "rare integer rounds otherwise than in the file.",
+)
 @click.option("--strict", is_flag=True, help="Refuse a network where the rounding of float32 decides.")
 @click.option(
     "--check",
@@ -48,8 +54,8 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace a model that was imported before.")
 def command(
     console: Console, file: str, name: str | None, dataset: str | None, input_scale: float | None,
-    input_type: str | None, layout: str | None, strict: bool, check: int, seed: int,
-    force: bool,
+    input_type: str | None, layout: str | None, short_multipliers: bool, strict: bool, check: int,
+    seed: int, force: bool,
 ) -> int:  # fmt: skip
     """Turn a QONNX file, as Brevitas and FINN write it, into a model of integers in ./models or $CODESIGN_MODELS.
 
@@ -70,7 +76,7 @@ def command(
     with console.progress(f"Converting {clean(Path(file).name)} to integers"):
         found = convert(
             parse(data, file), input_type=type, input_scale=input_scale, layout=layout,
-            name=chosen,
+            exact=not short_multipliers, name=chosen,
         )  # fmt: skip
     graph = found.graph
     if info is not None:
