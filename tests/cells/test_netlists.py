@@ -212,6 +212,13 @@ def flipped(text: str, pattern: str, which: int, bit: int = 0) -> str:
     return text[: found.start(1)] + number + text[found.end(1) :]
 
 
+def inverted(text: str, pattern: str, which: int) -> str:
+    """Return the netlist with all bits of a number inverted: group 1, in hexadecimal, of match `which` of a pattern."""
+    found = list(re.finditer(pattern, text))[which]
+    number = f"{int(found[1], 16) ^ (1 << 4 * len(found[1])) - 1:0{len(found[1])}x}"
+    return text[: found.start(1)] + number + text[found.end(1) :]
+
+
 def replaced(text: str, old: str, new: str, which: int) -> str:
     """Return the netlist with match `which` of a pattern replaced."""
     found = list(re.finditer(old, text))[which]
