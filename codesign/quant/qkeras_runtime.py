@@ -35,7 +35,7 @@ def runtime() -> Runtime:
     # TensorFlow chooses its Keras when it is first imported.
     if "tensorflow" not in sys.modules:
         os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    elif os.environ.get("TF_USE_LEGACY_KERAS") not in ("1", "true", "True"):
+    elif not _legacy(sys.modules["tensorflow"]):
         raise UserError(
             "TensorFlow was imported with Keras 3, for which QKeras is not written; "
             "set TF_USE_LEGACY_KERAS=1 in the environment before TensorFlow is imported."
@@ -50,3 +50,8 @@ def runtime() -> Runtime:
             "pip install '.[qkeras]' in its checkout."
         ) from error
     return Runtime(tensorflow, tf_keras, qkeras)
+
+
+def _legacy(tensorflow: Any) -> bool:
+    """Tell whether the Keras of a TensorFlow is Keras 2; what the environment says now may have come after it."""
+    return str(getattr(tensorflow.keras, "__version__", "3")).startswith("2.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,8 @@ def test_hls4ml_reads_qonnx_as_we_do(network, tmp_path: Path):
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("qkeras") is None, reason="QKeras is not installed (extra qkeras)")
 def test_hls4ml_reads_qkeras_as_we_do(tmp_path: Path):
-    pytest.importorskip("qkeras", reason="QKeras is not installed (extra qkeras)")
     model = zoo.load("digits_qkeras_w4")
     graph = model.graph()
     result = hls4ml_stock.verify_stock(model, random_frames(graph, FRAMES, 0), tmp_path)

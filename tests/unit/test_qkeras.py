@@ -486,6 +486,8 @@ def test_missing_qkeras_says_what_to_install(env: SimpleNamespace, monkeypatch: 
 
 
 def test_keras_3_says_what_to_set(env: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TF_USE_LEGACY_KERAS")
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(keras=SimpleNamespace(__version__="3.15.1")))
+    # Something else may have set it after TensorFlow was imported.
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     with pytest.raises(UserError, match="TF_USE_LEGACY_KERAS=1"):
         runtime()

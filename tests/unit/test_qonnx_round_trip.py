@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,12 @@ def assert_comes_back(graph: Graph, dialect: str, frames: int = 6, seed: int = 0
     return found
 
 
+def needs_qkeras() -> None:
+    # Not imported here: it would bring TensorFlow with the wrong Keras.
+    if importlib.util.find_spec("qkeras") is None:
+        pytest.skip("QKeras is not installed (extra qkeras)")
+
+
 SLOW = pytest.mark.slow
 MODELS = {
     "digits_cnn_w3": (),
@@ -56,7 +64,7 @@ MODELS = {
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in MODELS.items()])
 def test_models_come_back(name: str, dialect: str):
     if "qkeras" in name:
-        pytest.importorskip("qkeras", reason="QKeras is not installed (extra qkeras)")
+        needs_qkeras()
     graph = zoo.load(name).graph()
     found = assert_comes_back(graph, dialect).graph
     layers = [node.op for node in found if node.op.name in ("conv2d", "dense")]
@@ -71,7 +79,7 @@ ADAPTIVE = ("resnet8_asq_w2", "resnet8_asq_w3", "resnet8_asq_w4", "resnet8_asqpo
 @pytest.mark.parametrize("name", [*ADAPTIVE, "bireal_bitat_w1"])
 def test_models_without_a_form_for_finn_come_back(name: str):
     if "qkeras" in name:
-        pytest.importorskip("qkeras", reason="QKeras is not installed (extra qkeras)")
+        needs_qkeras()
     assert_comes_back(zoo.load(name).graph(), "qonnx", frames=3)
 
 
