@@ -54,4 +54,4 @@ def runtime() -> Runtime:
 
 def _legacy(tensorflow: Any) -> bool:
     """Tell whether the Keras of a TensorFlow is Keras 2; what the environment says now may have come after it."""
-    return str(getattr(tensorflow.keras, "__version__", "3")).startswith("2.")
+    return str(tensorflow.keras.Model.__module__).startswith("tf_keras")

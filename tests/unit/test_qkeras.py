@@ -486,7 +486,8 @@ def test_missing_qkeras_says_what_to_install(env: SimpleNamespace, monkeypatch: 
 
 
 def test_keras_3_says_what_to_set(env: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(keras=SimpleNamespace(__version__="3.15.1")))
+    keras_3 = SimpleNamespace(Model=type("Model", (), {"__module__": "keras.src.models.model"}))
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(keras=keras_3))
     # Something else may have set it after TensorFlow was imported.
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     with pytest.raises(UserError, match="TF_USE_LEGACY_KERAS=1"):
