@@ -112,9 +112,7 @@ def draw(seed: int, lookup: int = 6, large: bool = False) -> Design:
     raise AssertionError
 
 
-def _fold(
-    rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool, size: Size
-) -> tuple[Fold, float]:
+def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool, size: Size) -> tuple[Fold, float]:
     """Return a fold of a node and about what it takes in LUTs, each kind of hardware as likely as the others."""
     module = ops.module(node.op.name)
     kinds: dict[tuple[bool, ...], list[Fold]] = {}
