@@ -19,7 +19,7 @@ import msgspec
 
 from codesign import tomlfile
 from codesign.errors import UserError
-from codesign.estimate.model import FAMILIES, RESOURCES, Fit
+from codesign.estimate.model import RESOURCES, Fit
 from codesign.files import atomic_write
 
 Tool = Literal["vivado", "vitis-hls", "finn", "finn-estimate"]
@@ -250,18 +250,6 @@ def _wider(name: str, reports: Sequence[Report], factor: float, fit: Fit) -> flo
     if len(shares) < LEAST_NODES or not spread.deviation:
         return 1.0
     return max(1.0, math.sqrt(math.fsum(share * share for share in shares) / len(shares)) / spread.deviation)
-
-
-def require_family(family: str) -> None:
-    """Accept a family of boards that there are estimates for.
-
-    Raises
-    ------
-    UserError
-        For another one.
-    """
-    if family not in FAMILIES:
-        raise UserError(f"there are no estimates for {family} that a report could correct; see codesign estimate.")
 
 
 def _text(value: str) -> str:

@@ -305,6 +305,13 @@ def test_corrections_of_another_fit_or_place_are_refused(known: estimate.Model) 
         corrections.found(BOARD.family) and corrections.load("vivado", BOARD.family, known.fit)
 
 
+def test_every_tool_can_be_chosen_on_the_command_line() -> None:
+    from codesign.cli.commands.estimate import command
+
+    (option,) = [each for each in command.params if each.name == "sizes_of"]
+    assert option.type.choices == ("yosys", *corrections.TOOLS)  # type: ignore[attr-defined]
+
+
 def test_lists_of_different_lengths_are_refused(known: estimate.Model) -> None:
     file = corrections.add("vivado", BOARD.family, [example(known)])
     file.write_text(file.read_text().replace("[10.0, 20.0]", "[10.0]"))
