@@ -158,7 +158,7 @@ def test_measurements_move_coefficients_and_priors_hold_the_others() -> None:
 
 
 def test_intervals_hold_the_share_that_they_promise() -> None:
-    found = model.Model(fitting.fit(synthetic(120, 1, noise=0.1), "xc7", "none"))
+    found = model.Model(fitting.fit(synthetic(300, 1, noise=0.1), "xc7", "none"))
     fresh = [row for row in synthetic(1000, 2, noise=0.1) if row.node]
     inside = []
     for row in fresh:
