@@ -57,6 +57,10 @@ def scaled(found: estimation.Estimate, lut: float, ff: float, name: str = "{}_un
     }  # fmt: skip
 
 
+def matched(path: Path, asked: reported.Asked, known: estimate.Model) -> tuple[corrections.Tool, corrections.Report]:
+    return reported.matched(path, vendor_reports.read(path), asked, known)
+
+
 def written(folder: Path, text: str, name: str = "some.rpt") -> Path:
     (folder / name).write_text(text)
     return folder / name
@@ -171,7 +175,7 @@ def test_nodes_are_found_in_the_hierarchy(
     tmp_path: Path, asked: reported.Asked, found: estimation.Estimate, known: estimate.Model
 ) -> None:
     path = written(tmp_path, samples.hierarchy(scaled(found, 0.8, 1.1)))
-    tool, report = reported.matched(path, asked, known)
+    tool, report = matched(path, asked, known)
     assert tool == "vivado"
     assert report.nodes == [each.node for each in found.operators if each.operator]
     file = corrections.add(tool, BOARD.family, [report])
@@ -194,7 +198,7 @@ def test_errors_that_are_left_make_intervals_wider(
     units = scaled(found, 1.0, 1.0)
     for number, own in enumerate(units.values()):
         own["lut"] = round(own["lut"] * (0.4 if number % 2 else 1.9))
-    tool, report = reported.matched(written(tmp_path, samples.hierarchy(units)), asked, known)
+    tool, report = matched(written(tmp_path, samples.hierarchy(units)), asked, known)
     corrections.add(tool, BOARD.family, [report])
     correction = corrections.load(tool, BOARD.family, known.fit)
     assert correction.wider["lut"] > 3
@@ -208,7 +212,7 @@ def test_totals_are_compared_where_no_name_is_that_of_a_node(
     tmp_path: Path, asked: reported.Asked, found: estimation.Estimate, known: estimate.Model
 ) -> None:
     text = samples.flat(round(2 * found.amount.lut), round(found.amount.ff), found.amount.bram36, found.amount.dsp)
-    _, report = reported.matched(written(tmp_path, text), asked, known)
+    _, report = matched(written(tmp_path, text), asked, known)
     assert (report.nodes, report.measured["lut"]) == ([], [round(2 * found.amount.lut)])
     corrections.add("vivado", BOARD.family, [report])
     assert corrections.load("vivado", BOARD.family, known.fit).factors["lut"] == pytest.approx(2, rel=0.01)
@@ -221,7 +225,7 @@ def test_functions_of_hls_are_found_by_their_configuration(
     # A loop of a function is a module as well, and its cells are the function's.
     modules["dense_array_ap_int_4u_config_n0_Pipeline_L"] = {"lut": 7, "ff": 7, "bram36": 0, "dsp": 0}
     total = {"lut": 4 * found.amount.lut, "ff": 1, "bram36": 0, "dsp": 0}
-    tool, report = reported.matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
+    tool, report = matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
     assert tool == "vitis-hls"
     assert sum(report.measured["lut"]) == pytest.approx(3 * sum(report.estimated["lut"]), rel=0.01)
 
@@ -241,7 +245,7 @@ def test_layers_of_finn_are_summed_by_node(tmp_path: Path, residual: object, kno
         (samples.finn(own, synthesised=False), "finn-estimate"),
         (samples.hierarchy_xml(own), "finn"),
     ):
-        kind, report = reported.matched(written(tmp_path, text), asked, known)
+        kind, report = matched(written(tmp_path, text), asked, known)
         assert kind == tool
         counts = [list(layers.values()).count(node) for node in report.nodes]
         assert report.measured["lut"] == [200 * count for count in counts]
@@ -254,10 +258,10 @@ def test_a_report_of_another_network_is_refused(
 ) -> None:
     units = {**scaled(found, 1.0, 1.0), "n99_unit0": {"lut": 1, "ff": 1, "bram36": 0, "dsp": 0}}
     with pytest.raises(UserError, match="has n99, which drawn has not"):
-        reported.matched(written(tmp_path, samples.hierarchy(units)), asked, known)
+        matched(written(tmp_path, samples.hierarchy(units)), asked, known)
     text = samples.flat(round(50 * found.amount.lut), 1, 0, 0)
     with pytest.raises(UserError, match="50 times the LUTs"):
-        reported.matched(written(tmp_path, text), asked, known)
+        matched(written(tmp_path, text), asked, known)
 
 
 def example(known: estimate.Model, **changes: object) -> corrections.Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from codesign.errors import UserError
 from codesign.estimate import Model, corrections
 from codesign.estimate.corrections import Report, Tool
 from codesign.estimate.model import RESOURCES
-from codesign.toolchain import vendor_reports
 from codesign.toolchain.vendor_reports import VendorReport
 from codesign.toolchain.vendor_reports.usage import Usage
 
@@ -44,26 +42,34 @@ class Asked:
     layers: Callable[[], Mapping[str, str]]
 
 
-def matched(path: Path, asked: Asked, model: Model) -> tuple[Tool, Report]:
+def matched(path: Path, report: VendorReport, asked: Asked, model: Model) -> tuple[Tool, Report]:
     """Return whose report a file is, and what it says beside the estimate.
+
+    Parameters
+    ----------
+    path : Path
+    report : VendorReport
+        What was read from it.
+    asked : Asked
+    model : Model
+        Of the estimate.
 
     Raises
     ------
     UserError
-        When the file is no report that is known, is of another network, or is far off the estimate.
+        When the report is of another network, or far off the estimate.
     """
-    report = vendor_reports.read(path)
     tool, nodes = _nodes(path, report, asked)
     estimated = {operator.node: operator.amount for operator in asked.estimate.operators if operator.node in nodes}
     if nodes:
         told = [name for name in RESOURCES if all(name in usage for usage in nodes.values())]
         measured = {name: [nodes[node][name] for node in nodes] for name in told}
-        beside = {name: [float(getattr(estimated[node], name)) for node in nodes] for name in told}
+        beside = {name: [round(float(getattr(estimated[node], name)), 2) for node in nodes] for name in told}
     else:
         total = next((usage for name, usage in report.parts if name == TOP), report.total)
         told = [name for name in RESOURCES if name in total]
         measured = {name: [total[name]] for name in told}
-        beside = {name: [float(getattr(asked.estimate.amount, name))] for name in told}
+        beside = {name: [round(float(getattr(asked.estimate.amount, name)), 2)] for name in told}
     if "lut" not in told:
         raise UserError(f"{path} tells no LUTs of the design or of its nodes; give another report of the same run.")
     ratio = sum(measured["lut"]) / max(1.0, sum(beside["lut"]))
@@ -74,7 +80,7 @@ def matched(path: Path, asked: Asked, model: Model) -> tuple[Tool, Report]:
         )
     return tool, Report(
         file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=report.sha256,
         release=report.release,
         stage=report.stage,
         model=asked.model,

@@ -73,9 +73,11 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     from codesign.backends.rtl.options import Options
     from codesign.cli.work import Work
     from codesign.estimate import corrections
+    from codesign.toolchain import vendor_reports
 
     work = Work.on(name, board, console)
     known = room.load(work.board.family)
+    read = {path: vendor_reports.read(path) for path in paths}
     told = ", ".join(f"{key} = {value}" for key, value in folding.items())
     with console.progress("Laying out the network"):
         layout, _ = estimation.chosen(work.graph, work.board, Options(**folding))
@@ -90,8 +92,8 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
 
     asked = reported.Asked(work.model.name, work.board.name, told, found, layers)
     matched: dict[Tool, list[Report]] = {}
-    for path in paths:
-        tool, report = reported.matched(path, asked, known)
+    for path in read:
+        tool, report = reported.matched(path, read[path], asked, known)
         matched.setdefault(tool, []).append(report)
     # All of them are read before anything is written.
     kept = [corrections.add(tool, work.board.family, new) for tool, new in matched.items()]
@@ -112,7 +114,7 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
         },
         table(("tool", "report", "release", "nodes", *(f"{key.upper()}, ratio" for key in _SHOWN)), rows),
         *(
-            f"{each.path}: {each.reports} reports; codesign estimate --sizes-of {each.tool} is corrected by "
+            f"{each.path}: {each.reports} of {each.tool}; codesign estimate --sizes-of {each.tool} is corrected by "
             + ", ".join(f"{key.upper()} × {each.factors[key]:.3f}" for key in _SHOWN)
             + "."
             for each in loaded

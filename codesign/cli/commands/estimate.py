@@ -98,7 +98,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
             for each in found.operators
         ],
     }
-    console.result(data, *_shown(found, work.board), *_named(correction))
+    console.result(data, *_shown(found, work.board, correction is None), *_named(correction))
     return 0 if found.fits else 1
 
 
@@ -125,9 +125,10 @@ def _named(correction: Correction | None) -> list[str]:
     if correction is None:
         return []
     factors = ", ".join(f"{name.upper()} × {factor:.3f}" for name, factor in correction.factors.items())
-    compared = f"{correction.nodes} nodes in" if correction.nodes else "the totals of"
+    compared = f"{correction.nodes} nodes" if correction.nodes else "totals"
     lines = [
-        f"Sizes are corrected to those of {', '.join(correction.releases)} by {compared} {correction.reports} reports: "
+        f"Sizes are corrected to those of {', '.join(correction.releases)} by the {compared} of {correction.reports} "
+        f"report{'s' * (correction.reports > 1)}: "
         f"{factors} ({correction.path}). Intervals are those of Yosys, at least as wide."
     ]
     if correction.tool != corrections.SAME_DESIGN:
@@ -142,7 +143,7 @@ def _whole(interval: Interval) -> list[int]:
     return [round(end) for end in interval]
 
 
-def _shown(found: Estimate, board: Board) -> Sequence[Any]:
+def _shown(found: Estimate, board: Board, exact: bool) -> Sequence[Any]:
     limiting = max((each for each in found.operators), key=lambda each: each.cycles)
     rows = [
         (
@@ -165,7 +166,7 @@ def _shown(found: Estimate, board: Board) -> Sequence[Any]:
         (
             name.upper(),
             getattr(found.amount, name) if name in ("bram36", "dsp") else round(getattr(found.amount, name)),
-            _range(between[name]) if name in between else "as it is",
+            _range(between[name]) if name in between else "as it is" if exact else "by the ratio",
             limit,
             f"{100 * found.shares[name]:.0f} %" if name in found.shares else "",
             "too many" if name in found.exceeds else "limits it" if name == found.limited_by else "",

@@ -6,6 +6,8 @@ no file of these tools was made with this package yet.
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from codesign.errors import UserError
@@ -42,7 +44,7 @@ def read(path: Path) -> VendorReport:
         raise UserError(f"cannot read the report {path}: {error.strerror or error}.") from error
     for each in _FORMATS:
         if each.recognises(content):
-            return each.read(path, content)
+            return replace(each.read(path, content), sha256=hashlib.sha256(content).hexdigest())
     raise UserError(
         f"{path} is none of the known reports; give report_utilization of Vivado (text, or -hierarchical -format xml), "
         "csynth.xml of Vitis HLS, or estimate_layer_resources.json or post_synth_resources.json of FINN."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from codesign.errors import UserError
@@ -33,13 +33,16 @@ class VendorReport:
     parts : sequence of (str, mapping)
         Of instances, modules or layers with their names as the tool has them, those that are inside of another
         included. A name may come up several times.
+    sha256 : str
+        Digest of the file.
     """
 
     tool: str
     release: str
     stage: str
     total: Usage
-    parts: tuple[tuple[str, Usage], ...] = field(default=())
+    parts: tuple[tuple[str, Usage], ...] = ()
+    sha256: str = ""
 
 
 def number(path: Path, text: object, what: str) -> float:
