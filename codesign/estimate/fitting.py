@@ -1,8 +1,7 @@
-"""Coefficients from measurements: least relative errors, kept near to what is known of the cells; and their spread."""
+"""Coefficients from measurements: least relative errors, kept near to what is known of the cells."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from codesign.estimate import model
 from codesign.estimate.census import Census
-from codesign.estimate.model import JOINT, Fit, Spread
+from codesign.estimate.model import JOINT, Fit
+from codesign.estimate.spread import spread
 
 COVERAGE = 0.9
-"""Share of operators that intervals are to hold."""
+"""Share of operators, and of whole networks, that intervals are to hold."""
 FLOOR = 12.0
 """Lookup tables or flip-flops below which errors count as absolute ones."""
 SMALLEST = 0.4
@@ -26,6 +26,10 @@ CERTAIN = {"lut": 0.12, "ff": 0.05}
 """The same where it is one: a table for a bit of an adder or a memory, a flip-flop for a bit of a register."""
 WHOLE = 2.0
 """What a measurement of a whole node counts beside one of a block alone: nodes are what is predicted."""
+BEND = 1.5
+"""Error, as a multiple of the noise, from which its cost grows with itself and no longer with its square."""
+STEPS = 30
+"""Problems of least squares that are solved for it, one after the other."""
 LEFT_OUT = 10
 """Parts of the designs that are left out in turn, to see how far predictions are off."""
 
@@ -75,18 +79,32 @@ class _Columns:
         return found
 
     def solve(self, matrix: np.ndarray, values: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-        """Return the coefficients with the least sum of squared relative errors, none of them negative.
+        """Return the coefficients with the least cost of relative errors, none of them negative.
 
-        Knowledge beforehand is a measurement of its own, and decides alone where there is no other.
+        Knowledge beforehand is a measurement of its own, and decides alone where there is no other. The cost is that
+        of Huber: a few blocks come out quite otherwise than what they are made of, as where all constants of one are
+        the same, and squares of their errors would decide for all others.
+
+        References
+        ----------
+        Huber, Robust estimation of a location parameter, 1964; solved by weights that are found anew.
         """
         from scipy.optimize import nnls
 
-        weight = np.where(nodes, WHOLE, 1) / (NOISE[self.resource] * (values + FLOOR))
+        noise = NOISE[self.resource] * (values + FLOOR)
         trust = np.where(self.prior == 1, CERTAIN[self.resource], TRUST)
         certain = 1 / (trust * np.maximum(self.prior, SMALLEST))
-        left = np.concatenate([matrix * weight[:, None], np.diag(certain)])
-        right = np.concatenate([values * weight, self.prior * certain])
-        return np.asarray(nnls(left, right, maxiter=100 * len(self.prior))[0])
+        shares = np.ones(len(values))
+        found = np.zeros(len(self.prior))
+        for _ in range(STEPS):
+            weight = np.where(nodes, WHOLE, 1) * np.sqrt(shares) / noise
+            left = np.concatenate([matrix * weight[:, None], np.diag(certain)])
+            right = np.concatenate([values * weight, self.prior * certain])
+            before, found = found, np.asarray(nnls(left, right, maxiter=100 * len(self.prior))[0])
+            if np.allclose(before, found, rtol=1e-4, atol=1e-4):
+                break
+            shares = np.minimum(1, BEND / np.maximum(np.abs(values - matrix @ found) / noise, 1e-12))
+        return found
 
     def by_module(self, coefficients: np.ndarray) -> dict[str, dict[str, float]]:
         """Return coefficients by module and name."""
@@ -113,7 +131,7 @@ def fit(rows: Sequence[Measured], family: str, tool: str) -> Fit:
         coefficients[resource] = columns.by_module(columns.solve(matrix, values, nodes))
         predicted = _left_out(columns, matrix, values, rows)
         designs = np.array([row.design for row in rows])
-        spreads[resource] = spread(values[nodes], predicted[nodes], designs[nodes])
+        spreads[resource] = spread(values[nodes], predicted[nodes], designs[nodes], COVERAGE, FLOOR)
     return Fit(
         family=family,
         tool=tool,
@@ -138,44 +156,3 @@ def _left_out(columns: _Columns, matrix: np.ndarray, values: np.ndarray, rows: S
         out = part == number
         predicted[out] = matrix[out] @ columns.solve(matrix[~out], values[~out], nodes[~out])
     return predicted
-
-
-def spread(measured: np.ndarray, predicted: np.ndarray, designs: np.ndarray) -> Spread:
-    """Return how far predictions are off (split conformal: the order statistics that hold for the next one too).
-
-    Parameters
-    ----------
-    measured, predicted : ndarray of float
-    designs : ndarray of int
-        Which each is of.
-
-    References
-    ----------
-    Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005; Barber et al., Predictive inference with
-    the jackknife+, 2021.
-    """
-    if not len(measured):
-        return Spread(low=-0.5, high=1.0, floor=FLOOR, deviation=0.5, common=0.5)
-    shares = np.sort((measured - predicted) / (predicted + FLOOR))
-    rank = math.ceil((len(shares) + 1) * (0.5 + COVERAGE / 2)) - 1
-    high = shares[min(rank, len(shares) - 1)]
-    low = shares[max(len(shares) - 1 - rank, 0)]
-    unsorted = (measured - predicted) / (predicted + FLOOR)
-    return Spread(
-        low=round(float(low), 4),
-        high=round(float(high), 4),
-        floor=FLOOR,
-        deviation=round(float(np.sqrt(np.mean(unsorted**2))), 4),
-        common=round(_common(unsorted, designs), 4),
-    )
-
-
-def _common(shares: np.ndarray, designs: np.ndarray) -> float:
-    """Return the correlation of errors within a design, at least 0."""
-    products, pairs = 0.0, 0
-    for design in np.unique(designs):
-        own = shares[designs == design]
-        products += float(own.sum() ** 2 - (own**2).sum())
-        pairs += len(own) * (len(own) - 1)
-    square = float(np.mean(shares**2))
-    return min(1.0, max(0.0, products / pairs / square)) if pairs and square else 0.0

@@ -34,7 +34,10 @@ class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deviation : float
         Of such shares, as a standard deviation.
     common : float
-        Of that, what operators of a design share, so that it does not average out: from 0 to 1.
+        Share of their variance that the operators of a design have in common, so that it does not average out: from 0
+        to 1.
+    reach : float
+        Of a sum of operators: how many of its standard deviations an interval goes up and down.
     """
 
     low: float
@@ -42,6 +45,7 @@ class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     floor: float
     deviation: float
     common: float
+    reach: float
 
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +57,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     designs, blocks, nodes : int
         That it was fitted to: random networks, and their blocks and nodes.
     coverage : float
-        Share of operators that the intervals are to hold.
+        Share of operators, and of whole networks, that the intervals are to hold.
     lut, ff : dict
         Coefficients by module and name.
     lut_spread, ff_spread : Spread
@@ -149,7 +153,7 @@ class Model:
         together = spread.common * sum(shares) ** 2
         # The middle of an operator's interval is that of a sum's.
         middle = sum(values)
-        reach = quantile(self.fit.coverage) * math.sqrt(alone + together)
+        reach = spread.reach * math.sqrt(alone + together)
         return max(0.0, middle - reach), middle + reach
 
     def _spread(self, resource: str) -> Spread:

@@ -186,3 +186,79 @@ def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):
     assert found.code == 0
     assert (found.json["designs"], found.json["blocks"]) == (2, 0)
     assert (codesign.folder / "fit.json").is_file()
+
+
+@pytest.fixture
+def reported(codesign: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Run commands beside ``utilization.rpt``: a third fewer LUTs than estimated, written by hand."""
+    from tests.unit.vendor_samples import hierarchy
+
+    monkeypatch.delenv("CODESIGN_CALIBRATION", raising=False)
+    told = codesign("estimate", "toy_w3", "--cycles", "2000", "--json").json
+    assert told["correction"] is None
+    units = {
+        f"{each['node']}_unit0": {**{key: each[key] for key in ("ff", "bram36", "dsp")}, "lut": each["lut"] * 2 / 3}
+        for each in told["operators"]
+        if each["operator"]
+    }
+    (codesign.folder / "utilization.rpt").write_text(hierarchy(units))
+    return codesign
+
+
+ASKED = ("calibrate", "--from-report", "utilization.rpt", "--model", "toy_w3")
+
+
+def test_a_report_corrects_estimates_and_they_say_so(reported: CommandLine):
+    plain = reported("estimate", "toy_w3", "--cycles", "2000", "--json").json
+    told = reported(*ASKED, "--cycles", "2000", "--json")
+    assert told.code == 0
+    (correction,) = told.json["corrections"]
+    assert Path(correction["path"]) == reported.folder / "calibration" / "vivado-zynq-7000.toml"
+    assert correction["factors"]["lut"] == pytest.approx(2 / 3, rel=0.01)
+    found = reported("estimate", "toy_w3", "--cycles", "2000", "--json").json
+    assert found["lut"] == pytest.approx(plain["lut"] * 2 / 3, rel=0.01)
+    assert (found["correction"]["tool"], found["correction"]["reports"]) == ("vivado", 1)
+    assert found["cycles_per_frame"] == plain["cycles_per_frame"]
+    shown = reported("estimate", "toy_w3", "--cycles", "2000").out
+    assert "corrected to those of Vivado 2023.2" in shown
+    assert "vivado-zynq-7000.toml" in shown
+    assert reported("estimate", "toy_w3", "--cycles", "2000", "--sizes-of", "yosys", "--json").json == plain
+    # There is no report of FINN.
+    assert reported("estimate", "toy_w3", "--sizes-of", "finn").code == 2
+
+
+def test_of_several_tools_one_is_chosen(reported: CommandLine):
+    assert reported(*ASKED, "--cycles", "2000").code == 0
+    place = reported.folder / "calibration"
+    text = (place / "vivado-zynq-7000.toml").read_text()
+    (place / "finn-zynq-7000.toml").write_text(text.replace('tool = "vivado"', 'tool = "finn"'))
+    told = reported("estimate", "toy_w3", "--cycles", "2000")
+    assert (told.code, "--sizes-of" in told.err) == (2, True)
+    shown = reported("estimate", "toy_w3", "--cycles", "2000", "--sizes-of", "finn").out
+    assert "FINN's design, other hardware" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("calibrate", "--from-report", "utilization.rpt"), "needs --model"),
+        (("calibrate", "--model", "toy_w3"), "go with --from-report"),
+        (("calibrate", "--cycles", "5"), "go with --from-report"),
+        ((*ASKED, "--designs", "3"), "--designs is for measuring"),
+        ((*ASKED, "--nodes"), "--nodes is for measuring"),
+        ((*ASKED, "--from-report", "missing.rpt"), "cannot read the report missing.rpt"),
+        ((*ASKED, "--from-report", "damaged.rpt"), "no number of cells"),
+        ((*ASKED, "--board", "icebreaker"), "no synthesis was measured for ice40"),
+    ],
+)
+def test_a_mistake_with_reports_is_one_sentence_and_nothing_is_written(
+    codesign: CommandLine, arguments: tuple[str, ...], sentence: str
+):
+    from tests.unit.vendor_samples import flat
+
+    (codesign.folder / "utilization.rpt").write_text(flat(1500, 1500, 1, 0))
+    (codesign.folder / "damaged.rpt").write_text("| Slice LUTs | many | 0 |\n")
+    told = codesign(*arguments, "--json")
+    assert told.code == 2
+    assert sentence in told.json["error"]
+    assert not (codesign.folder / "calibration").exists()

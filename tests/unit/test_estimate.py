@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from codesign import boards, estimate, resources
+from codesign.backends.rtl import cost
 from codesign.backends.rtl.calibration import apart, designs, records, run
 from codesign.backends.rtl.described import described, fifo, in_a_row
 from codesign.backends.rtl.timing import Every
@@ -18,6 +20,7 @@ from codesign.errors import UserError
 from codesign.estimate import Census, blocks, fitting, memory, model, multiply
 from codesign.estimate.fitting import Measured
 from codesign.estimate.logic import table, tree
+from codesign.estimate.spread import spread
 
 SEEDS = (3, 5, 7, 8)
 """Designs that have most modules of the library."""
@@ -165,6 +168,79 @@ def test_intervals_hold_the_share_that_they_promise() -> None:
     assert np.mean(inside) == pytest.approx(found.fit.coverage, abs=0.05)
 
 
+def networks(count: int, seed: int, common: float, heavy: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What operators of random networks take, what is predicted, and which network each is of.
+
+    `common` is the share of the variance of an error that all operators of a network have in common.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(3, 20, count)
+    place = np.repeat(np.arange(count), sizes)
+    predicted = np.exp(rng.normal(5, 1, len(place)))
+    own = rng.standard_t(3, len(place)) / math.sqrt(3) if heavy else rng.standard_normal(len(place))
+    errors = 0.1 * (math.sqrt(common) * rng.standard_normal(count)[place] + math.sqrt(1 - common) * own)
+    return predicted + errors * (predicted + 12), predicted, place
+
+
+@pytest.mark.parametrize(("common", "heavy"), [(0.0, False), (0.3, False), (0.0, True), (0.9, True)])
+def test_intervals_of_networks_hold_the_share_that_they_promise(common: float, heavy: bool) -> None:
+    found = spread(*networks(150, 1, common, heavy), 0.9, 12.0)
+    assert found.common == pytest.approx(common, abs=0.15)
+    known = made_of(found)
+    fresh, predicted, place = networks(1500, 2, common, heavy)
+    inside = []
+    for number in range(1500):
+        low, high = known.interval_of_sum(predicted[place == number], "lut")
+        inside.append(low <= fresh[place == number].sum() <= high)
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.05)
+
+
+def made_of(found: model.Spread) -> model.Model:
+    return model.Model(model.Fit("xc7", "none", 1, 1, 1, 0.9, {}, {}, found, found))
+
+
+def test_intervals_of_networks_are_as_narrow_as_their_errors_average_out() -> None:
+    values = [200.0] * 25
+    alone, together = (made_of(spread(*networks(150, 1, common), 0.9, 12.0)) for common in (0.0, 0.9))
+    ends = alone.interval_of_sum(values, "lut"), together.interval_of_sum(values, "lut")
+    assert ends[0][1] - ends[0][0] < 0.5 * (ends[1][1] - ends[1][0])
+
+
+def test_of_few_networks_intervals_reach_as_far_as_any_error_did() -> None:
+    measured, predicted, place = networks(4, 3, 0.0)
+    found = spread(measured, predicted, place, 0.9, 12.0)
+    known = made_of(found)
+    for number in range(4):
+        low, high = known.interval_of_sum(predicted[place == number], "lut")
+        # Ends are rounded.
+        assert low - 1 <= measured[place == number].sum() <= high + 1
+    assert found.reach >= model.quantile(0.9)
+
+
+def test_without_measurements_intervals_are_wide() -> None:
+    found = spread(np.zeros(0), np.zeros(0), np.zeros(0, dtype=int), 0.9, 12.0)
+    low, high = made_of(found).interval_of_sum([100.0, 100.0], "ff")
+    assert low == 0
+    assert high >= 400
+
+
+def test_a_few_blunders_do_not_move_the_coefficients() -> None:
+    rows = synthetic(60, 0)
+    odd = [dataclasses.replace(row, lut=5 * row.lut) if number % 17 == 0 else row for number, row in enumerate(rows)]
+    found = fitting.fit(odd, "xc7", "none")
+    assert found.lut["add"]["adder"] == pytest.approx(1.4, rel=0.05)
+
+
+def test_large_designs_have_larger_nodes_and_are_others_than_small_ones() -> None:
+    largest = {}
+    for large in (False, True):
+        drawn = [designs.draw(seed, large=large) for seed in range(3000, 3008)]
+        luts = [cost.unit(unit, each.dsp).get("lut", 0.0) for each in drawn for unit in each.layout().units.values()]
+        largest[large] = max(luts)
+    assert largest[False] <= 2 * designs.SMALL.luts
+    assert designs.SMALL.luts * 2 < largest[True] <= 2 * designs.LARGE.luts
+
+
 def test_errors_of_operators_average_out_in_a_sum(known: estimate.Model) -> None:
     values = [200.0] * 20
     low, high = known.interval_of_sum(values, "lut")
@@ -183,6 +259,7 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     lines = records.read(run.data_file("xc7"))[:3]
     records.append(path, lines)
     whole = path.read_bytes()
+    assert b"large" not in whole
     path.write_bytes(whole + whole[:40])
     assert records.read(path) == lines
 

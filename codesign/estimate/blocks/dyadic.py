@@ -20,7 +20,11 @@ LUT = {
     "block": 0.5,
     **multiply.LUT,
     **multiply.FIXED,
+    "few_compressor": 1.4,
+    "few_carry": 1.0,
 }
+FEW = 4
+"""So many constants are a function of two bits, which tables of the product take in."""
 FF = {
     "control": 1.0,
     "input": 1.0,
@@ -78,5 +82,7 @@ def census(block: Block) -> Census:
     else:
         # Bits that are 0 in all multipliers make no row.
         for used in multipliers.any(0).sum(1).tolist():
-            found.add(**multiply.luts(x, used))
+            for name, amount in multiply.luts(x, used).items():
+                few = words <= FEW and name in ("compressor", "carry")
+                found.add(**{f"few_{name}" if few else name: amount})
     return found

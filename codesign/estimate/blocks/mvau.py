@@ -34,7 +34,8 @@ def census(block: Block) -> Census:
     pe, simd, x = p["PE"], p["SIMD"], p["X"]
     bits, sums = widths(p["W"], pe), widths(p.get("SUMS", p["ACC"]), pe)
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], simd * sum(bits)
-    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
+    contents = block.bits(p["WEIGHTS"], width)
+    weights = table(p["STYLE"], words, contents)
     steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, p["BIAS"])
     found = Census(bram36=weights.bram36)
     found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
@@ -42,7 +43,8 @@ def census(block: Block) -> Census:
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
     fixed = _fixed(block, bits) if words == 1 else [np.zeros(0, dtype=np.int64)] * pe
-    for own, total, constants in zip(bits, sums, fixed, strict=True):
+    read_by: set[int] = set()
+    for own, total, constants, lanes in zip(bits, sums, fixed, _used(contents, simd, bits), strict=True):
         # A sum that is complete at once has nothing to be added to, but a bias.
         hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], own)
         # One product after the other is added up in its block.
@@ -52,7 +54,8 @@ def census(block: Block) -> Census:
         if not own:
             continue
         product = x + own
-        added = tree(simd, product, p["STEP"])
+        added = tree(simd if hard else max(1, len(lanes)), product, p["STEP"])
+        read_by.update(range(simd) if hard else lanes)
         # A block can add what another one hands on.
         found.add(**{"handed" if hard else "adder": added.adders})
         found.register(tree=added.registers - (added.passed if hard else 0))
@@ -68,10 +71,10 @@ def census(block: Block) -> Census:
             negative = int((constants < 0).sum()) * (not p["X_SIGNED"])
             found.register(product=sum(x + value.bit_length() - 1 for value in odd) + negative)
         else:
-            found.add(**multiply.luts(x, own, simd))
-            found.register(product=simd * product)
+            found.add(**multiply.luts(x, own, len(lanes)))
+            found.register(product=len(lanes) * product)
     # What only blocks read goes into their own registers.
-    found.register(**{"block" if found.dsp == simd * sum(own > 0 for own in bits) else "input": simd * x})
+    found.register(**{"block" if found.dsp == simd * sum(own > 0 for own in bits) else "input": len(read_by) * x})
     if p["BIAS"]:
         read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
         found.add(**read.logic, start=sum(sums))
@@ -91,4 +94,19 @@ def _fixed(block: Block, bits: Sequence[int]) -> list[np.ndarray]:
         weights[-1:] = -weights[-1:]
         found.append(fields @ weights)
         place += p["SIMD"] * own
+    return found
+
+
+def _used(contents: np.ndarray, simd: int, bits: Sequence[int]) -> list[list[int]]:
+    """Return for each output the inputs whose weights are not 0 in all words: the others are not multiplied.
+
+    Where there is one word, registers of the tree stay that such an input would go through: all count.
+    """
+    if len(contents) == 1:
+        return [list(range(simd)) for _ in bits]
+    found, place = [], 0
+    for own in bits:
+        fields = contents[:, place : place + simd * own].reshape(len(contents), simd, own)
+        found.append(np.flatnonzero(fields.any((0, 2))).tolist() if own else [])
+        place += simd * own
     return found

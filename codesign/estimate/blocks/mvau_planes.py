@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from codesign.estimate.census import Block, Census
-from codesign.estimate.logic import TABLE, log2, multiplexer, table
+from codesign.estimate.logic import LOOKUP, TABLE, log2, multiplexer, table
 
 LUT = {
     "control": 8.0,
     "counter": 1.3,
     "look_up": 1.0,
+    "wide_look_up": 2.0,
     "adder": 1.0,
     "choice": 1.0,
     "horner": 1.0,
@@ -31,14 +32,17 @@ def census(block: Block) -> Census:
     count = 2 * log2(words) + log2(p["FOLD_IN"]) + log2(turns)
     constants = log2(p["FOLD_OUT"] * turns)
     found = Census()
-    found.add(control=1, counter=count + constants, look_up=planes * made["table"], adder=planes * made["adder"])
+    # With so many words, their address alone fills a lookup table.
+    kind = "wide_look_up" if log2(words) >= LOOKUP else "look_up"
+    found.add(control=1, counter=count + constants, adder=planes * made["adder"], **{kind: planes * made["table"]})
     found.add(choice=simd * planes * multiplexer(turns), **read.logic)
     found.add(**{"accumulator" if p["FOLD_IN"] * turns > 1 else "direct": pe * acc})
     if turns > 1:
         found.add(shifted=pe * acc)
     total = p["SUM"] + planes
     if planes > 1:
-        found.add(horner=pe * sum(p["SUM"] + plane for plane in range(1, planes)))
+        # The bits of a sum that lie below the next plane pass by its adder.
+        found.add(horner=pe * (planes - 1) * (p["SUM"] + 1))
         found.register(plane=pe * total)
     marks = depth + (depth if words > 1 or turns > 1 else 0) * 2
     found.register(control=count + 2 * constants + log2(words) + marks + 1, input=simd * planes)

@@ -26,6 +26,8 @@ proc worst_slack {kind} {
 # Write the reports of a routed design. Returns a sentence when timing is not met, else nothing.
 proc report_routed {folder} {
     report_utilization -file $folder/utilization.rpt
+    # Node by node, for codesign calibrate --from-report.
+    report_utilization -hierarchical -file $folder/utilization_by_node.rpt
     set summary [report_timing_summary -return_string]
     set file [open $folder/timing.rpt w]
     puts $file $summary

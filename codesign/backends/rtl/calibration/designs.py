@@ -37,13 +37,34 @@ PIXELS = (1, 1, 2, 3, 3, 4, 6, 8)
 CHANNELS = (1, 2, 3, 4, 4, 5, 6, 8, 8, 10, 12, 16, 16, 20, 24, 32, 32, 48, 64)
 WIDE = 22
 """Edges wider than this are re-quantised before they are multiplied again."""
-MOST_LUTS = 400.0
-"""Of a node by the estimate of `cost`: what Yosys maps in a second or two."""
-MOST_BITS = 96
-"""Of a word at either end of a node."""
 MOST_CYCLES = 40_000
 TRIES = 60
 """Folds of a node that are tried."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the nodes of a design may be.
+
+    Parameters
+    ----------
+    luts : float
+        Of a node by the estimate of `cost`.
+    bits : int
+        Of a word at either end of a node.
+    among : int
+        Of so many folds that are small enough the largest is taken.
+    """
+
+    luts: float
+    bits: int
+    among: int
+
+
+SMALL = Size(luts=400.0, bits=96, among=1)
+"""What Yosys maps in a second or two."""
+LARGE = Size(luts=2000.0, bits=384, among=3)
+"""As nodes of trained networks are that take much of a part: several seconds each."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +90,7 @@ class Design:
         return layout.place(self.graph, self.folds)
 
 
-def draw(seed: int, lookup: int = 6) -> Design:
+def draw(seed: int, lookup: int = 6, large: bool = False) -> Design:
     """Return a random design, the same for the same arguments.
 
     Parameters
@@ -77,18 +98,21 @@ def draw(seed: int, lookup: int = 6) -> Design:
     seed : int
     lookup : int
         Inputs of a LUT of the family.
+    large : bool
+        Nodes may be `LARGE` ones, or `SMALL` ones only.
     """
+    size = LARGE if large else SMALL
     for attempt in itertools.count():
         rng = np.random.default_rng([seed, attempt])
         graph = _Growth(rng, f"drawn {seed}").grow()
         dsp = bool(rng.random() < 0.65)
-        chosen = {node.name: _fold(rng, node, graph, lookup, dsp) for node in graph}
-        if max(luts for _, luts in chosen.values()) <= 2 * MOST_LUTS:
+        chosen = {node.name: _fold(rng, node, graph, lookup, dsp, size) for node in graph}
+        if max(luts for _, luts in chosen.values()) <= 2 * size.luts:
             return Design(seed, graph, {node: fold for node, (fold, _) in chosen.items()}, dsp)
     raise AssertionError
 
 
-def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool) -> tuple[Fold, float]:
+def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool, size: Size) -> tuple[Fold, float]:
     """Return a fold of a node and about what it takes in LUTs, each kind of hardware as likely as the others."""
     module = ops.module(node.op.name)
     kinds: dict[tuple[bool, ...], list[Fold]] = {}
@@ -98,6 +122,7 @@ def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: 
         kinds.setdefault((fold.window, bool(fold.planes), bool(fold.chain), fold.search), []).append(fold)
     groups = list(kinds.values())
     least, smallest = (Fold(), float("inf")), float("inf")
+    fitting: list[tuple[Fold, float]] = []
     for _ in range(TRIES):
         group = groups[int(rng.integers(len(groups)))]
         fold = replace(group[int(rng.integers(len(group)))], dsp=dsp)
@@ -105,11 +130,13 @@ def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: 
         takes = cost.unit(hardware, dsp).get("lut", 0.0)
         lanes = zip((*node.inputs, node.name), (*hardware.lanes_in, hardware.lanes_out), strict=True)
         bits = max(graph.edges[edge].type.bits * each for edge, each in lanes)
-        if takes <= MOST_LUTS and bits <= MOST_BITS and hardware.cycles <= MOST_CYCLES:
-            return fold, takes
-        if (size := takes + 4 * bits + hardware.cycles / 10) < smallest:
-            least, smallest = (fold, takes), size
-    return least
+        if takes <= size.luts and bits <= size.bits and hardware.cycles <= MOST_CYCLES:
+            fitting.append((fold, takes))
+            if len(fitting) == size.among:
+                break
+        elif (sum_of_all := takes + 4 * bits + hardware.cycles / 10) < smallest:
+            least, smallest = (fold, takes), sum_of_all
+    return max(fitting, key=lambda each: each[1], default=least)
 
 
 class _Growth:

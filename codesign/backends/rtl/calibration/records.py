@@ -22,7 +22,7 @@ _FILES = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS"}
 """Parameters that name memory files, which say nothing."""
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line.
 
     Attributes
@@ -39,6 +39,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Modules and parameters.
     lut, ff, dsp48, carry : int
     bram36 : float
+    large : bool
+        Whether it is of the designs with large nodes.
     """
 
     design: int
@@ -52,9 +54,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bram36: float
     dsp48: int
     carry: int
+    large: bool = False
 
 
-def records(seed: int, tool: str, counts: dict[str, Counts], node: bool) -> list[Record]:
+def records(seed: int, tool: str, counts: dict[str, Counts], node: bool, large: bool = False) -> list[Record]:
     """Return the lines of a design.
 
     Parameters
@@ -65,14 +68,16 @@ def records(seed: int, tool: str, counts: dict[str, Counts], node: bool) -> list
         As `measure.nodes` or `measure.blocks` returns them.
     node : bool
         Which of them.
+    large : bool
+        See `designs.draw`.
     """
     found = []
-    for name, (parts, dsp) in _parts(seed, node).items():
+    for name, (parts, dsp) in _parts(seed, node, large).items():
         took = counts[name]
         listed = [(part.module, _told(part)) for part in parts]
         values = dataclasses.asdict(took)
         values["dsp48"] = values.pop("dsp")
-        found.append(Record(seed, name, node, dsp, tool, listed, **values))
+        found.append(Record(seed, name, node, dsp, tool, listed, **values, large=large))
     return found
 
 
@@ -113,9 +118,9 @@ def measured(lines: Iterable[Record]) -> Iterator[Measured]:
     UserError
         When a design comes out otherwise than when it was measured.
     """
-    drawn: dict[tuple[int, bool], dict[str, tuple[list[Block], bool]]] = {}
+    drawn: dict[tuple[int, bool, bool], dict[str, tuple[list[Block], bool]]] = {}
     for line in lines:
-        key = line.design, line.node
+        key = line.design, line.node, line.large
         if key not in drawn:
             drawn.clear()
             drawn[key] = _parts(*key)
@@ -128,12 +133,13 @@ def measured(lines: Iterable[Record]) -> Iterator[Measured]:
             )
         row = described.in_a_row(parts, dsp)
         censuses = [(part.module, known.module(part.module).census(part)) for part in row]
-        yield Measured(line.design, censuses, line.node, line.lut, line.ff)
+        # A large design and a small one of the same number are two.
+        yield Measured(2 * line.design + line.large, censuses, line.node, line.lut, line.ff)
 
 
-def _parts(seed: int, node: bool) -> dict[str, tuple[list[Block], bool]]:
+def _parts(seed: int, node: bool, large: bool) -> dict[str, tuple[list[Block], bool]]:
     """Return the blocks of a design by name, and whether they may take multiplier blocks."""
-    design = designs.draw(seed)
+    design = designs.draw(seed, large=large)
     layout = design.layout()
     if not node:
         return {name: ([block], design.dsp) for name, block in apart.distinct(layout)}

@@ -47,7 +47,9 @@ def family(name: str) -> synthesis.Family:
     return synthesis.family(board)
 
 
-def measure_design(yosys: Yosys, mapped: synthesis.Family, seed: int, node: bool | None = None) -> list[Record]:
+def measure_design(
+    yosys: Yosys, mapped: synthesis.Family, seed: int, node: bool | None = None, large: bool = False
+) -> list[Record]:
     """Return what a random design takes.
 
     Parameters
@@ -57,14 +59,16 @@ def measure_design(yosys: Yosys, mapped: synthesis.Family, seed: int, node: bool
     seed : int
     node : bool, optional
         Node by node, or block by block; by the seed unless given, see `WHOLE`.
+    large : bool
+        See `designs.draw`.
     """
     whole = seed % WHOLE == 0 if node is None else node
-    design = designs.draw(seed)
+    design = designs.draw(seed, large=large)
     layout = design.layout()
     with tempfile.TemporaryDirectory(prefix="codesign-calibrate-") as folder:
         take = measure.nodes if whole else measure.blocks
         counts = take(yosys, mapped, design, layout, Path(folder))
-    return records.records(seed, yosys.version, counts, whole)
+    return records.records(seed, yosys.version, counts, whole, large)
 
 
 def measure_all(
@@ -75,6 +79,7 @@ def measure_all(
     say: Callable[[str], None],
     jobs: int = synthesis.JOBS,
     node: bool | None = None,
+    large: bool = False,
 ) -> None:
     """Measure the designs that the file does not have yet, and add each to it when it is done.
 
@@ -90,15 +95,16 @@ def measure_all(
     jobs : int
         Runs of Yosys at a time.
     node : bool, optional
+    large : bool
         See `measure_design`.
     """
     mapped = family(name)
-    done = {record.design for record in records.read(data)}
-    waiting = [seed for seed in seeds if seed not in done]
+    done = {(record.design, record.large) for record in records.read(data)}
+    waiting = [seed for seed in seeds if (seed, large) not in done]
     data.parent.mkdir(parents=True, exist_ok=True)
 
     def one(seed: int) -> list[Record]:
-        return measure_design(yosys, mapped, seed, node)
+        return measure_design(yosys, mapped, seed, node, large)
 
     with ThreadPoolExecutor(jobs) as pool:
         pending = [pool.submit(one, seed) for seed in waiting]
