@@ -47,6 +47,7 @@ class Refolding:
     def __init__(self, board: Board, options: Options) -> None:
         self.board, self.options = board, options
         self._model = estimate.load(board.family)
+        self._near: int | None = None
         self._kept: collections.OrderedDict[bytes, list[Candidate]] = collections.OrderedDict()
 
     def estimate(self, graph: Graph) -> estimation.Estimate:
@@ -67,7 +68,8 @@ class Refolding:
 
         limits, port = options.limits(board), options.port(board)
         asked = choice.problem(graph, options.folds, board.lut_inputs, limits, options.dsp_luts, port, known)
-        chosen = choice.solve(asked, options.wanted)
+        chosen = choice.solve(asked, options.wanted, self._near)
+        self._near = chosen.cycles
         # Joints are kept by edge, and the edges of this graph will not come again.
         Edge.joint.cache_clear()
         folds = {name: one.fold for name, one in chosen.candidates.items()}
