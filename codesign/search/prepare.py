@@ -12,6 +12,7 @@ from codesign.boards import Board
 from codesign.errors import UserError
 from codesign.search.board_evaluator import BoardEvaluator
 from codesign.search.problem import Constraint, Objective, Problem
+from codesign.search.repair import within_budget
 from codesign.search.space_of import space_of
 from codesign.search.supernet import ModelEvaluator
 from codesign.train import supernet
@@ -107,9 +108,13 @@ def problem_of(
     Raises
     ------
     UserError
-        When the budget is below what is fixed and the narrowest widths take.
+        When even the narrowest widths exceed the budget.
     """
     # Absolute paths, for workers elsewhere.
     accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
     evaluator = BoardEvaluator(accuracies, board, options)
-    return Problem(evaluator.space, constraint_of(board, options, bit_operations), evaluator, objective)
+    space = evaluator.space
+    problem = Problem(space, constraint_of(board, options, bit_operations), evaluator, objective)
+    # Told now, not by the first candidate.
+    within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))
+    return problem
