@@ -122,7 +122,7 @@ def operations(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)([kMG]?)", text.strip())
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)", text.strip())
     number = round(float(found[1]) * _UNITS[found[2]]) if found else 0
     if number < 1:
         raise UserError(f"--budget is a number of bit operations such as 50M, found '{text}'.")
@@ -139,7 +139,7 @@ def widths(text: str, flag: str, least: int) -> tuple[int, ...]:
     """
     found: set[int] = set()
     for part in text.split(","):
-        ends = re.fullmatch(r"\s*(\d)(?:-(\d))?\s*", part)
+        ends = re.fullmatch(r"\s*([0-9])(?:-([0-9]))?\s*", part)
         if not ends or not least <= int(ends[1]) <= int(ends[2] or ends[1]) <= 8:
             raise UserError(f"{flag} are widths from {least} to 8 such as {least}-4 or 2,4,8, found '{text}'.")
         found |= set(range(int(ends[1]), int(ends[2] or ends[1]) + 1))

@@ -42,7 +42,7 @@ def require_free(name: str, folder: Path) -> Path:
         When the name would be no safe file name, or is that of another model.
     """
     path = store.home() / f"{name}.toml"
-    if path.is_file() and _record(folder).get(name) == _digest(path.read_bytes()):
+    if path.is_file() and _digest(path.read_bytes()) in _record(folder).get(name, []):
         return path
     return store.require_free(name, force=False)
 
@@ -62,8 +62,9 @@ def publish(trained: Model, document: dict[str, Any], path: Path, folder: Path) 
         Of the search, where it is noted what was written.
     """
     content = Path(trained.path).read_bytes()
-    # Noted first: after a kill in between, the file is known as this search's.
-    known = _record(folder) | {path.stem: _digest(content)}
+    # Noted first, with the one that is replaced: after a kill in between, either is known as this search's.
+    before = [_digest(path.read_bytes())] if path.is_file() else []
+    known = _record(folder) | {path.stem: [*before, _digest(content)]}
     atomic_write(path.with_suffix(".safetensors"), trained.checkpoint_path.read_bytes())
     vectors.save(document, vectors.path_of(path.with_suffix(".safetensors")))
     atomic_write(folder / _RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -71,13 +72,13 @@ def publish(trained: Model, document: dict[str, Any], path: Path, folder: Path) 
     return zoo.read(path)
 
 
-def _record(folder: Path) -> dict[str, str]:
+def _record(folder: Path) -> dict[str, list[str]]:
     """Return the digests of the files that this search wrote, by name."""
     try:
         found = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    return {str(name): list(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _digest(content: bytes) -> str:
