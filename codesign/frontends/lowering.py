@@ -105,7 +105,7 @@ class Lowering:
             )
         edge = self.add_operator(op, x.edge, label=label)
         outputs = self.builder.edge(edge).channels
-        self._pruned[edge] = ~op.values().reshape(-1, outputs).any(axis=0)
+        self._pruned[edge] = np.asarray(~op.values().reshape(-1, outputs).any(axis=0))
         scales = [
             fraction(s, f"layer {label!r}") for s in _per_channel(weight_scale, outputs, f"weight scale of {label!r}")
         ]

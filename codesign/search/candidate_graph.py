@@ -65,10 +65,12 @@ def _fill(network: nn.Module, supernet: nn.Module, chosen: Assignment) -> None:
     assert not lost, lost  # noqa: S101 - both are made by one topology
     network.load_state_dict({name: state[name] for name in expected if name in state}, strict=False)
     for name, layer in layers.items():
-        quantizer: Any = network.get_submodule(name).weight_quant.tensor_quant
+        module: Any = network.get_submodule(name)
+        quantizer = module.weight_quant.tensor_quant
         post = chosen.schemes.get(name) == "post"
         known = layer.weight_quant.post_bits if post else layer.weight_quant.bits
         steps = layer.weight_quant.alphas if post else layer.weight_quant.steps
+        assert steps is not None  # noqa: S101 - there are POST widths
         rows = torch.tensor([known.index(bits) for bits in chosen.weights[name]])
         _set(quantizer.alpha if post else quantizer.scaling_impl.value, steps[rows, torch.arange(len(rows))])
     for name, activation in activations.items():

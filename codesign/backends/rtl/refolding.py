@@ -88,7 +88,7 @@ def _content(node: Node, graph: Graph) -> bytes:
     edges = [graph.edges[name] for name in (*node.inputs, node.name)]
     total = hashlib.sha256(repr([(edge.shape, str(edge.type)) for edge in edges]).encode())
     total.update(node.op.name.encode())
-    for field in dataclasses.fields(node.op):  # type: ignore[arg-type]
+    for field in dataclasses.fields(node.op):
         value = getattr(node.op, field.name)
         if isinstance(value, np.ndarray):
             total.update(f"{field.name} {value.shape} {value.dtype} ".encode() + np.ascontiguousarray(value).tobytes())
