@@ -12,7 +12,7 @@ from codesign.errors import UserError
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
-DEFAULT_STRATEGY = "greedy"
+DEFAULT_STRATEGY = "hawq"
 
 strategies = click.option(
     "--strategy",
