@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,12 @@ def operations(text: str | None) -> int | None:
     if number < 1:
         raise UserError(f"--budget is a number of bit operations such as 50M, found '{text}'.")
     return number
+
+
+def require_rate(value: float | None) -> None:
+    """Raise `UserError` for a learning rate that is no number."""
+    if value is not None and not math.isfinite(value):
+        raise UserError(f"--learning-rate is a number such as 0.02, found {value:g}.")
 
 
 def widths(text: str, flag: str, least: int) -> tuple[int, ...]:

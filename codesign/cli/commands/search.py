@@ -40,7 +40,7 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     """
     import msgspec
 
-    from codesign.search import prepare, publish, run, strategies
+    from codesign.search import prepare, publish, run, strategies, workers
     from codesign.search.problem import Objective
     from codesign.train.supernet import SupernetRecipe
 
@@ -51,6 +51,8 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     if settings and len(set(chosen)) > 1:
         raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
     objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
+    search_options.require_rate(given["learning_rate"])
+    workers.require(given["workers"])
     work, design = Work.on(model, board, console), _design(board, given)
     recipe = SupernetRecipe(
         epochs=given["supernet_epochs"],
@@ -63,6 +65,10 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     publish.require_source(source)
     name = f"{source.name}_searched" if given["name"] is None else given["name"]
     path = None if given["no_training"] else publish.require_free(name, folder)
+    if budget is None and design.fastest and not objective.costs:
+        console.say(
+            "Only accuracy counts, so that wide weights cost nothing; give --budget, --fps, --cycles or --objective."
+        )
     supernet = prepare.prepare_supernet(source, Path("build") / source.name / "supernet", recipe)
     with console.progress("Loading the supernet"):
         problem = prepare.problem_of(source, supernet, work.board, design, objective, budget, given["images"])
