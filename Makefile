@@ -24,7 +24,7 @@ codesign := .venv/bin/codesign
 # Tests run one process per core; more threads in each would only get in each other's way.
 one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2
 
-.PHONY: help synth csim verify report test test-all lint format wheel clean env finn
+.PHONY: help synth csim verify search report test test-all lint format wheel clean env finn
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -40,6 +40,10 @@ csim: needs-model ## compare the C simulation of MODEL with its committed vector
 verify: needs-model ## send vectors through MODEL and its C simulation and compare every integer
 	@$(base)
 	@$(codesign) verify -- "$$MODEL"
+
+search: needs-model ## find the widths of MODEL that serve it best on BOARD, and train a model of them
+	@$(base)
+	@$(codesign) search --board "$$BOARD" -- "$$MODEL"
 
 report: needs-model ## write build/MODEL/BOARD/report.html
 	@$(base)

@@ -37,6 +37,7 @@ class Lowering:
         self.builder = GraphBuilder(name)
         self.requantizations: dict[str, Requantization] = {}
         self.entry = ""
+        self._pruned: dict[str, np.ndarray] = {}
 
     def input(self, shape: Sequence[int], type: IntType, scale: Sequence[float], offset: Sequence[float]) -> Value:
         """Add the graph input; real = scale[c]·integer + offset[c], each given once or per channel."""
@@ -104,6 +105,7 @@ class Lowering:
             )
         edge = self.add_operator(op, x.edge, label=label)
         outputs = self.builder.edge(edge).channels
+        self._pruned[edge] = np.asarray(~op.values().reshape(-1, outputs).any(axis=0))
         scales = [
             fraction(s, f"layer {label!r}") for s in _per_channel(weight_scale, outputs, f"weight scale of {label!r}")
         ]
@@ -167,11 +169,25 @@ class Lowering:
             return self.quantize_selected(x, x.selector, grid, label, key)
         if any(a.scale < 0 for a in affines):
             edge_in, affines = self.positive(x, label)
-        op = self._named(lambda: requantizer(affines, grid, self.builder.edge(edge_in).type), label)
+        meanings = self._settled(edge_in, affines)
+        op = self._named(lambda: requantizer(meanings, grid, self.builder.edge(edge_in).type), label)
         edge = self.add_operator(op, edge_in, label=label)
         if key is not None:
             self.requantizations[key] = Requantization(edge_in, edge, affines, grid, op)
         return Value(edge, (Affine(grid.scale),) * len(affines))
+
+    def _settled(self, edge: str, affines: tuple[Affine, ...]) -> tuple[Affine, ...]:
+        """Leave out the scales of pruned channels, which are always 0: their steps are anything, and so wide constants.
+
+        A scale of 0 means the same there.
+        """
+        pruned = self._pruned.get(edge)
+        if pruned is None:
+            return affines
+        return tuple(
+            dataclasses.replace(each, scale=Fraction(0)) if gone else each
+            for each, gone in zip(affines, pruned.tolist(), strict=True)
+        )
 
     def quantize_selected(self, x: Value, selector: Selector, grid: Grid, label: str, key: str | None = None) -> Value:
         """Round to a grid by constants that `selector` picks for each frame.
@@ -210,6 +226,8 @@ class Lowering:
         tensor = self.builder.edge(x.edge)
         flipped = IntType.for_range(min(tensor.type.min, -tensor.type.max), max(tensor.type.max, -tensor.type.min))
         edge = self.add_operator(Dyadic(signs, zeros, zeros, flipped), x.edge, label=label)
+        if x.edge in self._pruned:
+            self._pruned[edge] = self._pruned[x.edge]
         affines = tuple(dataclasses.replace(a, scale=abs(a.scale)) for a in x.affines)
         return edge, affines
 

@@ -59,10 +59,16 @@ class Coordinates:
         return np.array([bits for part in parts for bits in part], dtype=np.int64)
 
     def assignment(self, widths: np.ndarray, schemes: Mapping[str, str] | None = None) -> Assignment:
-        """Return the assignment of a vector; layers without a kind of weights get the first of the space."""
+        """Return the assignment of a vector; layers without a kind of weights get the first of the space.
+
+        One with a width that its kind does not have is uniform.
+        """
         values = [int(bits) for bits in widths]
         given = schemes or {}
         kinds = {layer.name: given.get(layer.name, self.space.schemes[0]) for layer in self.space.layers}
+        for name, part in zip(kinds, self.slices, strict=True):
+            if kinds[name] != "uniform" and max(values[part]) > self.space.widths(kinds[name])[-1]:
+                kinds[name] = "uniform"
         return Assignment(
             {
                 layer.name: tuple(values[part])

@@ -65,6 +65,33 @@ def assignment_of(model: Model, space: Space) -> Assignment:
     return Assignment(weights, activations, schemes)
 
 
+def given_widths(source: Model, chosen: Assignment) -> Model:
+    """Return the model that has these widths, with the recipe, the result and the path of its source.
+
+    Weights and activations without a companion keep their methods.
+
+    Parameters
+    ----------
+    source : codesign.zoo.Model
+        Of the framework brevitas; may be float.
+    chosen : Assignment
+        A point of the space of `source`.
+    """
+    mixed = mixed_of(chosen)
+    widest = max(max(bits) for bits in chosen.weights.values()) if chosen.weights else 0
+    widths = msgspec.structs.replace(
+        source.widths,
+        # Every hidden layer has its own; these are for the list of models.
+        weight_bits=max(2, widest),
+        activation_bits=max(chosen.activations.values(), default=8),
+    )
+    method = source.method
+    if getattr(quant.method(method.activations), "companion", None) is not None:
+        method = msgspec.structs.replace(method, activations="lsq", activation_options={})
+    method = msgspec.structs.replace(method, weights="lsq", weight_options={})
+    return msgspec.structs.replace(source, widths=widths, method=method, mixed=mixed)
+
+
 def write_model(
     source: Model, chosen: Assignment, path: Path, *, title: str | None = None, recipe: Recipe | None = None
 ) -> Model:
@@ -99,18 +126,8 @@ def write_model(
     recipe = recipe or source.recipe
     if recipe is None:
         raise UserError(f"{source.name} has no [recipe] that a model of mixed widths could be trained by.")
-    mixed = mixed_of(chosen)
-    widest = max(max(bits) for bits in chosen.weights.values()) if chosen.weights else 0
-    widths = msgspec.structs.replace(
-        source.widths,
-        # Every hidden layer has its own; these are for the list of models.
-        weight_bits=max(2, widest),
-        activation_bits=max(chosen.activations.values(), default=8),
-    )
-    method = source.method
-    if getattr(quant.method(method.activations), "companion", None) is not None:
-        method = msgspec.structs.replace(method, activations="lsq", activation_options={})
-    method = msgspec.structs.replace(method, weights="lsq", weight_options={})
+    given = given_widths(source, chosen)
+    mixed, widths, method = mixed_of(chosen), given.widths, given.method
     recipe = msgspec.structs.replace(recipe, init_from=source.name)
     head = {
         "title": title or f"{source.name} with a width for each channel and activation",

@@ -129,7 +129,7 @@ def channel_sums(space: Space, layer: WeightLayer, rise: Table) -> Sums:
         taken = np.zeros((layer.channels, most + 1), dtype=np.uint8)
         for channel, row in enumerate(rise.weights[kind][layer.name]):
             following = np.full(most + 1, np.inf)
-            for column, bits in enumerate(space.weight_bits):
+            for column, bits in enumerate(space.widths(kind)):
                 shifted = np.full(most + 1, np.inf)
                 shifted[bits:] = least[: most + 1 - bits] + row[column]
                 better = shifted < following
@@ -154,7 +154,10 @@ def channel_sums(space: Space, layer: WeightLayer, rise: Table) -> Sums:
 
 def layer_sums(space: Space, layer: WeightLayer, rise: Table) -> Sums:
     """Return the rise for every sum of a layer's widths, all channels with the same width."""
-    totals = np.stack([np.sum(rise.weights[kind][layer.name], axis=0) for kind in space.schemes])
+    totals = np.full((len(space.schemes), len(space.weight_bits)), np.inf)
+    for row, kind in enumerate(space.schemes):
+        columns = len(space.widths(kind))
+        totals[row, :columns] = np.sum(rise.weights[kind][layer.name], axis=0)[:columns]
     kinds = np.argmin(totals, axis=0)
 
     def widths(total: int) -> Widths:

@@ -205,6 +205,21 @@ class _Memory:
             self.journal.close()
 
 
+def joined(problem: Problem, results: Sequence[Result]) -> Result:
+    """Return what several searches of one problem found together; its header is that of the best candidate's.
+
+    Parameters
+    ----------
+    problem : Problem
+    results : sequence of Result
+        At least one.
+    """
+    every = [one for result in results for one in result.evaluations]
+    best = pareto.best(problem, every)
+    header = next((result.header for result in results if best in result.evaluations), results[0].header)
+    return Result(header, tuple(every), best, tuple(pareto.front(every)), sum(result.seconds for result in results))
+
+
 def summary(result: Result, model: str | None = None) -> dict[str, Any]:
     """Return a result as scripts read it.
 
@@ -237,8 +252,19 @@ def _figures(one: Evaluation) -> dict[str, Any]:
     return {"accuracy": one.accuracy, BIT_OPERATIONS: one.bit_operations, **costs}
 
 
-def write(folder: Path, result: Result, model: str | None = None) -> Path:
+def write(folder: Path, result: Result, model: str | None = None, searches: Sequence[Result] = (), **more: Any) -> Path:
     """Write ``search.json`` with the summary and the widths of the best candidate and of the front.
+
+    Parameters
+    ----------
+    folder : Path
+    result : Result
+    model : str or None
+        Where the model of the best candidate lies, once there is one.
+    searches : sequence of Result
+        Those that were joined; their summaries are written too.
+    **more
+        Further entries.
 
     Raises
     ------
@@ -250,6 +276,7 @@ def write(folder: Path, result: Result, model: str | None = None) -> Path:
         content["best"]["widths"] = msgspec.to_builtins(result.best.assignment)
     for entry, one in zip(content["front"], result.front, strict=True):
         entry["widths"] = msgspec.to_builtins(one.assignment)
+    content |= {"searches": [summary(one) for one in searches], **more} if searches else more
     path = folder / "search.json"
     atomic_write(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     return path

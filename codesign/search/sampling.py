@@ -18,12 +18,13 @@ def sample(problem: Problem, coordinates: Coordinates, generator: np.random.Gene
     """
     space = problem.space
     widths = np.empty(coordinates.size, dtype=np.int64)
-    steps = np.array([bits for bits in space.weight_bits if bits] if len(space.weight_bits) > 1 else space.weight_bits)
-    for part in coordinates.slices:
+    kinds = {layer.name: str(generator.choice(space.schemes)) for layer in space.layers}
+    for layer, part in zip(space.layers, coordinates.slices, strict=True):
+        allowed = space.widths(kinds[layer.name])
+        steps = np.array([bits for bits in allowed if bits] if len(allowed) > 1 else allowed)
         low, high = np.sort(generator.integers(0, len(steps), 2))
         widths[part] = steps[generator.integers(low, high + 1, part.stop - part.start)]
     widths[coordinates.channels :] = generator.choice(space.activation_bits, coordinates.size - coordinates.channels)
-    kinds = {layer.name: str(generator.choice(space.schemes)) for layer in space.layers}
     return within_budget(problem, coordinates.assignment(widths, kinds))
 
 
@@ -60,6 +61,7 @@ def mutate(
     else:
         name = space.layers[layers[0]].name
         kinds[name] = str(generator.choice([kind for kind in space.schemes if kind != kinds.get(name, "uniform")]))
+        widths[part] = np.minimum(widths[part], space.widths(kinds[name])[-1])
     return within_budget(problem, coordinates.assignment(step(coordinates, widths, change), kinds))
 
 

@@ -19,9 +19,7 @@ Balles and Hennig, arXiv 1905.12558: labels drawn from the answer, not those of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,11 +33,8 @@ from codesign.quant.switchable import (
     activation_layers,
     weight_layers,
 )
+from codesign.search.image_gradients import by_weights, passes
 from codesign.search.space import Assignment
-from codesign.train.evaluate import plain
-
-CHUNK = 32
-"""Images whose gradients by each weight are held at once."""
 
 
 @dataclass(frozen=True)
@@ -96,37 +91,16 @@ def measure(supernet: nn.Module, images: Tensor, seed: int = 0) -> Sensitivity:
         for kind, errors in (("uniform", uniform), ("post", post))
     }
     sums = {name: torch.zeros(len(layer.act_quant.bits), dtype=torch.float64) for name, layer in activations.items()}
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def note(name: str) -> Callable[[Any, tuple[Tensor, ...], Tensor], None]:
-        def hook(_layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            output.retain_grad()
-            seen[name] = inputs[0].detach(), output
-
-        return hook
-
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in (layers | activations).items()]
-    generator = torch.Generator().manual_seed(seed)
-    try:
-        for start in range(0, len(images), CHUNK):
-            logits = plain(supernet(images[start : start + CHUNK])).float()
-            labels = torch.multinomial(logits.detach().softmax(1), 1, generator=generator)[:, 0]
-            supernet.zero_grad(set_to_none=True)
-            F.cross_entropy(logits, labels, reduction="sum").backward()
-            for name, layer in layers.items():
-                gradients = weight_gradients(layer, *_with_gradient(seen[name]))
-                for kind, errors in (("uniform", uniform), ("post", post)):
-                    if name in errors:
-                        products = torch.einsum("sok,bok->sbo", gradients, errors[name])
-                        totals[kind][name] += products.double().square().sum(0)
-            for name, activation in activations.items():
-                x, gradient = _with_gradient(seen[name])
-                for row, error in enumerate(activation_errors(activation, x)):
-                    sums[name][row] += (error * gradient).flatten(1).sum(1).double().square().sum()
-    finally:
-        for hook in hooks:
-            hook.remove()
-        supernet.zero_grad(set_to_none=True)
+    for seen in passes(supernet, images, seed=seed):
+        for name, layer in layers.items():
+            gradients = by_weights(layer, seen[name])
+            for kind, errors in (("uniform", uniform), ("post", post)):
+                if name in errors:
+                    products = torch.einsum("sok,bok->sbo", gradients, errors[name])
+                    totals[kind][name] += products.double().square().sum(0)
+        for name, activation in activations.items():
+            for row, error in enumerate(activation_errors(activation, seen[name].x)):
+                sums[name][row] += (error * seen[name].gradient).flatten(1).sum(1).double().square().sum()
 
     def rises(values: Tensor) -> np.ndarray:
         return np.asarray((0.5 / len(images) * values).numpy())
@@ -140,12 +114,6 @@ def measure(supernet: nn.Module, images: Tensor, seed: int = 0) -> Sensitivity:
         {name: rises(values) for name, values in sums.items()},
         {name: rises(values.T) for name, values in totals["post"].items()},
     )
-
-
-def _with_gradient(seen: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    x, output = seen
-    assert output.grad is not None  # noqa: S101
-    return x, output.grad
 
 
 @torch.no_grad()
@@ -175,21 +143,3 @@ def activation_errors(layer: SwitchableReLU, x: Tensor) -> list[Tensor]:
     finally:
         layer.choose(None)
     return errors
-
-
-def weight_gradients(layer: SwitchableConv2d | SwitchableLinear, x: Tensor, gradient: Tensor) -> Tensor:
-    """Return the gradient of each image's loss by the weights, (images, channels, weights of a channel).
-
-    Parameters
-    ----------
-    layer : SwitchableConv2d or SwitchableLinear
-    x, gradient : Tensor
-        What it read; gradient of the sum of all losses by what it made.
-    """
-    if isinstance(layer, SwitchableLinear):
-        return gradient[:, :, None] * x[:, None, :]
-    count, outputs, groups = len(x), layer.out_channels, layer.groups
-    windows = F.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)  # type: ignore[arg-type]
-    windows = windows.view(count, groups, -1, windows.shape[-1])
-    arriving = gradient.reshape(count, groups, outputs // groups, -1)
-    return torch.einsum("sgol,sgkl->sgok", arriving, windows).reshape(count, outputs, -1)

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from codesign.quant.mixed import POST_BITS
+
 MAX_BITS = 8
 PRUNED, BINARY = 0, 1
 SCHEMES = ("uniform", "post")
@@ -112,6 +114,11 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schemes: tuple[str, ...] = ("uniform",)
     fixed_bit_operations: int = 0
 
+    def widths(self, scheme: str) -> tuple[int, ...]:
+        """Return the widths that weights of a kind may have, ascending: POST has no more than 5 bits."""
+        most = POST_BITS if scheme == "post" else MAX_BITS
+        return tuple(bits for bits in self.weight_bits if bits <= most)
+
     def check(self, chosen: Assignment) -> None:
         """Refuse what is not a point of this space.
 
@@ -137,6 +144,8 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"there is no weight layer {name}")
             if scheme not in self.schemes:
                 raise ValueError(f"{name} cannot have weights of the kind '{scheme}' here")
+            if wrong := sorted(set(chosen.weights[name]) - set(self.widths(scheme))):
+                raise ValueError(f"{name} cannot have weights of {wrong[0]} bits of the kind '{scheme}'")
 
     def uniform(self, weight_bits: int, activation_bits: int) -> Assignment:
         """Return the same width for all weights, and for all activations."""

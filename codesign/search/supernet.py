@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,12 +17,17 @@ from torch import Tensor, nn
 from codesign import data, zoo
 from codesign.errors import UserError
 from codesign.quant.switchable import weight_layers
-from codesign.search import sensitivity, width_noise
+from codesign.search import measures, sensitivity, width_noise
+from codesign.search.candidate_graph import candidate_graph
+from codesign.search.measurements import PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.space_of import space_of
 from codesign.train import supernet
 from codesign.train.batches import Augmentation, to_tensor
 from codesign.train.evaluate import plain
+
+if TYPE_CHECKING:
+    from codesign.ir import Graph
 
 BATCH = 250
 
@@ -131,6 +136,49 @@ class ModelEvaluator:
         with self._ready(None):
             loaded.calibrate(self.calibration)
             return sensitivity.measure(loaded.network, loaded.examples(images)[0])
+
+    def distortion(self, images: int = 128) -> Table:
+        """Return the quantisation errors of each width; those of activations on so many training examples."""
+        loaded = self._loaded
+        with self._ready(None):
+            loaded.calibrate(self.calibration)
+            return measures.distortion(loaded.network, self.space, loaded.examples(images)[0])
+
+    def curvature(self, images: int = 256) -> PerChoice:
+        """Return the curvature of the loss of the float network, from so many training examples."""
+        loaded = self._loaded
+        with self._ready(None):
+            loaded.calibrate(self.calibration)
+            return measures.curvature(loaded.network, self.space, loaded.examples(images)[0])
+
+    def squared_gradients(self, chosen: Assignment, images: int = 256) -> PerChoice:
+        """Return the squared gradients of the loss with a choice of widths, from so many training examples."""
+        self.space.check(chosen)
+        loaded = self._loaded
+        with self._ready(chosen):
+            loaded.calibrate(self.calibration)
+            return measures.squared_gradients(loaded.network, *loaded.examples(images))
+
+    def masking(self, images: int = 256) -> dict[str, float]:
+        """Return how far the answers to so many training examples move when a layer is masked, in nats."""
+        loaded = self._loaded
+        with self._ready(None):
+            loaded.calibrate(self.calibration)
+            return measures.masking(loaded.network, loaded.examples(images)[0])
+
+    def graph(self, chosen: Assignment) -> Graph:
+        """Return the integer graph of a choice, with the weights and the statistics of the supernet.
+
+        Raises
+        ------
+        ValueError
+            When it is no point of the space.
+        """
+        self.space.check(chosen)
+        loaded = self._loaded
+        with self._ready(None):
+            loaded.calibrate(0)
+            return candidate_graph(loaded.model, loaded.network, chosen)
 
     def features(self, images: int = 64) -> dict[str, np.ndarray]:
         """Return what each weight layer makes of one batch in the float network.

@@ -22,7 +22,7 @@ class BudgetSweep:
     Where the limits of a board are what binds, the solution for the budget of bit operations may exceed them. Then
     the largest budget whose solution does not is looked for first, by cutting the range into five parts and going on
     with one of them, four times. After that each further budget is 15 % smaller than the one before, down to a
-    twentieth: those solutions are the Pareto front.
+    twentieth: those solutions are the Pareto front. Bit operations that are fixed are no part of these shares.
 
     Parameters
     ----------
@@ -33,7 +33,8 @@ class BudgetSweep:
     """
 
     def __init__(self, problem: Problem, solve: Solve, evaluations: int) -> None:
-        self._top = problem.bit_operation_budget
+        self._fixed = problem.space.fixed_bit_operations
+        self._free = problem.bit_operation_budget - self._fixed
         self._solve = solve
         self._evaluations = evaluations
         self._low, self._high = 0.0, 1.0
@@ -51,7 +52,7 @@ class BudgetSweep:
             if not shares:
                 return []
             for share in shares:
-                for one in self._solve(int(self._top * share)):
+                for one in self._solve(self._fixed + int(self._free * share)):
                     if (digest := one.digest()) not in self._known:
                         self._known[digest] = None
                         batch.append((share, one))
@@ -61,7 +62,7 @@ class BudgetSweep:
         return [one for _, one in batch]
 
     def _next(self) -> list[float]:
-        """Return the shares of the whole budget that come next."""
+        """Return the shares of the budget that come next."""
         if self._round == 0:
             self._round = 1
             return [1.0]

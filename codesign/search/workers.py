@@ -25,6 +25,8 @@ from codesign.search.space import Assignment
 TRIES = 3
 """How often a candidate is tried whose worker dies: once it may be the machine, three times it is the candidate."""
 
+_RAY = "ray://"
+
 
 class Workers(Protocol):
     """Evaluates candidates."""
@@ -46,13 +48,18 @@ def start(problem: Problem, workers: str) -> Workers:
     UserError
         When `workers` is none of these, or Ray is not installed or not reached.
     """
-    if workers.startswith("ray://"):
+    require(workers)
+    if workers.startswith(_RAY):
         from codesign.search.ray_workers import RayWorkers
 
         return RayWorkers(problem, workers)
-    if not workers.isdecimal() or int(workers) < 1:
-        raise UserError(f"workers are a number of processes or ray://HOST:PORT, found '{workers}'.")
     return Here(problem) if int(workers) == 1 else Processes(problem, int(workers))
+
+
+def require(workers: str) -> None:
+    """Raise `UserError` unless `workers` is what `start` takes; whether a cluster is reached is not asked."""
+    if not workers.startswith(_RAY) and (not workers.isdecimal() or int(workers) < 1):
+        raise UserError(f"workers are a number of processes or ray://HOST:PORT, found '{workers}'.")
 
 
 class Here:

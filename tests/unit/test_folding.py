@@ -78,6 +78,14 @@ def test_the_fastest_is_that_of_brute_force(seed):
     assert problem.weighed(found.cost) == pytest.approx(cheapest)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_guess_changes_nothing_of_the_fastest(seed):
+    problem = random_problem(seed)
+    expected = fastest(problem)
+    for near in range(0, 60, 3):
+        assert fastest(problem, near) == expected
+
+
 def test_some_random_problems_have_limits_that_bind_and_some_have_no_choice():
     problems = [random_problem(seed) for seed in range(6)]
     free = [Problem(p.candidates, p.edges, p.inputs, {}, p.objective) for p in problems]

@@ -205,3 +205,30 @@ def test_weights_with_a_codebook():
     expected = values @ np.array([[-4, 0], [1, 2], [2, -4]])
     assert (golden.run(graph, values) == expected).all()
     assert graph.scales[graph.outputs[0]].factor == 0.5
+
+
+@pytest.mark.parametrize("bits", [3, 8])
+def test_the_step_of_a_pruned_channel_makes_no_constant_wide(bits: int):
+    """All its weights are 0, so that its step, which nothing trains, means nothing."""
+    made = []
+    for step in (0.25, 1e6):
+        lowering, x = start()
+        weight = np.random.default_rng(0).integers(-3, 4, size=(1, 1, 4, 3))
+        weight[..., 1] = 0
+        y = lowering.conv2d(x, weight, [0.25, step, 0.25], "conv")
+        y = lowering.scale_shift(y, [-1.0, 2.0, 1.0], [0.125, 0.75, 0.3], "norm")
+        y = lowering.clamp(y, 0.0, None)
+        y = lowering.quantize(y, Grid(Fraction(1, 16), 0, (1 << bits) - 1), "act")
+        graph = lowering.builder.build(y.edge)
+        # 0.75 in steps of 1/16, as far as there are levels.
+        assert (golden.run(graph, frames(lowering))[..., 1] == min(12, (1 << bits) - 1)).all()
+        made.append(graph.nodes[-1].op)
+    if bits == 8:
+        first, second = made
+        assert isinstance(first, Dyadic)
+        assert isinstance(second, Dyadic)
+        assert second.multiplier[1] == 0
+        assert (first.multiplier == second.multiplier).all()
+        assert (first.bias == second.bias).all()
+    else:
+        assert isinstance(made[1], Threshold)

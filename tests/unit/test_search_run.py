@@ -8,6 +8,7 @@ import pytest
 
 from codesign.errors import UserError
 from codesign.search import journal, run, strategies
+from codesign.search.evaluate import evaluate
 from codesign.search.problem import Problem
 from codesign.search.run import search
 from codesign.search.strategies import autoqb
@@ -40,6 +41,17 @@ def test_all_strategies_are_there():
     assert {
         "autoqb", "haq", "qbitopt", "ompq", "hawq", "bomp", "ohq", "nipq", "evolution", "greedy", "uniform", "random",
     } <= set(NAMES)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_strategy_asks_for_post_weights_that_there_are_not(name):
+    made = problem((4, 5, 6), budget=0.6, schemes=("uniform", "post"))
+    strategy = strategies.make(name, made, 3, EVALUATIONS, OPTIONS.get(name, {}))
+    for _ in range(3):
+        asked = strategy.ask()
+        for one in asked:
+            made.space.check(one)
+        strategy.tell([evaluate(made, one) for one in asked])
 
 
 @pytest.mark.parametrize("name", NAMES)

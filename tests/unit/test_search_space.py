@@ -2,6 +2,7 @@
 
 import pytest
 
+from codesign.search.coordinates import Coordinates
 from codesign.search.space import ActivationLayer, Assignment, Space, WeightLayer
 
 SPACE = Space(
@@ -39,9 +40,19 @@ def test_a_point_of_the_space_is_accepted_and_has_a_digest_of_its_own():
         ({"a": (0, 3), "b": (1, 2, 8)}, {"x": 0}, {}, "x cannot have 0 bits here"),
         ({"a": (0, 3), "b": (1, 2, 8)}, {}, {}, "the activation x has no width"),
         ({"a": (0, 3), "b": (1, 2, 8)}, {"x": 4}, {"q": "post"}, "there is no weight layer q"),
+        ({"a": (0, 3), "b": (1, 2, 6)}, {"x": 4}, {"b": "post"}, "b cannot have weights of 6 bits of the kind 'post'"),
         ({"a": (0, 3), "b": (1, 2, 8)}, {"x": 4}, {"a": "odd"}, "a cannot have weights of the kind 'odd' here"),
     ],
 )
 def test_what_is_no_point_of_the_space_is_refused(weights, activations, schemes, sentence):
     with pytest.raises(ValueError, match=sentence):
         SPACE.check(Assignment(weights, activations, schemes))
+
+
+def test_post_weights_have_at_most_five_bits():
+    assert SPACE.widths("post") == (0, 1, 2, 3, 4, 5)
+    assert SPACE.widths("uniform") == SPACE.weight_bits
+    SPACE.check(Assignment({"a": (0, 5), "b": (1, 2, 8)}, {"x": 4}, {"a": "post"}))
+    coordinates = Coordinates(SPACE)
+    widths = coordinates.flatten(CHOSEN)
+    assert coordinates.assignment(widths, {"a": "post", "b": "post"}).schemes == {"a": "post"}

@@ -23,7 +23,7 @@ from codesign.quant.switchable import (
     activation_layers,
     weight_layers,
 )
-from codesign.search import sensitivity
+from codesign.search import image_gradients
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
@@ -225,7 +225,7 @@ def test_gradients_of_single_images(evaluator: ModelEvaluator) -> None:
     arriving = torch.autograd.grad(loss, [output for _, output in seen.values()])
     for (name, (x, _)), gradient in zip(seen.items(), arriving, strict=True):
         layer = layers[name]
-        found = sensitivity.weight_gradients(layer, x.detach(), gradient)
+        found = image_gradients.by_weights(layer, image_gradients.Seen(x.detach(), gradient))
         for image in range(4):
             alone = F.cross_entropy(network(images[image : image + 1]), labels[image : image + 1])
             (expected,) = torch.autograd.grad(alone, [layer.weight])

@@ -101,12 +101,12 @@ def choose(
     return solve(problem(graph, given, lookup, limits, dsp_luts, port), cycles)
 
 
-def solve(asked: Problem, cycles: int | None) -> Chosen:
-    """Return the folds of a problem, as `choose` does."""
+def solve(asked: Problem, cycles: int | None, near: int | None = None) -> Chosen:
+    """Return the folds of a problem, as `choose` does; `near` are clocks for `folding.fastest` to try first."""
     # Multiplier blocks can be done without; the other limits are left aside where nothing keeps to them.
     free = replace(asked, limits={name: limit for name, limit in asked.limits.items() if name == "dsp"})
     if cycles is None:
-        found = folding.fastest(asked) or folding.solve(free, _SLOWEST)
+        found = folding.fastest(asked, near) or folding.solve(free, _SLOWEST)
     else:
         found = folding.solve(asked, cycles) or folding.solve(free, cycles) or folding.fastest(free)
     if found is None:

@@ -30,7 +30,7 @@ def described(block: Block, dsp: bool, behind: Block | None = None) -> estimate.
     parameters: dict[str, Any] = {
         name: value.values if isinstance(value, Packed) else value for name, value in block.parameters.items()
     }
-    made = block.function.made if block.function is not None else {}
+    made = block.function.made() if block.function is not None else {}
     shallow = behind is not None and behind.module == "stream_fifo" and behind.parameters["DEPTH"] == LEAST
     return estimate.Block(block.module, parameters, _contents(block), dsp, made, "stream_fifo" if shallow else "")
 

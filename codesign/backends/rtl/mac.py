@@ -84,6 +84,7 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         Its PE divides the outputs of a group, its SIMD the inputs, its planes the bits of an input.
     """
     values, groups = op.values(), op.groups if isinstance(op, Conv2d) else 1
+    lower, found = (None, None) if fold.planes or fold.chain or fold.shared else _narrow(op)
     weight = values if values.ndim == 4 else values[None, None]
     height, width, group_in, outputs = weight.shape
     taps, pe = height * width, fold.pe
@@ -119,8 +120,8 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         block, luts = _packed(table, bias, x, y, fold_in, fold.chain)
     elif fold.shared:
         block, luts = _shared(table, bias, x, y, fold_in, fold.port)
-    elif (low := binary.low(values)) is not None:
-        block, luts = _binary(table, low, bias, x, y, fold_in)
+    elif lower is not None:
+        block, luts = _binary(table, lower, bias, x, y, fold_in)
     else:
         # Weights that only happen to be narrow in some lanes are no reason to treat lanes apart.
         widths = lanes.widths(op, pe) if op.mixed_widths else (weight_bits(table),) * pe
@@ -128,11 +129,18 @@ def unit(op: Conv2d | Dense, x: Tensor, y: Tensor, window: Window, fold: Fold) -
         takes_blocks = fold.dsp and x.type.bits + max(widths) >= DSP_BITS
         # Products by two bits are as small as a shift, and their weights smaller than its codes.
         small = max(widths) <= 2
-        if not takes_blocks and not small and (shifted := _shifted(table, values, bias, x, y, fold_in)) is not None:
+        if not takes_blocks and not small and (shifted := _shifted(table, found, bias, x, y, fold_in)) is not None:
             block, luts = min((block, luts), shifted, key=lambda made: made[1])
     # A parallel window is a register and a zero for padding, for each bit.
     luts += simd * x.type.bits if fold.window else 0
     return Unit([*blocks, block], (fold.simd,), pe, cycles, luts=luts)
+
+
+@functools.lru_cache(maxsize=64)
+def _narrow(op: Conv2d | Dense) -> tuple[int | None, powers.Powers | None]:
+    """Return what weights of one bit or of powers of two are made of; the same for every fold."""
+    values = op.values()
+    return binary.low(values), powers.powers(values)
 
 
 def fits(hardware: Unit) -> bool:
@@ -221,13 +229,12 @@ def _binary(
 
 
 def _shifted(
-    table: np.ndarray, values: np.ndarray, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
+    table: np.ndarray, found: powers.Powers | None, bias: np.ndarray | None, x: Tensor, y: Tensor, fold_in: int
 ) -> tuple[Block, float] | None:
     """Return the unit that shifts instead of multiplying, for words (words, PE, SIMD), and its LUTs.
 
     None where weights are not powers of two times one or two constants.
     """
-    found = powers.powers(values)
     sums = None if found is None else powers.sums(found, table, bias, x, fold_in)
     if found is None or sums is None:
         return None
@@ -345,7 +352,7 @@ def _distributed(
         "DELAY": sums.delay,
         "CONSTANTS": "constants",
     }
-    function = Function("sums", sums.write, planes, max(1, sums.address), simd, pe * sums.bits, sums.made)
+    function = Function("sums", sums.write, planes, max(1, sums.address), simd, pe * sums.bits, lambda: sums.made)
     latency = sums.delay + (3 if planes > 1 else 2)
     block = Block(
         "mvau_planes",

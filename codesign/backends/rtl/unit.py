@@ -70,8 +70,8 @@ class Function:
         Instances.
     address, bits, sums : int
         Bits of these ports.
-    made : mapping of str to int, optional
-        What an instance is made of: bits of tables, of adders and of registers.
+    made : callable, optional
+        Returns what an instance is made of: bits of tables, of adders and of registers.
     """
 
     ending: str
@@ -80,7 +80,7 @@ class Function:
     address: int
     bits: int
     sums: int
-    made: Mapping[str, int] = field(default_factory=dict)
+    made: Callable[[], Mapping[str, int]] = dict
 
 
 @dataclass(frozen=True)

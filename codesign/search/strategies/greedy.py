@@ -29,24 +29,34 @@ class Path:
         widths = max(len(space.weight_bits), len(space.activation_bits))
         self._rise = np.full((self._coordinates.size, widths), np.inf)
         self._bits = np.zeros_like(self._rise)
+        self._widest = np.full(self._coordinates.size, len(space.activation_bits) - 1)
+        shared = min(len(space.widths(kind)) for kind in space.schemes)
         for layer, part in zip(space.layers, self._coordinates.slices, strict=True):
             # The kind of weights whose rise at the narrower widths is least on the whole.
-            totals = {one: float(np.sum(rise.weights[one][layer.name])) for one in space.schemes}
+            totals = {one: float(np.sum(rise.weights[one][layer.name][:, :shared])) for one in space.schemes}
             kind = min(totals, key=lambda one: totals[one])
             self._kinds[layer.name] = kind
+            self._widest[part] = len(space.widths(kind)) - 1
             self._rise[part, : len(space.weight_bits)] = rise.weights[kind][layer.name]
             self._bits[part, : len(space.weight_bits)] = space.weight_bits
         for index, activation in enumerate(space.activations, self._coordinates.channels):
             self._rise[index, : len(space.activation_bits)] = rise.activations[activation.name]
             self._bits[index, : len(space.activation_bits)] = space.activation_bits
 
+    @property
+    def _start(self) -> np.ndarray:
+        """The widest candidate: each entry as wide as its kind of weights may be."""
+        widths = self._coordinates.highest.copy()
+        channels = self._coordinates.channels
+        widths[:channels] = np.array(self._coordinates.space.weight_bits)[self._widest[:channels]]
+        return widths
+
     @functools.cached_property
     def _steps(self) -> list[tuple[int, int, int]]:
         """The whole path: the bit operations after each step, what it lowers, and to which width."""
         found = self._coordinates
-        widths = found.highest.copy()
-        columns = np.full(found.size, len(found.space.weight_bits) - 1)
-        columns[found.channels :] = len(found.space.activation_bits) - 1
+        widths = self._start
+        columns = self._widest.copy()
         rows = np.arange(found.size)
         narrower = np.arange(self._rise.shape[1])[None, :]
         steps: list[tuple[int, int, int]] = []
@@ -68,7 +78,7 @@ class Path:
         The last step may save more than is needed; earlier ones are then taken back, from the latest, where they fit.
         """
         found = self._coordinates
-        widths = found.highest.copy()
+        widths = self._start
         undo: list[tuple[int, int]] = []
         taken = found.bit_operations(widths)
         for after, row, width in self._steps:

@@ -27,7 +27,7 @@ class Uniform:
             msgspec.structs.replace(space.uniform(weight, activation), schemes=kinds)
             for scheme in space.schemes
             for kinds in ({} if scheme == "uniform" else {layer.name: scheme for layer in space.layers},)
-            for weight in space.weight_bits
+            for weight in space.widths(scheme)
             if weight
             for activation in space.activation_bits
         ]

@@ -1,0 +1,287 @@
+"""`codesign search`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codesign.cli import options, search_options
+from codesign.cli.console import Console, table
+from codesign.cli.console import command as make
+from codesign.cli.work import Work, difference
+from codesign.errors import UserError
+
+if TYPE_CHECKING:
+    from codesign.backends.rtl.options import Options
+    from codesign.search.finish import Finish, Trained
+    from codesign.search.problem import Evaluation, Problem
+    from codesign.search.run import Progress, Result
+    from codesign.verify.compare import VerifyResult
+
+_VECTORS = 16
+
+
+@make(name="search", short_help="Find the widths that serve a model best on a board, and train a model of them.")
+@options.model
+@options.board
+@search_options.every
+@options.seed
+def command(console: Console, model: str, board: str, seed: int, **given: Any) -> int:
+    """Search a width for each output channel and activation of a trained model, and train the best choice.
+
+    What is found keeps to all that the board holds, to the frame rate or clocks, and to the budget of bit operations.
+    A candidate's accuracy comes from a supernet of shared weights, its size from the estimate of its best folding in
+    RTL. In the end the best is trained by the recipe of MODEL, estimated anew, compared with its hardware integer by
+    integer, and written as a model that every command takes.
+
+    The same command continues where it was stopped, in whatever step, and ends in the same result. All lies in
+    build/MODEL/BOARD/search/, the report among it: search.html tells all searches of the same problem.
+    """
+    import msgspec
+
+    from codesign.search import prepare, publish, run, strategies, workers
+    from codesign.search.problem import Objective
+    from codesign.train.supernet import SupernetRecipe
+
+    if given["strategy"] == "list":
+        return _list(console)
+    chosen = [strategies.load(each.strip()).__name__.rpartition(".")[2] for each in given["strategy"].split(",")]
+    settings = search_options.settings(given["settings"])
+    if settings and len(set(chosen)) > 1:
+        raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
+    objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
+    search_options.require_rate(given["learning_rate"])
+    workers.require(given["workers"])
+    work, design = Work.on(model, board, console), _design(board, given)
+    recipe = SupernetRecipe(
+        epochs=given["supernet_epochs"],
+        weight_bits=search_options.widths(given["weight_bits"], "--weight-bits", 0),
+        activation_bits=search_options.widths(given["activation_bits"], "--activation-bits", 1),
+        post=given["post"],
+    )
+    source, folder = work.model, work.folder / "search"
+    prepare.require_searchable(source, work.board)
+    publish.require_source(source)
+    name = f"{source.name}_searched" if given["name"] is None else given["name"]
+    path = None if given["no_training"] else publish.require_free(name, folder)
+    if budget is None and design.fastest and not objective.costs:
+        console.say(
+            "Only accuracy counts, so that wide weights cost nothing; give --budget, --fps, --cycles or --objective."
+        )
+    supernet = prepare.prepare_supernet(source, Path("build") / source.name / "supernet", recipe)
+    with console.progress("Loading the supernet"):
+        problem = prepare.problem_of(source, supernet, work.board, design, objective, budget, given["images"])
+    results = [
+        _search(console, problem, one, given, seed, settings, folder / "journals") for one in dict.fromkeys(chosen)
+    ]
+    result = run.joined(problem, results)
+    if result.best is None:
+        raise UserError(f"{given['strategy']} found no candidate; choose another strategy.")
+    searched = run.write(folder, result, searches=results)
+    html = _report(problem, folder, work)
+    data: dict[str, Any] = {
+        "name": source.name,
+        "board": work.board.name,
+        **run.summary(result),
+        "searches": [run.summary(one) for one in results],
+        "html": html,
+        "json": searched,
+    }
+    shown = [*_shown(problem, results, result.best), f"The report is {html}."]
+    if path is None:
+        console.result(data, *shown)
+        return 0
+    own = source.recipe
+    assert own is not None  # noqa: S101 - see require_searchable
+    changed = {key: given[key] for key in ("epochs", "learning_rate") if given[key] is not None}
+    finish = _finish(problem, work, design, name, folder, msgspec.structs.replace(own, **changed), given["threads"])
+    best, trained = finish.best(result.evaluations, given["finalists"], console.progress)
+    data["trained"] = [_figures(one) for one in trained]
+    if best.exceeded:
+        console.result(data, *shown, _too_large(best))
+        return 1
+    found = _verified(work, best, design)
+    data |= {"vectors": found.vectors, "differences": found.differences, "first_difference": difference(found)}
+    if not found:
+        console.result(data, *shown, _differs(best, found))
+        return 1
+    _publish(work, best, path, folder)
+    run.write(folder, result, str(path), results, trained=data["trained"])
+    data["best"]["model"] = data["path"] = path
+    console.result(data, *shown, *_told(best, found, work, path, given))
+    return 0
+
+
+def _list(console: Console) -> int:
+    from codesign.search import strategies
+
+    def first(name: str) -> str:
+        return (strategies.load(name).__doc__ or "").strip().partition("\n")[0]
+
+    rows = [(name, first(name), ", ".join(strategies.options(name))) for name in strategies.names()]
+    data = {
+        "strategies": [{"name": name, "about": about, "options": strategies.options(name)} for name, about, _ in rows]
+    }
+    console.result(data, table(("strategy", "about", "options"), rows))
+    return 0
+
+
+def _design(board: str, given: dict[str, Any]) -> Options:
+    """Return the options of the designs that are searched."""
+    from codesign.backends.rtl.options import Options
+
+    own = {key: given[key] for key in ("cycles", "frames_per_second", "dsp")}
+    chosen = options.given("rtl", own, board)
+    return Options(**chosen, fastest="cycles" not in chosen)
+
+
+def _search(
+    console: Console, problem: Problem, strategy: str, given: dict[str, Any], seed: int, settings: dict[str, str],
+    folder: Path,
+) -> Result:  # fmt: skip
+    from codesign.search import run
+
+    with console.progress(f"Searching with {strategy}", given["evaluations"]) as advance:
+        return run.search(
+            problem,
+            strategy,
+            evaluations=given["evaluations"],
+            seed=seed,
+            options=settings,
+            folder=folder,
+            workers=given["workers"],
+            progress=_progress(console, advance),
+        )
+
+
+def _progress(console: Console, advance: Any) -> Progress:
+    told: Evaluation | None = None
+    done = 0
+
+    def progress(count: int, best: Evaluation | None) -> None:
+        nonlocal told, done
+        advance(count - done)
+        done = count
+        if best is not None and best is not told:
+            told = best
+            console.say(f"  after {count:,}: {_words(best)}")
+
+    return progress
+
+
+def _words(one: Evaluation) -> str:
+    costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
+    taken = ", ".join(f"{one.cost[name]:,g} {word}" for name, word in costs.items() if name in one.cost)
+    return f"{one.accuracy:.2f} %, {one.bit_operations:,} bit operations, {taken}"
+
+
+def _report(problem: Problem, folder: Path, work: Work) -> Path:
+    from codesign.report import search_page
+    from codesign.search import content
+
+    found = content.searches(folder / "journals", problem)
+    return search_page.write(folder, content.collect(problem, found, work.model.name, work.board.title))
+
+
+def _finish(
+    problem: Problem, work: Work, design: Options, name: str, folder: Path, recipe: Any, threads: int
+) -> Finish:
+    from codesign.search.finish import Finish
+
+    # One place for all students of a teacher: its answers take longer to compute than to read.
+    answers = Path("build") / "teacher"
+    return Finish(problem, work.model, work.board, design, name, folder / "trained", recipe, answers, threads)
+
+
+def _verified(work: Work, best: Trained, design: Options) -> VerifyResult:
+    """Compare the trained network with its hardware: in Verilator where that is, else in C."""
+    import dataclasses
+
+    from codesign.toolchain import verilator
+
+    own = Work(best.model, work.board, work.console)
+    chosen = {field.name: getattr(design, field.name) for field in dataclasses.fields(design)}
+    if verilator.locate() is None:
+        work.console.say("Verilator is not installed; the C simulation takes its place.")
+        project = own.compiled("hls4ml")
+    else:
+        project = own.compiled("rtl", **chosen)
+    frames, _ = own.frames(_VECTORS, 0)
+    return own.verify(project, frames)
+
+
+def _publish(work: Work, best: Trained, path: Path, folder: Path) -> None:
+    from codesign import data
+    from codesign.search import publish
+    from codesign.verify import vectors
+
+    document = vectors.record(best.graph, data.load(best.model.dataset).x_test, _VECTORS)
+    publish.publish(best.model, document, path, folder)
+
+
+def _figures(one: Trained) -> dict[str, Any]:
+    measured, estimate = one.model.result, one.estimate
+    return {
+        "proxy_accuracy": one.proposed.accuracy,
+        "validation_accuracy": measured.validation_accuracy,
+        "float_accuracy": measured.float_accuracy,
+        "accuracy": measured.accuracy,
+        "bit_operations": one.evaluation.bit_operations,
+        **one.evaluation.cost,
+        "interval": {
+            "coverage": estimate.coverage,
+            **{key: [round(end) for end in getattr(estimate, key)] for key in ("lut", "ff")},
+        },
+        "exceeds": sorted(one.exceeded),
+        "path": one.model.path,
+    }
+
+
+def _shown(problem: Problem, results: Sequence[Result], best: Evaluation) -> list[Any]:
+    columns = ("strategy", "candidates", "accuracy, %", "bit operations", "LUT", "cycles", "seconds")
+    rows = [
+        (
+            one.header.strategy,
+            len(one.evaluations),
+            one.best.accuracy if one.best else None,
+            one.best.bit_operations if one.best else None,
+            int(one.best.cost["lut"]) if one.best else None,
+            int(one.best.cost["cycles_per_frame"]) if one.best else None,
+            round(one.seconds, 1),
+        )
+        for one in results
+    ]
+    return [table(columns, rows), f"Best by the supernet: {_words(best)}."]
+
+
+def _too_large(best: Trained) -> str:
+    told = ", ".join(
+        f"{found:,g} {name} where {limit:,g} are allowed" for name, (found, limit) in best.exceeded.items()
+    )
+    return (
+        f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
+        "leave some room, by a smaller --budget or more --cycles."
+    )
+
+
+def _differs(best: Trained, found: VerifyResult) -> str:
+    return (
+        f"{best.model.name}: the hardware differs from the golden executor in {found.differences:,} integers, first "
+        f"{found.first_difference}; nothing was written."
+    )
+
+
+def _told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict[str, Any]) -> list[str]:
+    measured = best.model.result
+    speed = f" --cycles {given['cycles']}" if given["cycles"] else ""
+    speed = f" --fps {given['frames_per_second']:g}" if given["frames_per_second"] else speed or " --fastest"
+    blocks = "" if given["dsp"] is None else f" --dsp {given['dsp']}"
+    low, high = (round(end) for end in best.estimate.lut)
+    return [
+        f"Trained: {measured.validation_accuracy:.2f} % on held-out examples, {measured.accuracy:.2f} % in integers on "
+        f"the test set; {_words(best.evaluation)} by estimate ({low:,} to {high:,} LUT).",
+        f"{found.integers:,} integers on {found.tensors} edges equal the golden executor ({found.vectors} vectors).",
+        f"The model is {path}. Next: codesign synth {best.model.name} --backend rtl --board {work.board.name}{speed}"
+        f"{blocks}",
+    ]

@@ -1,0 +1,172 @@
+"""From the candidates of a search to a model: the best are trained for real and held to the constraint again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from codesign import data, zoo
+from codesign.backends.rtl import estimation
+from codesign.backends.rtl.options import Options
+from codesign.boards import Board
+from codesign.ir import Graph, golden
+from codesign.search.board_evaluator import cost_of
+from codesign.search.candidate_graph import learned_steps
+from codesign.search.mixed_model import write_model
+from codesign.search.problem import Evaluation, Problem
+from codesign.train.run import train
+from codesign.verify.accuracy import evaluate
+
+if TYPE_CHECKING:
+    from codesign.backends.rtl.estimation import Estimate
+    from codesign.train.recipe import Recipe
+    from codesign.zoo import Model
+
+MOST_MISSES = 3
+"""Candidates that may turn out too large once they are trained before the search gives up."""
+
+Measuring = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Told what is measured and how many frames there are, shows a progress bar and yields what advances it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A candidate that was trained.
+
+    Parameters
+    ----------
+    proposed : Evaluation
+        As the search saw it.
+    evaluation : Evaluation
+        With the accuracy on held-out examples after the training, and the cost of the trained network.
+    model : codesign.zoo.Model
+        In the working folder, its checkpoint beside it and its result recorded.
+    graph : Graph
+        Its integers.
+    estimate : Estimate
+        Of the design that ``codesign emit`` writes.
+    exceeded : dict of str to (float, float)
+        What is more than the constraint allows, and how much it allows; empty for a result.
+    """
+
+    proposed: Evaluation
+    evaluation: Evaluation
+    model: Model
+    graph: Graph
+    estimate: Estimate
+    exceeded: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Trains candidates of a search.
+
+    Parameters
+    ----------
+    problem : Problem
+    source : codesign.zoo.Model
+        The model that was searched; trainings start from its weights.
+    board : Board
+    options : Options
+    name : str
+        Of the new model.
+    folder : Path
+        Where trainings are kept; each continues after a kill.
+    recipe : Recipe
+    answers : Path
+        Where the answers of teachers are kept.
+    threads : int
+        Threads of torch.
+    """
+
+    problem: Problem
+    source: Model
+    board: Board
+    options: Options
+    name: str
+    folder: Path
+    recipe: Recipe
+    answers: Path
+    threads: int = 1
+
+    def best(self, candidates: Sequence[Evaluation], count: int, measuring: Measuring) -> tuple[Trained, list[Trained]]:
+        """Train the best candidates and return the one that is best in the end, and all that were trained.
+
+        Those that exceed the constraint once they are trained count for nothing, and the next best ones are trained in
+        their place, a few times. Examples that were held out decide, never the test set. Where all are too large, the
+        first one is returned, with what it exceeds.
+
+        Parameters
+        ----------
+        candidates : sequence of Evaluation
+        count : int
+            How many of them, from the best.
+        measuring : callable
+        """
+        found: list[Trained] = []
+        for one in self._ordered(candidates):
+            found.append(self.trained(one, measuring))
+            holding = [each for each in found if not each.exceeded]
+            if len(holding) == count or len(found) - len(holding) > MOST_MISSES:
+                break
+        holding = [each for each in found if not each.exceeded]
+        if not holding:
+            return found[0], found
+        best = max(holding, key=lambda each: (self.problem.score(each.evaluation), -each.evaluation.bit_operations))
+        return best, found
+
+    def _ordered(self, candidates: Sequence[Evaluation]) -> Iterator[Evaluation]:
+        """Yield each candidate once, the best first."""
+        met: set[str] = set()
+        for one in sorted(candidates, key=lambda each: (-self.problem.score(each), each.bit_operations)):
+            if (digest := one.assignment.digest()) not in met:
+                met.add(digest)
+                yield one
+
+    def trained(self, one: Evaluation, measuring: Measuring) -> Trained:
+        """Train a candidate, or continue its training; one that is finished is read."""
+        model = self._model(one, measuring)
+        graph = model.graph()
+        layout, _ = estimation.chosen(graph, self.board, self.options)
+        estimate = estimation.of_layout(layout, self.board)
+        cost = cost_of(estimate)
+        accuracy = model.result.validation_accuracy
+        assert accuracy is not None  # noqa: S101 - a search needs held-out examples
+        return Trained(
+            one,
+            msgspec.structs.replace(one, accuracy=accuracy, cost=cost),
+            model,
+            graph,
+            estimate,
+            self.problem.constraint.exceeded(one.bit_operations, cost),
+        )
+
+    def _model(self, one: Evaluation, measuring: Measuring) -> Model:
+        recipe = msgspec.structs.replace(self.recipe, init_from=self.source.name)
+        key = hashlib.sha256(
+            msgspec.json.encode([one.assignment, recipe, self.source.measured.checkpoint_sha256], order="deterministic")
+        ).hexdigest()[:16]
+        folder = self.folder / key
+        path = folder / f"{self.name}.toml"
+        if path.is_file() and zoo.read(path).measured.validation_accuracy is not None:
+            return zoo.read(path)
+        title = f"{self.source.name} with a width for each channel, found by codesign search"
+        model = write_model(learned_steps(self.source), one.assignment, path, title=title, recipe=recipe)
+        result = train(cast("Any", model), folder, threads=self.threads, answers=self.answers)
+        values = {key: value for key, value in msgspec.structs.asdict(result).items() if key != "checkpoint"}
+        # Recorded last: a model without a result is one whose training goes on.
+        return zoo.record(model, {**values, "accuracy": self._golden(model, measuring)})
+
+    @staticmethod
+    def _golden(model: Model, measuring: Measuring) -> float:
+        """Return the top-1 accuracy of the integers on the whole test set, in percent."""
+        graph, dataset = model.graph(), data.load(model.dataset)
+        with measuring("Evaluating the integers", len(dataset.x_test)) as advance:
+            found = evaluate(lambda x: golden.run(graph, x), dataset.x_test, dataset.y_test, advance=advance)
+        return round(found.accuracy, 4)

@@ -1,0 +1,120 @@
+"""What a search of a model needs before it begins: a trained supernet, and the problem on a board."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codesign import estimate
+from codesign.backends.rtl.options import Options
+from codesign.boards import Board
+from codesign.errors import UserError
+from codesign.search.board_evaluator import BoardEvaluator
+from codesign.search.problem import Constraint, Objective, Problem
+from codesign.search.repair import within_budget
+from codesign.search.space_of import space_of
+from codesign.search.supernet import ModelEvaluator
+from codesign.train import supernet
+from codesign.train.supernet import SupernetRecipe
+
+if TYPE_CHECKING:
+    from codesign.zoo import Model
+
+
+def require_searchable(model: Model, board: Board) -> None:
+    """Refuse what no search can be run for, before anything is trained.
+
+    Raises
+    ------
+    UserError
+        When the model is of another framework, has no recipe, holds out no examples, is not trained or has no hidden
+        layer with weights, or no synthesis was measured for the family of the board.
+    """
+    estimate.load(board.family)
+    if model.framework != "brevitas":
+        raise UserError(f"{model.name} is of the framework {model.framework}; a search takes one of brevitas.")
+    if model.recipe is None or not model.recipe.validation:
+        raise UserError(
+            f"{model.name} holds out no training examples to choose widths by; set recipe.validation and train it "
+            "again."
+        )
+    if not model.checkpoint_path.is_file():
+        raise UserError(f"{model.name} is not trained yet; run codesign train {model.name} --record first.")
+    if not space_of(model).layers:
+        raise UserError(f"{model.name} has no hidden layer with weights, so that there is no width to choose.")
+
+
+def prepare_supernet(model: Model, folder: Path, recipe: SupernetRecipe, progress: bool = True) -> Path:
+    """Train the supernet of a model unless it is there already, and return the folder that holds it.
+
+    Parameters
+    ----------
+    model : codesign.zoo.Model
+    folder : Path
+        Of all supernets of the model; each lies in a folder named by the content of all that it is trained from.
+    recipe : SupernetRecipe
+    progress : bool
+        Report on standard error.
+    """
+    key = hashlib.sha256(supernet.fingerprint(model, recipe).encode()).hexdigest()[:16]
+    supernet.train(model, folder / key, recipe, progress=progress)
+    return folder / key
+
+
+def constraint_of(board: Board, options: Options, bit_operations: int | None = None) -> Constraint:
+    """Return what every result keeps to: all that the board holds, the clocks and multiplier blocks of the options.
+
+    Parameters
+    ----------
+    board : Board
+    options : Options
+        With clocks of a frame, or the fastest: then the clocks are no constraint.
+    bit_operations : int, optional
+        The most of a frame.
+    """
+    limits = {name: float(limit) for name, limit in board.limits.items()}
+    if options.dsp is not None:
+        limits["dsp"] = float(min(options.dsp, board.dsp))
+    if options.wanted is not None:
+        limits["cycles_per_frame"] = float(options.wanted)
+    return Constraint(bit_operations, limits)
+
+
+def problem_of(
+    model: Model,
+    supernet_folder: Path,
+    board: Board,
+    options: Options,
+    objective: Objective,
+    bit_operations: int | None = None,
+    images: int | None = None,
+) -> Problem:
+    """Return the problem of a model on a board.
+
+    Parameters
+    ----------
+    model : codesign.zoo.Model
+    supernet_folder : Path
+        From `prepare_supernet`.
+    board : Board
+    options : Options
+    objective : Objective
+    bit_operations : int, optional
+        Budget of a frame.
+    images : int, optional
+        Held-out examples of an evaluation; all unless given.
+
+    Raises
+    ------
+    UserError
+        When even the narrowest widths exceed the budget.
+    """
+    # Absolute paths, for workers elsewhere.
+    accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
+    evaluator = BoardEvaluator(accuracies, board, options)
+    space = evaluator.space
+    problem = Problem(space, constraint_of(board, options, bit_operations), evaluator, objective)
+    # Told now, not by the first candidate.
+    within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))
+    return problem

@@ -1,0 +1,265 @@
+"""Candidates of a model on a board: graphs of the supernet's weights, costs, and what strategies measure."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from codesign import boards, data, zoo
+from codesign.backends.rtl.options import Options
+from codesign.errors import UserError
+from codesign.ir import golden
+from codesign.ir.ops import Conv2d, Threshold
+from codesign.quant import fused
+from codesign.quant.switchable import activation_layers, weight_layers
+from codesign.search import prepare, strategies
+from codesign.search.board_evaluator import BoardEvaluator
+from codesign.search.evaluate import evaluate
+from codesign.search.problem import Objective, Problem
+from codesign.search.run import search
+from codesign.search.space import Assignment, Space
+from codesign.search.supernet import ModelEvaluator
+from codesign.train.supernet import SupernetRecipe
+
+BOARD = boards.load("pynq-z2")
+RECIPE = SupernetRecipe(epochs=1, subnets=1, post=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uncompiled() -> Iterator[None]:
+    """Compiling takes longer than all that is computed here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused, "LEAST", 1 << 60)
+        yield
+
+
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("supernets")
+    return prepare.prepare_supernet(zoo.load("digits_cnn_w3"), folder, RECIPE, progress=False)
+
+
+def made(supernet: Path, options: Options, **settings: object) -> Problem:
+    model = zoo.load("digits_cnn_w3")
+    return prepare.problem_of(model, supernet, BOARD, options, Objective(), **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def problem(supernet: Path) -> Problem:
+    return made(supernet, Options(cycles=5000))
+
+
+@pytest.fixture(scope="module")
+def evaluator(problem: Problem) -> BoardEvaluator:
+    assert isinstance(problem.evaluator, BoardEvaluator)
+    return problem.evaluator
+
+
+def several(space: Space) -> Assignment:
+    """Widths of all kinds: pruned, binary, POST."""
+    return Assignment(
+        {"depthwise": tuple(i % 6 for i in range(16)), "pointwise": tuple((i + 2) % 9 for i in range(32))},
+        {"act1": 4, "act2": 2},
+        {"depthwise": "post"},
+    )
+
+
+def test_the_supernet_lies_where_its_content_says(supernet: Path) -> None:
+    model = zoo.load("digits_cnn_w3")
+    assert prepare.prepare_supernet(model, supernet.parent, RECIPE, progress=False) == supernet
+    other = SupernetRecipe(epochs=1, subnets=1, post=True, weight_bits=(1, 2))
+    assert prepare.prepare_supernet(model, supernet.parent, other, progress=False) != supernet
+
+
+def test_the_graph_of_a_candidate_decides_as_the_supernet_does(supernet: Path, evaluator: BoardEvaluator) -> None:
+    own = ModelEvaluator("digits_cnn_w3", supernet, calibration=0)
+    dataset = data.load("digits")
+    model = zoo.load("digits_cnn_w3")
+    assert model.recipe is not None
+    _, held = dataset.split(model.recipe.validation, model.recipe.seed)
+    for chosen in (own.space.uniform(4, 4), own.space.uniform(3, 2), several(own.space)):
+        graph = own.graph(chosen)
+        answers = golden.run(graph, dataset.x_train[held]).reshape(len(held), -1).argmax(1)
+        accuracy = 100 * np.mean(answers == dataset.y_train[held])
+        assert accuracy == pytest.approx(own.accuracy(chosen), abs=1.01)
+
+
+def test_the_graph_of_a_candidate_has_its_widths(evaluator: BoardEvaluator) -> None:
+    chosen = several(evaluator.space)
+    graph = evaluator.accuracies.graph(chosen)
+    layers = {node.label: node for node in graph if isinstance(node.op, Conv2d)}
+    uniform = layers["pointwise"].op
+    assert isinstance(uniform, Conv2d)
+    for channel, bits in enumerate(chosen.weights["pointwise"]):
+        values = uniform.values()[..., channel]
+        most = 2 ** (bits - 1) - 1 if bits > 1 else bits
+        assert np.abs(values).max() <= most
+        assert bits < 2 or np.abs(values).max() > 0
+    post = layers["depthwise"].op
+    assert isinstance(post, Conv2d)
+    assert post.codebook is not None
+    assert all(
+        (np.count_nonzero(post.values()[..., c]) == 0) == (b == 0) for c, b in enumerate(chosen.weights["depthwise"])
+    )
+    widths = [graph.edges[node.name].type.bits for node in graph if isinstance(node.op, Threshold)]
+    assert widths == [4, 2]
+
+
+def test_graphs_do_not_depend_on_what_came_before(evaluator: BoardEvaluator) -> None:
+    from codesign.ir import digest
+
+    space = evaluator.space
+    first = digest(evaluator.accuracies.graph(space.uniform(4, 4)))
+    evaluator.accuracy(space.uniform(2, 2))
+    evaluator.sensitivity()
+    assert digest(evaluator.accuracies.graph(space.uniform(4, 4))) == first
+
+
+def test_costs_are_within_the_constraint_and_fall_with_the_widths(problem: Problem, evaluator: BoardEvaluator) -> None:
+    space = evaluator.space
+    assert problem.constraint.limits["cycles_per_frame"] == 5000
+    wide, narrow = evaluator.cost(space.uniform(8, 8)), evaluator.cost(space.uniform(2, 2))
+    assert wide["lut"] > narrow["lut"]
+    assert set(wide) == {"lut", "ff", "bram36", "dsp", "cycles_per_frame"}
+    found = evaluate(problem, several(space))
+    assert not problem.constraint.exceeded(found.bit_operations, found.cost)
+    assert found.cost == pickle.loads(pickle.dumps(evaluator)).cost(several(space))  # noqa: S301
+
+
+def test_limits_that_bind_are_kept_to(supernet: Path) -> None:
+    import msgspec
+
+    small = msgspec.structs.replace(BOARD, lut=1500, name="small")
+    model = zoo.load("digits_cnn_w3")
+    tight = prepare.problem_of(model, supernet, small, Options(cycles=3000, dsp=2), Objective(), 900_000)
+    assert tight.constraint.limits["dsp"] == 2
+    found = evaluate(tight, tight.space.uniform(8, 8))
+    assert found.repaired
+    assert found.cost["lut"] <= 1500
+    assert found.cost["dsp"] <= 2
+    assert found.cost["cycles_per_frame"] <= 3000
+    assert found.bit_operations <= 900_000
+    hopeless = prepare.problem_of(model, supernet, BOARD, Options(cycles=10), Objective())
+    with pytest.raises(UserError, match=r"even the narrowest widths take .* cycles per frame"):
+        evaluate(hopeless, hopeless.space.uniform(2, 2))
+
+
+def test_the_identity_tells_problems_apart(supernet: Path, problem: Problem) -> None:
+    assert made(supernet, Options(cycles=5000)).digest() == problem.digest()
+    others = [
+        made(supernet, Options(cycles=5001)),
+        made(supernet, Options(fastest=True)),
+        made(supernet, Options(cycles=5000, dsp=0)),
+        made(supernet, Options(cycles=5000), images=50),
+        made(supernet, Options(cycles=5000), bit_operations=10**6),
+    ]
+    assert len({one.digest() for one in [*others, problem]}) == 6
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_every_strategy_finds_something(supernet: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each of them measures, it gets; what it asks for, there is."""
+    from codesign.search.strategies import autoqb
+
+    monkeypatch.setattr(autoqb, "_STEPS", 2)
+    own = made(supernet, Options(cycles=9216), bit_operations=900_000, images=50)
+    # Costs are tested elsewhere.
+    monkeypatch.setattr(BoardEvaluator, "cost", lambda self, one: dict.fromkeys(own.constraint.limits, 0.0))
+    settings = {"nipq": {"steps": 2}, "qbitopt": {"rounds": 2}}.get(name)
+    found = search(own, name, evaluations=4, options=settings)
+    assert found.best is not None
+    assert all(one.bit_operations <= 900_000 for one in found.evaluations)
+    for one in found.evaluations:
+        own.space.check(one.assignment)
+
+
+def test_tables_are_those_of_their_definition(evaluator: BoardEvaluator) -> None:
+    space, loaded = evaluator.space, evaluator.accuracies._loaded
+    table = evaluator.distortion()
+    layer = weight_layers(loaded.network)["pointwise"]
+    for scheme, bits in (("uniform", 3), ("post", 4), ("uniform", 0)):
+        layer.weight_quant.choose((bits,) * 32, scheme)
+        error = (layer.weight_quant(layer.weight) - layer.weight).detach().double().square().flatten(1).sum(1)
+        layer.weight_quant.choose(None)
+        np.testing.assert_allclose(table.weights[scheme]["pointwise"][:, bits], error.numpy(), rtol=1e-6)
+    assert table.weights["post"]["pointwise"].shape == (32, 9)
+    assert (table.activations["act1"][:-1] >= table.activations["act1"][1:]).all()
+    rises = evaluator.sensitivity()
+    assert rises.weights["uniform"]["depthwise"].shape == (16, 9)
+    assert set(rises.weights) == set(space.schemes)
+
+
+def test_squared_gradients_against_autograd(evaluator: BoardEvaluator) -> None:
+    own = evaluator.accuracies
+    loaded, space = own._loaded, own.space
+    found = own.squared_gradients(space.uniform(4, 4), images=5)
+    images, labels = loaded.examples(5)
+    network = loaded.network
+    layer, act = weight_layers(network)["pointwise"], activation_layers(network)["act2"]
+    total, by_act = 0.0, 0.0
+    with own._ready(space.uniform(4, 4)):
+        loaded.calibrate(own.calibration)
+        assert layer.frozen is not None
+        layer.frozen.requires_grad_()
+        seen = []
+        hook = act.register_forward_hook(lambda _layer, _inputs, output: seen.append(output))
+        for image, label in zip(images.split(1), labels.split(1), strict=True):
+            loss = F.cross_entropy(network(image), label)
+            by_weight, by_output = torch.autograd.grad(loss, [layer.frozen, seen.pop()])
+            total += float(by_weight[7].double().square().sum())
+            by_act += float(by_output.double().square().sum())
+        hook.remove()
+    assert found.weights["pointwise"][7] == pytest.approx(total / 5, rel=1e-3)
+    assert found.activations["act2"] == pytest.approx(by_act / 5, rel=1e-3)
+
+
+def test_curvature_is_the_mean_of_the_fisher_diagonal(evaluator: BoardEvaluator) -> None:
+    own = evaluator.accuracies
+    found = own.curvature(images=4)
+    loaded = own._loaded
+    with own._ready(None):
+        loaded.calibrate(own.calibration)
+        images, _ = loaded.examples(4)
+        answers = loaded.network(images).detach().softmax(1)
+        drawn = torch.multinomial(answers, 1, generator=torch.Generator().manual_seed(0))[:, 0]
+        weight = weight_layers(loaded.network)["depthwise"].weight
+        total = 0.0
+        for image, label in zip(images.split(1), drawn.split(1), strict=True):
+            (gradient,) = torch.autograd.grad(F.cross_entropy(loaded.network(image), label), [weight])
+            total += float(gradient[3].double().square().sum())
+    assert found.weights["depthwise"][3] == pytest.approx(total / 4 / 9, rel=1e-3)
+
+
+def test_masks_move_the_answers_and_are_the_same_each_time(evaluator: BoardEvaluator) -> None:
+    own = evaluator.accuracies
+    found = own.masking(64)
+    assert found == own.masking(64)
+    assert set(found) == {layer.name for layer in own.space.layers}
+    assert all(value > 0.01 for value in found.values())
+    before = own.accuracy(own.space.uniform(4, 4))
+    own.masking(64)
+    assert own.accuracy(own.space.uniform(4, 4)) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"framework": "qkeras"}, "is of the framework qkeras; a search takes one of brevitas"),
+        ({"recipe": None}, "holds out no training examples"),
+        ({"path": "/nowhere/digits_cnn_w3.toml"}, "is not trained yet; run codesign train"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_first(change: dict[str, object], sentence: str) -> None:
+    import msgspec
+
+    model = msgspec.structs.replace(zoo.load("digits_cnn_w3"), **change)
+    with pytest.raises(UserError, match=sentence):
+        prepare.require_searchable(model, BOARD)
+    with pytest.raises(UserError, match="no synthesis was measured"):
+        prepare.require_searchable(zoo.load("digits_cnn_w3"), boards.load("ulx3s-85f"))

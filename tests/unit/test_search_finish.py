@@ -1,0 +1,193 @@
+"""The end of a search: which candidates are trained, what counts, and where the model is written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from codesign import boards, zoo
+from codesign.backends.rtl.options import Options
+from codesign.cli import search_options
+from codesign.errors import UserError
+from codesign.search import publish
+from codesign.search.finish import MOST_MISSES, Finish, Trained
+from codesign.search.problem import Evaluation
+from tests.unit.search_problem import problem
+
+SOURCE = zoo.load("digits_cnn_w3")
+
+
+@dataclass(frozen=True)
+class Pretended(Finish):
+    """Trains nothing: by number of bit operations, what held-out examples say and whether it is too large."""
+
+    after: dict[int, tuple[float, bool]] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)
+
+    def trained(self, one: Evaluation, measuring: Any) -> Trained:
+        self.asked.append(one.bit_operations)
+        accuracy, large = self.after.get(one.bit_operations, (50.0, False))
+        return Trained(
+            one,
+            msgspec.structs.replace(one, accuracy=accuracy),
+            SOURCE,
+            None,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            {"lut": (2.0, 1.0)} if large else {},
+        )
+
+
+def pretended(after: dict[int, tuple[float, bool]]) -> tuple[Pretended, list[Evaluation]]:
+    made = problem()
+    recipe = SOURCE.recipe
+    assert recipe is not None
+    finish = Pretended(
+        made, SOURCE, boards.load("pynq-z2"), Options(), "new", Path("none"), recipe, Path("none"), after=after
+    )
+    found = [
+        Evaluation(made.space.uniform(bits, bits), 60.0 + bits, 100 + bits) for bits in (3, 1, 8, 5, 4, 2, 8, 6, 7)
+    ]
+    return finish, found
+
+
+def test_the_best_are_trained_once_each_and_held_out_examples_decide():
+    finish, found = pretended({108: (71.0, False), 107: (75.0, False), 106: (73.0, False)})
+    best, trained = finish.best(found, 3, contextlib.nullcontext)  # type: ignore[arg-type]
+    assert finish.asked == [108, 107, 106]
+    assert len(trained) == 3
+    assert best.proposed.bit_operations == 107
+
+
+def test_what_is_too_large_once_trained_counts_for_nothing():
+    finish, found = pretended({108: (99.0, True), 106: (99.0, True)})
+    best, trained = finish.best(found, 2, contextlib.nullcontext)  # type: ignore[arg-type]
+    assert finish.asked == [108, 107, 106, 105]
+    assert not best.exceeded
+    assert best.proposed.bit_operations == 105  # of the same accuracy, fewer bit operations
+    assert len(trained) == 4
+
+
+def test_a_search_gives_up_where_all_are_too_large():
+    finish, found = pretended(dict.fromkeys(range(200), (99.0, True)))
+    best, _ = finish.best(found, 1, contextlib.nullcontext)  # type: ignore[arg-type]
+    assert best.exceeded
+    assert best.proposed.bit_operations == 108
+    assert len(finish.asked) == MOST_MISSES + 1
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("CODESIGN_MODELS", str(folder))
+    return folder
+
+
+def trained_model(folder: Path) -> zoo.Model:
+    folder.mkdir()
+    (folder / "new.toml").write_bytes(Path(SOURCE.path).read_bytes())
+    (folder / "new.safetensors").write_bytes(SOURCE.checkpoint_path.read_bytes())
+    return zoo.read(folder / "new.toml")
+
+
+def test_a_model_is_written_whole_and_replaced_by_its_own_search_alone(home: Path, tmp_path: Path):
+    from codesign.verify import vectors
+
+    folder, model = tmp_path / "search", trained_model(tmp_path / "trained")
+    document = vectors.record(model.graph(), None, 2)
+    path = publish.require_free("new", folder)
+    written = publish.publish(model, document, path, folder)
+    assert (written.path, written.measured) == (str(home / "new.toml"), model.measured)
+    assert vectors.changes(written.graph(), vectors.load(home / "new.vectors.json"), None) == []
+    assert publish.require_free("new", folder) == path
+    with pytest.raises(UserError, match=r"new is another model, in .*; choose another name by --name"):
+        publish.require_free("new", tmp_path / "other")
+    path.write_text(path.read_text() + "# changed\n")
+    with pytest.raises(UserError, match="new is another model"):
+        publish.require_free("new", folder)
+
+
+def killed_after(writes: int, patch: pytest.MonkeyPatch) -> None:
+    """Let so many files be written and no more."""
+    real, done = publish.atomic_write, []
+
+    def write(target: Any, content: Any) -> None:
+        if len(done) == writes:
+            raise KeyboardInterrupt
+        done.append(target)
+        real(target, content)
+
+    patch.setattr(publish, "atomic_write", write)
+
+
+def test_a_kill_before_the_model_file_is_written_leaves_the_name_free(home: Path, tmp_path: Path, monkeypatch):
+    from codesign.verify import vectors
+
+    folder, model = tmp_path / "search", trained_model(tmp_path / "trained")
+    document = vectors.record(model.graph(), None, 2)
+    path = publish.require_free("new", folder)
+    for left in range(3):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            killed_after(left, patch)
+            publish.publish(model, document, path, folder)
+        assert publish.require_free("new", folder) == path
+        assert not path.exists()
+    publish.publish(model, document, path, folder)
+    # The same where a model of this search is replaced by another.
+    zoo.record(model, {"accuracy": 12.5})
+    for left in range(3):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            killed_after(left, patch)
+            publish.publish(zoo.read(Path(model.path)), document, path, folder)
+        assert publish.require_free("new", folder) == path
+    (folder / "published.json").write_text("[]")
+    with pytest.raises(UserError, match="another model"):
+        publish.require_free("new", folder)
+    assert json.loads((folder / "published.json").read_text()) == []
+
+
+def test_a_source_that_is_not_known_by_its_name_is_refused(tmp_path: Path):
+    publish.require_source(SOURCE)
+    with pytest.raises(UserError, match="set CODESIGN_MODELS to"):
+        publish.require_source(trained_model(tmp_path / "trained"))
+    copied = msgspec.structs.replace(SOURCE, path=str(tmp_path / "digits_cnn_w3.toml"))
+    with pytest.raises(UserError, match="set CODESIGN_MODELS to"):
+        publish.require_source(copied)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("50M", 50_000_000), ("1.5k", 1500), ("12345", 12345), ("2G", 2 * 10**9), (None, None)]
+)
+def test_budgets_are_numbers_with_units(text: str | None, number: int | None):
+    assert search_options.operations(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "M", "-5", "0", "1e6", "5 M M", "٣", "0.0001"])
+def test_other_budgets_are_refused(text: str):
+    with pytest.raises(UserError, match="--budget is a number of bit operations"):
+        search_options.operations(text)
+
+
+def test_widths_are_ranges_and_lists():
+    assert search_options.widths("0-8", "--weight-bits", 0) == tuple(range(9))
+    assert search_options.widths("2,8,4", "--weight-bits", 0) == (2, 4, 8)
+    assert search_options.widths("0, 1-3", "--weight-bits", 0) == (0, 1, 2, 3)
+    for text in ("", "1-", "4-2", "a", "0-9", "1,,2"):
+        with pytest.raises(UserError, match="--weight-bits are widths from 0 to 8"):
+            search_options.widths(text, "--weight-bits", 0)
+    for text in ("0,1", "5"):
+        with pytest.raises(UserError, match="leaves nothing to choose"):
+            search_options.widths(text, "--weight-bits", 0)
+
+
+def test_settings_of_a_strategy():
+    assert search_options.settings(("granularity=layer", "a=b=c")) == {"granularity": "layer", "a": "b=c"}
+    for texts in (("granularity",), ("=4",), ("a=1", "a=2")):
+        with pytest.raises(UserError, match="KEY=VALUE"):
+            search_options.settings(texts)
