@@ -7,6 +7,7 @@ its own generators, so that a search that was killed goes on as it was. What is 
 References
 ----------
 Lillicrap et al., Continuous control with deep reinforcement learning, ICLR 2016.
+Fujimoto and Gu, A minimalist approach to offline reinforcement learning, NeurIPS 2021 (TD3+BC).
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+_HELD = 100.0
+"""How much (distance from what is shown)² counts beside a value of 1: a tenth of the range counts as much."""
 
 
 @contextlib.contextmanager
@@ -109,8 +113,24 @@ class Agent:
         """Return the actions of the policy: shape (n, actions)."""
         return self._actor(torch.from_numpy(np.asarray(states, dtype=np.float32))).numpy()
 
-    def learn(self, transitions: tuple[torch.Tensor, ...]) -> None:
-        """Take one step: the critic towards reward plus value of what follows, the actor up the critic."""
+    def imitate(self, states: np.ndarray, actions: np.ndarray) -> None:
+        """Take one step of the actor towards what was done in these states."""
+        self._actor_step.zero_grad()
+        self._distance(states, actions).backward()
+        self._actor_step.step()
+        self._follow()
+
+    def learn(
+        self,
+        transitions: tuple[torch.Tensor, ...],
+        *,
+        actor: bool = True,
+        shown: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
+        """Take one step: the critic towards reward plus value of what follows, the actor, if asked, up the critic.
+
+        With states and actions that are `shown`, the actor is held near them too, as TD3+BC holds it.
+        """
         state, action, reward, following, goes_on = transitions
         with torch.no_grad():
             value = self._slow_critic(torch.cat([following, self._slow_actor(following)], 1))
@@ -119,13 +139,25 @@ class Agent:
         self._critic_step.zero_grad()
         loss.backward()
         self._critic_step.step()
-        self._critic.requires_grad_(False)  # only the actor moves now
-        self._actor_step.zero_grad()
-        (-self._critic(torch.cat([state, self._actor(state)], 1)).mean()).backward()
-        self._actor_step.step()
-        self._critic.requires_grad_(True)
-        with torch.no_grad():
-            torch._foreach_lerp_(self._slow, self._fast, self._tau)
+        if actor:
+            self._critic.requires_grad_(False)  # only the actor moves now
+            self._actor_step.zero_grad()
+            worth = self._critic(torch.cat([state, self._actor(state)], 1))
+            wanted = -worth.mean()
+            if shown is not None:
+                wanted = wanted / (worth.detach().abs().mean() + 1e-8) + _HELD * self._distance(*shown)
+            wanted.backward()
+            self._actor_step.step()
+            self._critic.requires_grad_(True)
+        self._follow()
+
+    def _distance(self, states: np.ndarray, actions: np.ndarray) -> torch.Tensor:
+        wanted = torch.from_numpy(np.asarray(actions, dtype=np.float32))
+        return F.mse_loss(self._actor(torch.from_numpy(np.asarray(states, dtype=np.float32))), wanted)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        torch._foreach_lerp_(self._slow, self._fast, self._tau)
 
 
 def _layers(inputs: int, hidden: int, outputs: int, generator: torch.Generator) -> list[nn.Module]:

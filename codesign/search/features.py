@@ -67,6 +67,11 @@ def bits_of(actions: np.ndarray, low: int, high: int) -> np.ndarray:
     return np.clip(np.round((high - low + 1) * actions + low - 0.5), low, high)
 
 
+def action_of(bits: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Return actions that `bits_of` makes these widths of: the middle of the share of each."""
+    return (np.asarray(bits, dtype=float) - low + 0.5) / (high - low + 1)
+
+
 def decay_for(evaluations: int, warm_up: int) -> float:
     """Return the factor by which exploration shrinks from episode to episode.
 

@@ -19,14 +19,16 @@ Nachum et al., Data-efficient hierarchical reinforcement learning, NeurIPS 2018 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from codesign.search import features
 from codesign.search.coordinates import nearest
 from codesign.search.ddpg import Agent, Memory, Standard, noisy
+from codesign.search.practice import Sharing
 from codesign.search.problem import Problem
 
 LAYER = 8
@@ -119,8 +121,19 @@ class High:
             before = (layer.goal + layer.lowered - low.low) / (low.high - low.low)
             layer.action = np.array([min(before, 1.0), layer.action[1]])
 
-    def learn(self, steps: int, standard: Standard) -> None:
-        """Take steps on the episodes in memory."""
+    def imitate(self, steps: int) -> None:
+        """Take steps towards what was done in the best episode in memory."""
+        shown = self._best()
+        for _ in range(steps):
+            self.agent.imitate(*shown)
+
+    def _best(self) -> tuple[np.ndarray, np.ndarray]:
+        episode, _ = max(self._kept, key=lambda one: one[1])
+        return np.stack([layer.state for layer in episode]), np.stack([layer.action for layer in episode])
+
+    def learn(self, steps: int, standard: Standard, held: bool) -> None:
+        """Take steps on the episodes in memory, held near the best of them if wanted."""
+        shown = self._best() if held else None
         memory = Memory(len(self._kept) * len(self.rows), HIGH, 2)
         for episode, reward in self._kept:
             states = np.stack([layer.state for layer in episode])
@@ -128,7 +141,7 @@ class High:
             memory.add(states, actions, np.full(len(episode), reward), states, np.zeros(len(episode)))
         for _ in range(steps):
             state, action, earned, following, goes_on = memory.draw(_BATCH, self._generator)
-            self.agent.learn((state, action, standard(earned), following, goes_on))
+            self.agent.learn((state, action, standard(earned), following, goes_on), shown=shown)
 
 
 class Low:
@@ -152,6 +165,41 @@ class Low:
         self._share = len(space.layers) / sum(layer.channels for layer in space.layers)
         total = sum(layer.channels for layer in space.layers)
         self.memory = Memory(min(100_000, 200 * total), LOW, 1, rewards=2)
+        self._practised: tuple[np.ndarray, np.ndarray] | None = None
+
+    def practise(self, sharings: Sequence[Sharing], goals: int, slips: float, steps: int) -> None:
+        """Learn to share goals out, before any candidate was evaluated.
+
+        Parameters
+        ----------
+        sharings : sequence of Sharing
+            Of the layers.
+        goals : int
+            Episodes of each layer.
+        slips : float
+            Share of the channels that are given another width than is right.
+        steps : int
+            Of learning.
+        """
+        states, wanted = [], []
+        low, high = int(self.low), int(self.high)
+        for index, sharing in enumerate(sharings):
+            for _ in range(goals):
+                goal = float(self._generator.uniform(self.low, self.high))
+                right, taken = sharing.play(goal, slips, self._generator)
+                layer = Layer(index, np.zeros(0), np.zeros(0), goal, 0.0, features.action_of(taken, low, high), taken)
+                states.append(self.states(index, goal, layer.actions, taken))
+                wanted.append(features.action_of(right, low, high)[:, None])
+                self.remember(layer, np.nan)
+        self._practised = np.concatenate(states), np.concatenate(wanted)
+        for _ in range(steps):
+            self.agent.imitate(*self._shown(self._practised))
+        for _ in range(steps):
+            self._learn(lambda rewards: rewards, 0.0, actor=False)
+
+    def _shown(self, practised: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._generator.integers(0, len(practised[0]), 4 * _BATCH)
+        return practised[0][rows], practised[1][rows]
 
     def act(self, goals: Sequence[float], spread: float | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return actions and widths of all layers under these goals; without a spread they scatter about the goals."""
@@ -214,6 +262,12 @@ class Low:
     def learn(self, steps: int, standard: Standard, zeta: float) -> None:
         """Take steps on what is in memory; zeta weighs the reward of an episode, which all channels share."""
         for _ in range(steps):
-            state, action, paid, following, goes_on = self.memory.draw(_BATCH, self._generator)
-            reward = (1 - zeta) * paid[:, :1] + zeta * self._share * standard(paid[:, 1:])
-            self.agent.learn((state, action, reward, following, goes_on))
+            self._learn(standard, zeta)
+
+    def _learn(self, standard: Callable[[torch.Tensor], torch.Tensor], zeta: float, actor: bool = True) -> None:
+        state, action, paid, following, goes_on = self.memory.draw(_BATCH, self._generator)
+        # What was only practised has no reward of an episode: it counts as that of the mean.
+        shared = torch.nan_to_num(standard(paid[:, 1:]), nan=0.0)
+        reward = (1 - zeta) * paid[:, :1] + zeta * self._share * shared
+        shown = None if self._practised is None else self._shown(self._practised)
+        self.agent.learn((state, action, reward, following, goes_on), actor=actor, shown=shown)

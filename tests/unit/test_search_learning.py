@@ -1,5 +1,7 @@
 """The agents learn what can be learned, and the strategies beat chance where it can be beaten."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from codesign.search import features
 from codesign.search.ddpg import Agent, Memory, Standard, noisy, one_thread
 from codesign.search.evaluate import evaluate
 from codesign.search.hierarchy import High, Layer, Low
+from codesign.search.practice import Sharing
 from codesign.search.problem import Problem
 from codesign.search.run import search
 from codesign.search.strategies import autoqb
@@ -98,6 +101,81 @@ def test_features_of_layers_and_channels_are_scaled():
 # AutoQB
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_goals_are_shared_out_as_the_sensitivity_wants_it(seed):
+    """For the sum that comes of it, nothing is better: compared with all ways to share it out among four channels."""
+    generator = np.random.default_rng(seed)
+    widths = (0, 1, 2, 3, 4)
+    rises = np.exp(generator.normal(0, 1.5, 4))[:, None] * 4.0 ** -np.array(widths, dtype=float)
+    sharing = Sharing(rises, widths)
+    for goal in (0.0, 1.2, 2.5, 3.1, 4.0):
+        right, taken = sharing.play(goal, 0.0, generator)
+        assert np.array_equal(right, taken)
+        assert abs(np.mean(taken) - goal) <= 0.3
+        best = min(
+            sum(rises[channel, bits] for channel, bits in enumerate(one))
+            for one in itertools.product(widths, repeat=4)
+            if sum(one) == sum(taken)
+        )
+        assert sum(rises[np.arange(4), taken]) == pytest.approx(best)
+
+
+def test_slips_are_made_up_for():
+    generator = np.random.default_rng(0)
+    rises = np.exp(generator.normal(0, 1, 64))[:, None] * 4.0 ** -np.arange(9.0)
+    sharing = Sharing(rises, range(9))
+    for goal in (1.5, 3.0, 5.2):
+        right, taken = sharing.play(goal, 0.2, generator)
+        assert 5 <= np.sum(right != taken) <= 20
+        assert abs(np.mean(taken) - goal) < 0.25
+
+
+def test_channels_that_the_sensitivity_does_not_tell_apart_are_shared_out_too():
+    right, _ = Sharing(np.zeros((3, 3)), (0, 2, 4)).play(1.0, 0.0, np.random.default_rng(0))
+    assert set(right) == {0}
+
+
+def test_after_practice_channels_follow_goals_before_any_candidate():
+    made = problem((4, 6, 6, 8))
+    low = autoqb.strategy(made, 0, 40).low
+    plain = autoqb.strategy(made, 0, 40, practise=False).low
+    errors = {}
+    for one in (low, plain):
+        off = []
+        for goal in (1.5, 2.5, 4.0):
+            _, bits = one.act([goal] * 4, 0.0)
+            off += [abs(np.mean(each) - goal) for each in bits]
+        errors[one is low] = np.mean(off)
+    assert errors[True] < 0.25 < errors[False]
+
+
+def test_after_practice_it_begins_where_greedy_ends():
+    made = problem((4, 6, 6, 8), coupling=0.5)
+    greedy = search(made, "greedy", evaluations=8).best
+    found = search(made, "autoqb", evaluations=8)
+    assert made.score(found.best) >= made.score(greedy)
+    # The policy has taken it over: what it asks for next is much better than chance.
+    chance = np.median([made.score(one) for one in search(made, "random", evaluations=20).evaluations])
+    assert min(made.score(one) for one in found.evaluations[4:]) > chance
+
+
+def test_an_actor_is_held_near_what_it_is_shown():
+    """The critic wants 1 everywhere; what is shown is 0.3."""
+    generator = np.random.default_rng(0)
+    ends = {}
+    for held in (False, True):
+        agent, memory = Agent(1, 1, seed=0, hidden=32, actor_rate=1e-3), Memory(500, 1, 1)
+        actions = generator.random((500, 1))
+        memory.add(np.ones((500, 1)), actions, actions, np.ones((500, 1)), np.zeros(500))
+        shown = (np.ones((4, 1)), np.full((4, 1), 0.3)) if held else None
+        with one_thread():
+            for _ in range(400):
+                agent.learn(memory.draw(64, generator), shown=shown)
+        ends[held] = float(agent.act(np.ones((1, 1)))[0, 0])
+    assert ends[False] > 0.9
+    assert 0.25 < ends[True] < 0.4
+
+
 def layer_of(low, index, goal, generator):
     count = len(low._channels[index])
     actions = generator.random(count)
@@ -153,7 +231,7 @@ def test_goals_are_within_the_budget_before_the_channels_follow_them():
 
 
 def played(made, seed, episodes):
-    found = autoqb.strategy(made, seed, episodes)
+    found = autoqb.strategy(made, seed, episodes, practise=False)
     scores = []
     while len(scores) < episodes:
         told = [evaluate(made, one) for one in found.ask()]

@@ -21,11 +21,16 @@ class Path:
     space : Space
     rise : Table
         Of the loss, by width.
+
+    Attributes
+    ----------
+    kinds : dict of str to str
+        By layer the kind of weights.
     """
 
     def __init__(self, space: Space, rise: Table) -> None:
         self._coordinates = Coordinates(space)
-        self._kinds: dict[str, str] = {}
+        self.kinds: dict[str, str] = {}
         widths = max(len(space.weight_bits), len(space.activation_bits))
         self._rise = np.full((self._coordinates.size, widths), np.inf)
         self._bits = np.zeros_like(self._rise)
@@ -35,7 +40,7 @@ class Path:
             # The kind of weights whose rise at the narrower widths is least on the whole.
             totals = {one: float(np.sum(rise.weights[one][layer.name][:, :shared])) for one in space.schemes}
             kind = min(totals, key=lambda one: totals[one])
-            self._kinds[layer.name] = kind
+            self.kinds[layer.name] = kind
             self._widest[part] = len(space.widths(kind)) - 1
             self._rise[part, : len(space.weight_bits)] = rise.weights[kind][layer.name]
             self._bits[part, : len(space.weight_bits)] = space.weight_bits
@@ -92,7 +97,7 @@ class Path:
             more = int(found.per_bit(widths)[row]) * (width - int(widths[row]))
             if taken + more <= budget:
                 widths[row], taken = width, taken + more
-        return [found.assignment(widths, self._kinds)]
+        return [found.assignment(widths, self.kinds)]
 
 
 def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
