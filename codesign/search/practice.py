@@ -45,7 +45,7 @@ class Sharing:
             return np.array([0.0])
         ends = np.log([falls.min() / 2, falls.max() * 2])
         quantiles = np.quantile(falls, np.linspace(0, 1, _MULTIPLIERS // 2))
-        return np.concatenate([[0.0], np.exp(np.linspace(*ends, _MULTIPLIERS // 2)), quantiles * (1 + 1e-9)])
+        return np.concatenate([[0.0], np.exp(np.linspace(ends[0], ends[1], _MULTIPLIERS // 2)), quantiles * (1 + 1e-9)])
 
     def _best(self, rises: np.ndarray, multiplier: float) -> np.ndarray:
         # Of equal ones the narrowest.
