@@ -98,8 +98,8 @@ def narrowed(walk: Walk, x: Stream, label: str) -> Stream:
         edge = walk.lowering.add_operator(Threshold(levels[None], low), x.edge, label=label)
     else:
         return x
-    ends = (np.full(len(affines), end, dtype=np.int64) for end in (low, high))
-    return dataclasses.replace(x, edge=edge, affines=affines, reach=Reach(edge, *ends))
+    least, greatest = (np.full(len(affines), end, dtype=np.int64) for end in (low, high))
+    return dataclasses.replace(x, edge=edge, affines=affines, reach=Reach(edge, least, greatest))
 
 
 def without_offset(walk: Walk, x: Stream, label: str) -> Stream:
