@@ -148,6 +148,16 @@ def open_file(folder: Path) -> Path:
     return path
 
 
+def test_a_batch_too_large_to_compare(own: CommandLine):
+    m = Maker((1 << 40, 6))
+    path = own.folder / "net.onnx"
+    path.write_bytes(m.build(m.node("MatMul", m.quant("x", 4, 0.5), m.weights((6, 3), 1))))
+    told = own("import", str(path), "--check", "1")
+    assert told.code == 2
+    assert "more memory than is sensible" in told.err
+    assert not (own.folder / "models").exists()
+
+
 def test_what_float32_leaves_open_is_told(own: CommandLine):
     path = open_file(own.folder)
     options = ("--input-scale", "1", "--input-type", "int4")

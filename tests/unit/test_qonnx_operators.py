@@ -321,6 +321,18 @@ def test_an_annotation_gives_the_input():
     assert found.graph.input.type == IntType(5, signed=False)
 
 
+def test_a_batch_that_is_not_fixed():
+    import onnx
+
+    m = Maker((1, 2, 6, 6))
+    x = m.node("Gemm", m.node("Flatten", m.quant(m.node("Relu", "x"), 3, 2.0)), m.weights((72, 3), 1))
+    model = onnx.load_model_from_string(m.build(x))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(x, 1, ["N", 3]))
+    model.graph.value_info.append(onnx.helper.make_tensor_value_info("t0", 1, ["N", 2, 6, 6]))
+    agree(model.SerializeToString())
+
+
 def test_identities_and_dead_nodes_leave_no_trace():
     m = Maker((4, 6))
     x = m.node("Identity", m.node("Dropout", "x"))

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from codesign.frontends.qonnx import Imported
     from codesign.ir import Graph, IntType
 
+MAX_COMPARED = 1 << 27
+"""Most numbers of all frames that are compared."""
+
 
 @make(name="import", short_help="Turn a QONNX file into a model like those of `codesign models`.")
 @click.argument("file", metavar="FILE")
@@ -193,7 +196,13 @@ def _compared(
     from codesign.verify.frames import random_frames
 
     batch = found.file.shape[0] or 1
-    frames = random_frames(found.graph, -(-count // batch) * batch, seed)
+    whole = -(-count // batch) * batch
+    if whole * found.graph.input.size > MAX_COMPARED:
+        raise UserError(
+            f"comparing {count:,} frames in batches of {batch:,} takes more memory than is sensible; choose fewer, or "
+            "export the network with a batch of 1."
+        )
+    frames = random_frames(found.graph, whole, seed)
     with console.progress(f"Comparing {len(frames)} frames with the qonnx executor"):
         expected, integers = compared(found, data, frames)
     unequal: np.ndarray = expected != integers
