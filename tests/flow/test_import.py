@@ -148,6 +148,17 @@ def open_file(folder: Path) -> Path:
     return path
 
 
+def test_axes_that_nothing_in_the_file_tells(own: CommandLine):
+    m = Maker((1, 8, 8, 1))
+    path = own.folder / "net.onnx"
+    path.write_bytes(m.build(m.node("Gemm", m.node("Flatten", "x"), m.weights((64, 10), 1))))
+    options = ("import", str(path), "--data", "digits", "--input-scale", SCALE)
+    told = own(*options)
+    assert told.code == 2
+    assert "--layout" in told.err
+    assert own(*options, "--layout", "NHWC").code == 0
+
+
 def test_a_batch_too_large_to_compare(own: CommandLine):
     m = Maker((1 << 40, 6))
     path = own.folder / "net.onnx"

@@ -177,6 +177,12 @@ def test_offsets_go_into_thresholds_and_bits_are_counted():
     assert accumulators.of(graph, "n2").type == IntType.for_range(0, 72)
 
 
+def doubled() -> Graph:
+    builder = GraphBuilder()
+    x = builder.add(Threshold(rows(4, 4, 9)), builder.input((4, 4, 4), NARROW))
+    return builder.build(builder.add(Add(), x, x))
+
+
 @pytest.mark.parametrize("pooled", [False, True])
 def test_bits_have_one_width_for_all_readers(pooled: bool):
     content = onnx.load_from_string(export(two_readers(pooled), ops.by_name(), FinnPlace))
@@ -198,6 +204,7 @@ def test_sums_keep_every_bit_of_their_stream():
     ("graph", "sentence"),
     [
         (graph_of(FrameBuffer()), "n0 (frame_buffer) has no FINN layer"),
+        (doubled(), "n1 (add) has no FINN layer: FINN adds no stream to itself"),
         (graph_of(Dyadic([1], [0], [0], IntType(9, signed=True))), "n0 (dyadic) has no FINN layer: FINN re-quantises"),
         (graph_of(Dyadic([-1], [0], [0], IntType(4, signed=True))), "n0 (dyadic) has no FINN layer: FINN re-quantises"),
         (graph_of(SumPool((3, 2))), "n0 (sum_pool) has no FINN layer: FINN sums square windows"),

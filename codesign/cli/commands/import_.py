@@ -181,8 +181,10 @@ def _type(text: str | None, info: Info | None) -> IntType | None:
 
 def _require_fit(graph: Graph, info: Info, dataset: str) -> None:
     if graph.input.shape != info.shape:
+        other = ", or say its axes by --layout" if sorted(graph.input.shape) == sorted(info.shape) else ""
         raise UserError(
-            f"the network takes frames of {graph.input.shape} and {dataset} has {info.shape}; choose another data set."
+            f"the network takes frames of {graph.input.shape} and {dataset} has {info.shape}; "
+            f"choose another data set{other}."
         )
 
 
