@@ -103,6 +103,7 @@ def test_a_name_that_is_taken(own: CommandLine):
         (("net.onnx", "--input-scale", "-1"), "--input-scale"),
         (("net.onnx", "--input-scale", SCALE, "--layout", "NHWC"), "finds NHWC"),
         (("bad.onnx", "--input-scale", SCALE), "damaged"),
+        (("net.onnx", "--input-scale", SCALE, "--strict", "--short-multipliers"), "leave one out"),
     ],
 )
 def test_mistakes_leave_nothing_behind(own: CommandLine, arguments: tuple[str, ...], sentence: str):

@@ -71,6 +71,8 @@ def command(
     from codesign.frontends.qonnx_file import loads as parse
     from codesign.zoo import Source
 
+    if strict and short_multipliers:
+        raise UserError("--short-multipliers may round otherwise than the file, which --strict refuses; leave one out.")
     chosen = Path(file).stem if name is None else name
     path = store.require_free(chosen, force)
     info = _described(dataset, input_scale)
