@@ -295,6 +295,18 @@ def test_constants_that_would_grow_without_end():
     assert "constant of more than" in refused(m.build(m.node("Add", dense(m), m.node("Mul", wide, tall))))
 
 
+def test_a_list_of_millions_of_numbers():
+    def field(number: int, content: bytes) -> bytes:
+        size, digits = len(content), []
+        while size:
+            digits.append(size & 0x7F | (0x80 if size > 0x7F else 0))
+            size >>= 7
+        return bytes([number << 3 | 2, *digits]) + content
+
+    data = field(7, field(1, field(5, field(1, b"pads") + field(8, b"\x01" * 4_000_000))))
+    assert "more than 400,000 fields" in refused(data)
+
+
 def test_many_large_constants():
     m = Maker((1, 6))
     rows, columns = m.const(np.ones((4096, 1))), m.const(np.ones((1, 4096)))
