@@ -167,7 +167,6 @@ def _convert(
 ) -> Imported:
     if int(np.prod(sizes, dtype=object)) > MAX_FEATURES:
         raise UserError(f"the input has {sizes} numbers per frame; at most {MAX_FEATURES:,} are supported.")
-    leading = None
     if scale not in (None, 1.0) and is_integer(file.annotations.get(file.input, "")):
         raise UserError(
             "the file says that its input is integers; leave out the input scale, or remove the annotation."
@@ -177,13 +176,12 @@ def _convert(
         if annotated is not None:
             type, scale = type or annotated, 1.0
         else:
-            leading, quantizer = _leading_quantizer(file)
+            quantizer = _leading_quantizer(file)
             scale = float(quantizer.affines[0].scale)
-            type = IntType.for_range(quantizer.low, quantizer.high)
+            type = type or IntType.for_range(quantizer.low, quantizer.high)
     lowering = Lowering(name)
     start = input_stream(lowering, file, axes, type or IntType(8, signed=False), scale)
-    known = {file.input: start} if leading is None else {file.input: start, leading: start}
-    walk = Walk(file, lowering, known, batch, exact)
+    walk = Walk(file, lowering, {file.input: start}, batch, exact)
     graph = walk.run()
     return Imported(graph, file, scale, axes, walk.output_axes, walk.output_error, tuple(walk.open), walk.output_plain)
 
@@ -212,15 +210,15 @@ def _annotated(file: File) -> IntType | None:
     return None
 
 
-def _leading_quantizer(file: File) -> tuple[str, qonnx_quantizers.Quantizer]:
-    """Return what the one quantiser makes that reads the input, and its function."""
+def _leading_quantizer(file: File) -> qonnx_quantizers.Quantizer:
+    """Return the function of the one quantiser that reads the input."""
     readers = [node for node in file.nodes if file.input in node.inputs]
     if len(readers) == 1 and readers[0].op in ("Quant", "IntQuant") and readers[0].domain == GENERAL:
         node = readers[0]
         found = _parameters(file, node.inputs[1:])
         if found is not None and all(constant.values.size == 1 for constant in found):
             parameters = qonnx_quantizers.read_quant(node, found)
-            return node.outputs[0], qonnx_quantizers.quant(node, parameters, lambda values: values.reshape(()))
+            return qonnx_quantizers.quant(node, parameters, lambda values: values.reshape(()))
     raise UserError(
         "the network reads its float input without one Quant that says what the integers are; say by input_scale "
         "(--input-scale) what one step of the sensor's integers is, or begin the network with a Quant of one scale."

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MAX_INDEX_BITS = 8
 
+_SEARCH = 1 << 9
+"""Work of going through all integers of an edge for one entry, in the units of `qonnx_walk.MAX_WORK`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -134,6 +137,7 @@ class Chosen:
         streams = known.streams if known else (self.walk.linear(self.walk.stream(node, 0), node),) * len(entries)
         if known and known.index != index:
             raise UserError(f"{where} joins what two indices choose, which is not supported; use one index.")
+        self.walk.spend(sum(len(x.affines) for x in streams), where)
         made = [
             qonnx_elementwise.with_constant(self.walk, node, x, entry.values, forward=True)
             for x, entry in zip(streams, entries, strict=True)
@@ -144,6 +148,7 @@ class Chosen:
     def floor(self, node: Node) -> Stream:
         """Round what was chosen down: multiplies and shifts, one for each entry."""
         found = self.choices[node.inputs[0]]
+        self.walk.spend(len(found.streams) * _SEARCH, self.walk.where(node))
         x = found.streams[0]
         ops = [qonnx_rounding.shifted(self.walk, stream, "Floor") for stream in found.streams]
         if any(op is None for op in ops):
@@ -171,6 +176,7 @@ class Chosen:
         x = walk.stream(node, 0)
         if table is None:
             raise UserError(f"{walk.where(node)} compares what an index chooses; let it choose the thresholds.")
+        walk.spend(len(table.entries) * _SEARCH, walk.where(node))
         quantizers = [qonnx_levels.thresholds(walk, node, x, entry) for entry in table.entries]
         made, found = quantize_chosen(
             walk.lowering, x, quantizers, lambda edge: (self.hold(edge, node.label), table.index), node.label

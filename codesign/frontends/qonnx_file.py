@@ -74,13 +74,19 @@ class Node:
     label: str
 
     def attribute(self, name: str, default: Any) -> Any:
-        """Return an attribute of the type of `default`, or `default` when it is not given."""
+        """Return an attribute of the type of `default`, a list one of whole numbers, or `default` without it."""
         value = self.attributes.get(name, default)
-        if default is not None and (isinstance(value, bool) or type(value) is not type(default)):
+        wrong = isinstance(value, bool) or type(value) is not type(default)
+        if wrong or (isinstance(value, list) and not all(isinstance(number, int) for number in value)):
             raise UserError(
                 f"node {self.label!r} ({self.op}): the attribute {name!r} has the wrong type; export it again."
             )
         return value
+
+    def numbers(self, name: str) -> list[int] | None:
+        """Return an attribute that is a list of whole numbers, None without it."""
+        found: list[int] | None = self.attribute(name, []) if name in self.attributes else None
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -231,8 +231,9 @@ def _per_weight(part: np.ndarray, weights: Weights, groups: int) -> np.ndarray:
 def _bias(bias: Constant, weights: Weights, where: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Return the bias of a layer as float32 of shape (outputs,) or (1,); it has `shape`, or one that broadcasts."""
     values, outputs = bias.values, weights.integers.shape[-1]
-    fits = values.shape == shape if shape else values.shape[-1:] in ((), (1,), (outputs,)) and values.ndim <= 2
-    if values.dtype != np.float32 or not fits or values.size not in (1, outputs):
+    # A column of numbers would be one per frame.
+    fits = values.shape in ((shape,) if shape else ((), (1,), (outputs,), (1, 1), (1, outputs)))
+    if values.dtype != np.float32 or not fits:
         raise UserError(f"{where} has a bias of shape {values.shape} for {outputs} outputs; use one per output.")
     return values.reshape(-1)
 

@@ -11,6 +11,8 @@ from codesign.errors import UserError
 from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, Node
 from codesign.frontends.qonnx_float32 import Step
 from codesign.frontends.qonnx_requantize import rising
+from codesign.frontends.qonnx_rounding import narrowed
+from codesign.frontends.qonnx_shapes import surrounded
 from codesign.frontends.qonnx_stream import LayoutError, Stream, inexact_sum
 from codesign.frontends.qonnx_windows import Window, window
 from codesign.frontends.values import Value
@@ -29,7 +31,8 @@ def max_pool(walk: Walk, node: Node) -> Stream:
         raise UserError(f"{where} returns indices, which is not supported; use its values alone.")
     x = rising(walk.lowering, x, node.label)
     if any(found.padding):
-        # Padding never wins a maximum in ONNX; the integer 0 does not where no integer is below it.
+        x = narrowed(walk, x, node.label)
+        # Padding never wins a maximum in ONNX; the integer 0 does not where no integer is below it, whatever it means.
         if walk.edge(x).type.min < 0 or any(
             p >= k for p, k in zip(found.padding, np.repeat(found.kernel, 2), strict=True)
         ):
@@ -37,7 +40,7 @@ def max_pool(walk: Walk, node: Node) -> Stream:
                 f"{where} is padded and reads numbers that may be negative; put a ReLU before it, or do "
                 "without padding."
             )
-        x = walk.padded(x, found.padding, node.label)
+        x = dataclasses.replace(x, edge=surrounded(walk, x, found.padding, node.label))
     edge = walk.lowering.add_operator(MaxPool(found.kernel, found.stride), x.edge, label=node.label)
     return dataclasses.replace(x, edge=edge)
 
@@ -67,7 +70,7 @@ def reduce_mean(walk: Walk, node: Node, *, divide: bool = True) -> Stream:
     """Lower a ReduceMean, or without `divide` a ReduceSum, over whole frames."""
     where = walk.where(node)
     x = walk.stream(node, 0)
-    axes = node.attributes.get("axes")
+    axes = node.numbers("axes")
     if axes is None and (given := walk.optional(node, 1)) is not None:
         axes = given.values.reshape(-1).tolist()
     rank = len(x.axes)

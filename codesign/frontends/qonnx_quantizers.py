@@ -250,7 +250,9 @@ def trunc(node: Node, parameters: Sequence[Constant | None], ends: Callable[[Lev
     if clamped:
         scale_out = rest[0]
         _positive(scale_out, where)
-        shift = int(np.rint(np.log2(scale_out / scale)))
+        with np.errstate(all="ignore"):
+            exponent = np.log2(scale_out / scale)
+        shift = int(np.rint(exponent)) if np.isfinite(exponent) else -1
         signed, narrow = bool(node.attribute("signed", 1)), bool(node.attribute("narrow", 0))
         low = -(1 << (bits_out - 1)) + narrow if signed else 0
         high = (1 << (bits_out - 1)) - 1 if signed else (1 << bits_out) - 1 - narrow

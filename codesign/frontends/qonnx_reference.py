@@ -37,9 +37,21 @@ def executable(data: bytes) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ModelWrapper(onnx.load_model_from_string(data)).transform(InferShapes())
+            return ModelWrapper(_with_batch(onnx.load_model_from_string(data))).transform(InferShapes())
     except Exception as error:  # whatever qonnx raises
         raise UserError(f"the qonnx executor does not accept the file ({_line(error)}).") from error
+
+
+def _with_batch(model: Any) -> Any:
+    """Return a model that takes one frame where its batch is not fixed, as the executor wants fixed shapes."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    ends = [value for value in (*model.graph.input, *model.graph.output) if value.name not in constants]
+    open_ends = [dims for value in ends if (dims := value.type.tensor_type.shape.dim) and dims[0].dim_value <= 0]
+    for dims in open_ends:
+        dims[0].dim_value = 1
+    if open_ends:
+        del model.graph.value_info[:]  # shapes of the open batch
+    return model
 
 
 def execute(model: Any, imported: Imported, x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from codesign.errors import UserError
 from codesign.frontends.qonnx_file import Node
 from codesign.frontends.qonnx_quantizers import MAX_ACTIVATION_BITS, Quantizer
 from codesign.frontends.qonnx_requantize import MAX_COMPARED
-from codesign.frontends.qonnx_stream import INTEGERS, Stream, binary_grid
+from codesign.frontends.qonnx_stream import INTEGERS, Reach, Stream, binary_grid
 from codesign.frontends.requantize import Affine, Grid, reaches
 from codesign.frontends.values import Value
 from codesign.ir.ops import Dyadic, Threshold
@@ -98,7 +98,8 @@ def narrowed(walk: Walk, x: Stream, label: str) -> Stream:
         edge = walk.lowering.add_operator(Threshold(levels[None], low), x.edge, label=label)
     else:
         return x
-    return dataclasses.replace(x, edge=edge, affines=affines)
+    least, greatest = (np.full(len(affines), end, dtype=np.int64) for end in (low, high))
+    return dataclasses.replace(x, edge=edge, affines=affines, reach=Reach(edge, least, greatest))
 
 
 def without_offset(walk: Walk, x: Stream, label: str) -> Stream:

@@ -10,7 +10,7 @@ import numpy as np
 
 from codesign.errors import UserError
 from codesign.frontends.qonnx_file import Node
-from codesign.frontends.qonnx_rounding import without_offset
+from codesign.frontends.qonnx_rounding import narrowed, without_offset
 from codesign.frontends.qonnx_stream import LayoutError, Stream
 from codesign.frontends.qonnx_windows import MAX_EXTENT
 from codesign.frontends.requantize import Affine
@@ -74,7 +74,7 @@ def flatten(walk: Walk, node: Node) -> Stream:
 def squeeze(walk: Walk, node: Node) -> Stream:
     """Lower a Squeeze of height and width 1."""
     x = walk.stream(node, 0)
-    axes = node.attributes.get("axes")
+    axes = node.numbers("axes")
     if axes is None and (given := walk.optional(node, 1)) is not None:
         axes = given.values.reshape(-1).tolist()
     rank = len(x.axes)
@@ -90,7 +90,7 @@ def pad(walk: Walk, node: Node) -> Stream:
     x = walk.stream(node, 0, keep_padding=True)
     rank = len(x.axes)
     given = walk.optional(node, 1)
-    pads = node.attributes.get("pads") if given is None else given.values.reshape(-1).tolist()
+    pads = node.numbers("pads") if given is None else given.values.reshape(-1).tolist()
     fill = walk.optional(node, 2)
     value = node.attribute("value", 0.0) if fill is None else fill.values.reshape(-1)
     axes = walk.optional(node, 3)
@@ -172,13 +172,21 @@ def flattened(walk: Walk, x: Stream, label: str) -> Stream:
 
 
 def padded(walk: Walk, x: Stream, padding: tuple[int, int, int, int], label: str) -> Stream:
-    """Add rows and columns of zeros by a convolution that changes nothing else."""
-    x = without_offset(walk, x, label)
-    if any(affine.offset != 0 or not affine.linear for affine in x.affines):
+    """Add rows and columns of zeros."""
+    clamped = not x.linear
+    x = without_offset(walk, narrowed(walk, x, label) if clamped else x, label)
+    # Behind a clamp the executor's number for the integer 0 may be the bound.
+    moved = clamped and any(side.any() for side in x.numbers(np.zeros((1, 1), dtype=np.int64)))
+    if moved or any(affine.offset != 0 or not affine.linear for affine in x.affines):
         raise UserError(
             f"node {label!r} pads an input whose zero is not integer 0; quantise it without a zero point first."
         )
+    edge = surrounded(walk, x, padding, label)
+    return dataclasses.replace(x, edge=edge, affines=tuple(Affine(a.scale) for a in x.affines))
+
+
+def surrounded(walk: Walk, x: Stream, padding: tuple[int, int, int, int], label: str) -> str:
+    """Return the edge with rows and columns of the integer 0, added by a convolution that changes nothing else."""
     channels = walk.edge(x).channels
     ones = np.ones((1, 1, 1, channels), dtype=np.int64)
-    edge = walk.lowering.add_operator(Conv2d(ones, padding=padding, groups=channels), x.edge, label=label)
-    return dataclasses.replace(x, edge=edge, affines=tuple(Affine(a.scale) for a in x.affines))
+    return walk.lowering.add_operator(Conv2d(ones, padding=padding, groups=channels), x.edge, label=label)

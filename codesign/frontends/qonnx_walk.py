@@ -22,7 +22,7 @@ from codesign.frontends import (
 )
 from codesign.frontends.lowering import Lowering
 from codesign.frontends.qonnx_choices import Chosen
-from codesign.frontends.qonnx_constants import Constant
+from codesign.frontends.qonnx_constants import MAX_ELEMENTS, Constant
 from codesign.frontends.qonnx_file import CHANNELS_LAST, GENERAL, File, Node, clean
 from codesign.frontends.qonnx_float32 import DOUBLE
 from codesign.frontends.qonnx_requantize import Open, quantize
@@ -72,6 +72,7 @@ class Walk:
         self.shifts: dict[str, tuple[tuple[str, ...], Dyadic | SelectDyadic]] = {}
         self.chosen = Chosen(self)
         self.left = MAX_WORK
+        self.room = 2 * MAX_ELEMENTS
         self.output_axes = ""
         self.output_error = 0.0
         self.output_plain = False
@@ -103,9 +104,9 @@ class Walk:
 
     def _lower(self, node: Node) -> None:
         where = self.where(node)
-        if made := self.chosen.lower(node):
-            if isinstance(made, Stream):
-                self._keep(node, made, where)
+        if chosen := self.chosen.lower(node):
+            if isinstance(chosen, Stream):
+                self._keep(node, chosen, where)
             return
         if not any(name in self.streams for name in node.inputs):
             inputs = [self.optional(node, place) for place in range(len(node.inputs))]
@@ -113,7 +114,12 @@ class Walk:
                 raise UserError(
                     f"{where} makes several constants, which is not supported; fold constants when exporting."
                 )
-            self.constants[node.outputs[0]] = qonnx_folding.fold(node, inputs, where)
+            made = qonnx_folding.fold(node, inputs, where)
+            if made.values.base is None:  # else a view of another constant
+                self.room -= made.values.size
+            if self.room < 0:
+                raise UserError(f"{where} makes constants without end; fold constants when exporting.")
+            self.constants[node.outputs[0]] = made
             return
         if node.op == "Shape" and node.domain == "":
             shape = (self.batch, *self.shape(self.stream(node, 0))[1:])

@@ -37,6 +37,8 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "shape": _SHAPE,
     "leaf": {},
 }  # fmt: skip
+_PACKED = (7, 8)
+"""Lists of floats and integers of an attribute, of which a parser takes many in one field, too."""
 
 
 def check(data: bytes, source: str) -> None:
@@ -64,9 +66,7 @@ def check(data: bytes, source: str) -> None:
         while place < end:
             left -= 1
             if left < 0:
-                raise UserError(
-                    f"{source} has more than {MAX_FIELDS:,} fields, more than a network has; export it again."
-                )
+                raise _many(source)
             key, place = _varint(data, place, end, source)
             match key & 7:
                 case 0:
@@ -75,6 +75,8 @@ def check(data: bytes, source: str) -> None:
                     place += 8
                 case 2:
                     size, place = _varint(data, place, end, source)
+                    if kind == "attribute" and key >> 3 in _PACKED:
+                        left -= size // 4  # numbers, each of which takes eight bytes or more once it is parsed
                     if (nested := inside.get(key >> 3)) is not None and place + size <= end:
                         waiting.append((nested, place, place + size, depth + 1))
                     place += size
@@ -84,6 +86,8 @@ def check(data: bytes, source: str) -> None:
                     raise _damaged(source)
         if place != end:
             raise _damaged(source)
+    if left < 0:
+        raise _many(source)
 
 
 def _varint(data: bytes, place: int, end: int, source: str) -> tuple[int, int]:
@@ -97,6 +101,10 @@ def _varint(data: bytes, place: int, end: int, source: str) -> tuple[int, int]:
         if byte < 0x80:
             return value, place
     raise _damaged(source)
+
+
+def _many(source: str) -> UserError:
+    return UserError(f"{source} has more than {MAX_FIELDS:,} fields, more than a network has; export it again.")
 
 
 def _damaged(source: str) -> UserError:

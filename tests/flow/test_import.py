@@ -103,6 +103,7 @@ def test_a_name_that_is_taken(own: CommandLine):
         (("net.onnx", "--input-scale", "-1"), "--input-scale"),
         (("net.onnx", "--input-scale", SCALE, "--layout", "NHWC"), "finds NHWC"),
         (("bad.onnx", "--input-scale", SCALE), "damaged"),
+        (("net.onnx", "--input-scale", SCALE, "--strict", "--short-multipliers"), "leave one out"),
     ],
 )
 def test_mistakes_leave_nothing_behind(own: CommandLine, arguments: tuple[str, ...], sentence: str):
@@ -146,6 +147,27 @@ def open_file(folder: Path) -> Path:
     path = folder / "open.onnx"
     path.write_bytes(m.build(m.node("MatMul", x, m.weights((6, 3), 1))))
     return path
+
+
+def test_axes_that_nothing_in_the_file_tells(own: CommandLine):
+    m = Maker((1, 8, 8, 1))
+    path = own.folder / "net.onnx"
+    path.write_bytes(m.build(m.node("Gemm", m.node("Flatten", "x"), m.weights((64, 10), 1))))
+    options = ("import", str(path), "--data", "digits", "--input-scale", SCALE)
+    told = own(*options)
+    assert told.code == 2
+    assert "--layout" in told.err
+    assert own(*options, "--layout", "NHWC").code == 0
+
+
+def test_a_batch_too_large_to_compare(own: CommandLine):
+    m = Maker((1 << 40, 6))
+    path = own.folder / "net.onnx"
+    path.write_bytes(m.build(m.node("MatMul", m.quant("x", 4, 0.5), m.weights((6, 3), 1))))
+    told = own("import", str(path), "--check", "1")
+    assert told.code == 2
+    assert "more memory than is sensible" in told.err
+    assert not (own.folder / "models").exists()
 
 
 def test_what_float32_leaves_open_is_told(own: CommandLine):

@@ -16,7 +16,12 @@ UINT4 = IntType(4, signed=False)
 
 
 def agree(
-    data: bytes, type: IntType = INT6, scale: float = 1.0, x: np.ndarray | None = None, opens: bool = False, **options
+    data: bytes,
+    type: IntType = INT6,
+    scale: float | None = 1.0,
+    x: np.ndarray | None = None,
+    opens: bool = False,
+    **options,
 ) -> Imported:
     """Import a file and compare it with the executor on frames that a row of integers or random ones make."""
     found = convert(qonnx_file.loads(data), input_type=type, input_scale=scale, **options)

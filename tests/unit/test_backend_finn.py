@@ -84,6 +84,27 @@ def network(name: str = "small") -> Graph:
     return builder.build(add(Dense(weights(8, 5), bias=weights(5)), features, label="classifier"))
 
 
+def two_readers(pooled: bool) -> Graph:
+    """Bits that a layer of -1 and 1 reads and one of wider weights, one of them through a pool."""
+    builder = GraphBuilder()
+    add = builder.add
+    bits = add(Threshold(rows(4, 2, 9)), add(Conv2d(weights(1, 1, 2, 4)), builder.input((5, 5, 2), NARROW)))
+    larger = add(MaxPool(2, 1), bits)
+    signs = Conv2d(RNG.integers(0, 2, size=(1 if pooled else 2,) * 2 + (4, 4)), codebook=SIGNS)
+    wider = Conv2d(weights(*(2 if pooled else 1,) * 2, 4, 4))
+    return builder.build(
+        add(Add(), *(add(op, x) for op, x in zip((signs, wider), (larger, bits)[:: 1 if pooled else -1], strict=True)))
+    )
+
+
+def summed_bits() -> Graph:
+    """Bits that a layer of wider weights reads and a sum over windows."""
+    builder = GraphBuilder()
+    add = builder.add
+    bits = add(Threshold(rows(4, 2, 9)), builder.input((4, 4, 4), NARROW))
+    return builder.build(add(Add(), add(Conv2d(weights(2, 2, 4, 4)), bits), add(SumPool(2, 1), bits)))
+
+
 def execute(content: bytes, graph: Graph, x: np.ndarray) -> np.ndarray:
     """Run a file in the qonnx executor, frame by frame."""
     from qonnx.core.modelwrapper import ModelWrapper
@@ -114,6 +135,9 @@ CASES = {
     "sum_pool, all of a strip": graph_of(SumPool((6, 3)), (6, 3, 4)),
     "arg_max": graph_of(ArgMax(), (6,), BIT),
     "all together": network(),
+    "bits read as such and wider": two_readers(False),
+    "bits read wider and pooled": two_readers(True),
+    "bits read wider and summed": summed_bits(),
 }
 
 
@@ -153,10 +177,34 @@ def test_offsets_go_into_thresholds_and_bits_are_counted():
     assert accumulators.of(graph, "n2").type == IntType.for_range(0, 72)
 
 
+def doubled() -> Graph:
+    builder = GraphBuilder()
+    x = builder.add(Threshold(rows(4, 4, 9)), builder.input((4, 4, 4), NARROW))
+    return builder.build(builder.add(Add(), x, x))
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_bits_have_one_width_for_all_readers(pooled: bool):
+    content = onnx.load_from_string(export(two_readers(pooled), ops.by_name(), FinnPlace))
+    assert "XnorPopcountMatMul" not in [node.op_type for node in content.graph.node]
+    told = {
+        note.tensor_name: note.quant_parameter_tensor_names[0].value for note in content.graph.quantization_annotation
+    }
+    assert "BINARY" not in told.values()
+    assert told["n1"] == told["n2"] == "UINT2"
+
+
+def test_sums_keep_every_bit_of_their_stream():
+    content = onnx.load_from_string(export(summed_bits(), ops.by_name(), FinnPlace))
+    (pool,) = (node for node in content.graph.node if node.op_type == "QuantAvgPool2d")
+    assert (attribute(pool, "ibits"), attribute(pool, "obits")) == (2, 4)
+
+
 @pytest.mark.parametrize(
     ("graph", "sentence"),
     [
         (graph_of(FrameBuffer()), "n0 (frame_buffer) has no FINN layer"),
+        (doubled(), "n1 (add) has no FINN layer: FINN adds no stream to itself"),
         (graph_of(Dyadic([1], [0], [0], IntType(9, signed=True))), "n0 (dyadic) has no FINN layer: FINN re-quantises"),
         (graph_of(Dyadic([-1], [0], [0], IntType(4, signed=True))), "n0 (dyadic) has no FINN layer: FINN re-quantises"),
         (graph_of(SumPool((3, 2))), "n0 (sum_pool) has no FINN layer: FINN sums square windows"),
@@ -397,7 +445,19 @@ def test_finn_writes_the_sources_of_every_layer(tmp_path: Path):
 
 @needs_finn
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["conv2d", "conv2d, binary", "conv2d, bits and wider weights", "sum_pool", "dense"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv2d",
+        "conv2d, binary",
+        "conv2d, bits and wider weights",
+        "sum_pool",
+        "dense",
+        "bits read as such and wider",
+        "bits read wider and pooled",
+        "bits read wider and summed",
+    ],
+)
 def test_finn_computes_single_operators(name: str, tmp_path: Path):
     graph = CASES[name]
     project = backend.emit(graph, BOARD, tmp_path)

@@ -11,7 +11,7 @@ pytest.importorskip("qonnx", reason="qonnx is not installed (extra qonnx-check)"
 
 from codesign.frontends import qonnx_file
 from codesign.frontends.qonnx import convert
-from codesign.frontends.qonnx_reference import executable, execute
+from codesign.frontends.qonnx_reference import compared, executable, execute
 from codesign.ir import IntType, golden
 
 from .qonnx_agreement import INT6, UINT4, agree, every, row, single
@@ -135,6 +135,36 @@ def test_padded_max_pool():
     agree(m.build(x), UINT4)
 
 
+@pytest.mark.parametrize("offset", [-17.0, 3.5])
+def test_padding_never_wins_a_maximum_of_moved_numbers(offset: float):
+    m = Maker((2, 2, 6, 6))
+    x = m.node("MaxPool", m.node("Add", "x", m.const(offset)), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    agree(m.build(x), UINT4)
+
+
+@pytest.mark.parametrize("low", [0.0, 1.0])
+def test_padded_max_pool_behind_a_clamp(low: float):
+    m = Maker((2, 2, 6, 6))
+    x = m.node("Clip", "x", m.const(low), m.const(9.0))
+    agree(m.build(m.node("MaxPool", x, kernel_shape=[2, 2], pads=[1, 1, 0, 1])))
+
+
+def test_zeros_around_a_clamp():
+    m = Maker((2, 2, 6, 6))
+    x = m.node("Pad", m.node("Relu", "x"), m.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+    found = agree(m.build(m.node("MaxPool", x, kernel_shape=[3, 3])))
+    assert found.output_error == 0
+
+
+def test_a_clamp_at_the_output_has_no_error():
+    m = Maker((2, 6))
+    x = m.node("MatMul", "x", m.const(m.rng.integers(-2, 3, size=(6, 3))))
+    x = m.node("Clip", x, m.const(-3.0), m.const(4.0))
+    found = agree(m.build(x))
+    assert found.settled
+    assert found.output_error == 0
+
+
 def test_max_pool_of_falling_meaning():
     m = Maker((2, 2, 6, 6))
     x = m.node("Mul", "x", m.const(np.array([-0.5, 0.25]).reshape(1, 2, 1, 1)))
@@ -254,6 +284,33 @@ def test_a_leading_quantiser_gives_the_input():
     assert found.input_scale == float(np.float32(0.3))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bits": 4, "narrow": True},
+        {"bits": 4, "zero": 3.0},
+        {"bits": 1},
+        {"bits": 8, "signed": False, "scale": 0.1, "rounding": "CEIL"},
+        {"bits": 8, "scale": 0.3, "rounding": "FLOOR"},
+    ],
+)
+def test_a_leading_quantiser_that_moves_integers_stays(options: dict):
+    m = Maker((4, 6))
+    data = m.build(m.node("MatMul", m.quant("x", **{"scale": 0.5, **options}), m.weights((6, 3), 1)))
+    found = convert(qonnx_file.loads(data))
+    type = found.graph.input.type
+    x = np.arange(type.min, type.max + 1, dtype=np.int64).repeat(24).reshape(-1, 6)
+    expected, integers = compared(found, data, x)
+    assert (expected == integers).all()
+
+
+def test_a_leading_quantiser_reads_the_integers_that_the_sensor_gives():
+    m = Maker((4, 6))
+    data = m.build(m.node("MatMul", m.quant("x", 4, 0.5), m.weights((6, 3), 1)))
+    found = agree(data, INT6, scale=None)
+    assert found.graph.input.type == INT6
+
+
 def test_an_annotation_gives_the_input():
     from onnx import StringStringEntryProto, TensorAnnotation
 
@@ -262,6 +319,18 @@ def test_an_annotation_gives_the_input():
     m.annotations.append(TensorAnnotation(tensor_name="x", quant_parameter_tensor_names=[pair]))
     found = convert(qonnx_file.loads(m.build(m.node("MatMul", "x", m.weights((6, 3), 1)))))
     assert found.graph.input.type == IntType(5, signed=False)
+
+
+def test_a_batch_that_is_not_fixed():
+    import onnx
+
+    m = Maker((1, 2, 6, 6))
+    x = m.node("Gemm", m.node("Flatten", m.quant(m.node("Relu", "x"), 3, 2.0)), m.weights((72, 3), 1))
+    model = onnx.load_model_from_string(m.build(x))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(x, 1, ["N", 3]))
+    model.graph.value_info.append(onnx.helper.make_tensor_value_info("t0", 1, ["N", 2, 6, 6]))
+    agree(model.SerializeToString())
 
 
 def test_identities_and_dead_nodes_leave_no_trace():

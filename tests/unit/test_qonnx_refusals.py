@@ -99,6 +99,23 @@ OPERATORS: dict[str, tuple[Callable[[Maker], str], str]] = {
     ),
     "transposed input": (lambda m: m.node("Gemm", "x", m.weights((6, 3), 1), transA=1), "transA"),
     "alpha": (lambda m: m.node("Gemm", "x", m.weights((6, 3), 1), alpha=0.5), "alpha or beta"),
+    "a bias per frame": (
+        lambda m: m.node("Gemm", "x", m.weights((6, 3), 1), m.const([[1.0], [2.0], [3.0]])), "bias of shape (3, 1)"
+    ),
+    "truncation to nothing": (
+        lambda m: m.node(
+            "Trunc", dense(m), *(m.const(v) for v in (1e38, 0.0, 8.0, 1e-38, 4.0)), domain=GENERAL,
+            rounding_mode="FLOOR",
+        ),
+        "adds bits",
+    ),
+    "truncation beyond float": (
+        lambda m: m.node(
+            "Trunc", dense(m), *(m.const(v) for v in (1e-38, 0.0, 8.0, 1e38, 4.0)), domain=GENERAL,
+            rounding_mode="FLOOR",
+        ),
+        "adds bits",
+    ),
     "variance below zero": (
         lambda m: m.node("BatchNormalization", dense(m), *(m.const(np.full(6, v)) for v in (1.0, 0.0, 0.0, -1.0))),
         "variance",
@@ -276,6 +293,49 @@ def test_constants_that_would_grow_without_end():
         wide = m.node("Concat", wide, wide, wide, wide, axis=0)
     tall = m.node("Transpose", wide, perm=[1, 0])
     assert "constant of more than" in refused(m.build(m.node("Add", dense(m), m.node("Mul", wide, tall))))
+
+
+def test_a_list_of_millions_of_numbers():
+    def field(number: int, content: bytes) -> bytes:
+        size, digits = len(content), []
+        while size:
+            digits.append(size & 0x7F | (0x80 if size > 0x7F else 0))
+            size >>= 7
+        return bytes([number << 3 | 2, *digits]) + content
+
+    data = field(7, field(1, field(5, field(1, b"pads") + field(8, b"\x01" * 4_000_000))))
+    assert "more than 400,000 fields" in refused(data)
+
+
+def test_many_large_constants():
+    m = Maker((1, 6))
+    rows, columns = m.const(np.ones((4096, 1))), m.const(np.ones((1, 4096)))
+    made = [m.node("Add", rows, columns) for _ in range(6)]
+    for other in made[1:]:
+        made[0] = m.node("Add", made[0], other)
+    assert "constants without end" in refused(m.build(m.node("Add", dense(m), made[0])))
+
+
+@pytest.mark.parametrize("op", ["AveragePool", "Pad", "ReduceMean", "Squeeze", "Transpose"])
+@pytest.mark.parametrize("values", [["1", "z"], [1.0, 2.0], [float("nan"), 1.0]])
+def test_lists_that_are_no_whole_numbers(op: str, values: list):
+    m = Maker((1, 2, 6, 6))
+    name = {"AveragePool": "pads", "Pad": "pads", "Transpose": "perm"}.get(op, "axes")
+    assert f"attribute {name!r} has the wrong type" in refused(
+        m.build(m.node(op, "x", **{"kernel_shape": [2, 2]} if op == "AveragePool" else {}, **{name: values}))
+    )
+
+
+def test_choices_of_many_constants_end():
+    m = Maker((1, 64))
+    ones = m.const(np.ones((64, 1)))
+    index = m.node("Cast", m.quant(m.node("MatMul", "x", ones), 8, 1.0, signed=False), to=7)
+    index = m.node("Reshape", index, m.const([1], np.int64))
+    x = m.node("MatMul", "x", m.const(np.ones((64, 4096))))
+    x = m.node("Mul", x, m.node("Gather", m.const(np.ones((256, 4096))), index))
+    for _ in range(3):
+        x = m.node("Add", x, m.const(1.0))
+    assert "larger than any FPGA" in refused(m.build(m.node("Floor", x)))
 
 
 def test_a_row_of_many_constants_ends():

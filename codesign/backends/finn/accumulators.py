@@ -35,13 +35,35 @@ class Accumulator:
 
 
 def is_xnor(graph: Graph, node: Node) -> bool:
-    """Tell whether a layer has binary inputs and weights that are all -1 or 1, of one group."""
+    """Tell whether a layer is a popcount: binary inputs, written as such, and weights all -1 or 1, of one group."""
     return node.name in _xnor_nodes(graph)
 
 
 @functools.lru_cache(maxsize=4)
 def _xnor_nodes(graph: Graph) -> frozenset[str]:
-    return frozenset(node.name for node in graph.nodes if _all_binary(graph, node))
+    wide = _wide_sources(graph)
+    return frozenset(
+        node.name for node in graph.nodes if _all_binary(graph, node) and _source(graph, node.inputs[0]) not in wide
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _wide_sources(graph: Graph) -> frozenset[str]:
+    """Return the sources of the binary edges that some layer reads whose weights are not all -1 or 1."""
+    return frozenset(
+        _source(graph, node.inputs[0])
+        for node in graph.nodes
+        if isinstance(node.op, Conv2d | Dense)
+        and graph.edges[node.inputs[0]].type == BIT
+        and not _all_binary(graph, node)
+    )
+
+
+def _source(graph: Graph, edge: str) -> str:
+    """Return the edge that pools and flattening, which keep the type of a stream in FINN, have made an edge of."""
+    while edge not in graph.inputs and isinstance(graph.node(edge).op, MaxPool | Flatten):
+        edge = graph.node(edge).inputs[0]
+    return edge
 
 
 def _all_binary(graph: Graph, node: Node) -> bool:
@@ -96,13 +118,7 @@ def wide_bits(graph: Graph) -> frozenset[str]:
 
     FINN has no product of bits 0 and 1 with other weights than -1 and 1.
     """
-    found: set[str] = set()
-    for node in graph.nodes:
-        edge = node.inputs[0]
-        plain = isinstance(node.op, Conv2d | Dense) and graph.edges[edge].type == BIT and not is_xnor(graph, node)
-        while plain and edge not in found:
-            found.add(edge)
-            if edge in graph.inputs or not isinstance(graph.node(edge).op, MaxPool | Flatten):
-                break
-            edge = graph.node(edge).inputs[0]
-    return frozenset(found)
+    wide = _wide_sources(graph)
+    return frozenset(
+        edge for edge, tensor in graph.edges.items() if tensor.type == BIT and _source(graph, edge) in wide
+    )

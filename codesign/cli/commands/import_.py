@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from codesign.frontends.qonnx import Imported
     from codesign.ir import Graph, IntType
 
+MAX_COMPARED = 1 << 27
+"""Most numbers of all frames that are compared."""
+
 
 @make(name="import", short_help="Turn a QONNX file into a model like those of `codesign models`.")
 @click.argument("file", metavar="FILE")
@@ -68,6 +71,8 @@ def command(
     from codesign.frontends.qonnx_file import loads as parse
     from codesign.zoo import Source
 
+    if strict and short_multipliers:
+        raise UserError("--short-multipliers may round otherwise than the file, which --strict refuses; leave one out.")
     chosen = Path(file).stem if name is None else name
     path = store.require_free(chosen, force)
     info = _described(dataset, input_scale)
@@ -178,8 +183,10 @@ def _type(text: str | None, info: Info | None) -> IntType | None:
 
 def _require_fit(graph: Graph, info: Info, dataset: str) -> None:
     if graph.input.shape != info.shape:
+        other = ", or say its axes by --layout" if sorted(graph.input.shape) == sorted(info.shape) else ""
         raise UserError(
-            f"the network takes frames of {graph.input.shape} and {dataset} has {info.shape}; choose another data set."
+            f"the network takes frames of {graph.input.shape} and {dataset} has {info.shape}; "
+            f"choose another data set{other}."
         )
 
 
@@ -193,7 +200,13 @@ def _compared(
     from codesign.verify.frames import random_frames
 
     batch = found.file.shape[0] or 1
-    frames = random_frames(found.graph, -(-count // batch) * batch, seed)
+    whole = -(-count // batch) * batch
+    if whole * found.graph.input.size > MAX_COMPARED:
+        raise UserError(
+            f"comparing {count:,} frames in batches of {batch:,} takes more memory than is sensible; choose fewer, or "
+            "export the network with a batch of 1."
+        )
+    frames = random_frames(found.graph, whole, seed)
     with console.progress(f"Comparing {len(frames)} frames with the qonnx executor"):
         expected, integers = compared(found, data, frames)
     unequal: np.ndarray = expected != integers

@@ -20,7 +20,7 @@ def write(place: FinnPlace) -> None:
     (height, width), (down, right) = op.kernel, op.stride  # type: ignore[misc]
     if height != width or down != right or height < down:
         place.refuse("FINN sums square windows without gaps, or whole frames")
-    bits = place.x.type.bits
+    bits = place.bits_in  # FINN drops the bits that the output lacks of a sum of its own stream
     place.end(
         place.add(
             "QuantAvgPool2d",
