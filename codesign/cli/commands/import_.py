@@ -113,7 +113,7 @@ def command(
             "first_difference": element,
             "accuracy": values.get("accuracy"),
         },
-        *_sentences(chosen, path, found, values, check, different, element),
+        *_sentences(chosen, path, found, values, check, different, element, short_multipliers),
     )
     return 1 if different else 0
 
@@ -126,6 +126,7 @@ def _sentences(
     check: int,
     different: int,
     element: Sequence[int] | None,
+    short: bool,
 ) -> list[str]:
     if different:
         return [
@@ -138,7 +139,12 @@ def _sentences(
         said.append(f"{check} frames give the integers of the qonnx executor.")
     if "accuracy" in values:
         said.append(f"{values['accuracy']:.2f} % of {values['images']:,} test images.")
-    return [*said, *([f"{_told(found)}; here exact arithmetic does."] if not found.settled else [])]
+    if not found.settled:
+        said.append(f"{_told(found)}; here exact arithmetic does.")
+    if short:
+        # Without it the sentence above would hold of them too.
+        said.append("Wide quantisers have multipliers of 17 bits, which round a rare integer otherwise than the file.")
+    return said
 
 
 def _told(found: Imported) -> str:
