@@ -97,7 +97,10 @@ def read_quant(node: Node, parameters: Sequence[Constant | None]) -> QuantParame
         When one is missing, not constant, or makes no sense.
     """
     where = f"node {node.label!r} ({node.op})"
-    scale, zero, width = (_floats(parameter, where) for parameter in _all(parameters, 3, where))
+    given = _all(parameters, 3, where)
+    scale = _single(given[0], where, _power_of_two)
+    zero = _single(given[1], where, lambda values: values == 0)
+    width = _single(given[2], where, lambda values: (values >= 1) & (values <= 32) & (values == np.rint(values)))
     bits = _bits(width, where)
     for name in ("signed", "narrow"):
         if node.attribute(name, -1) not in (0, 1):
@@ -291,11 +294,28 @@ def _all(parameters: Sequence[Constant | None], count: int, where: str) -> list[
     return found
 
 
+def _single(parameter: Constant, where: str, allowed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the numbers of a constant as float32; those of float64 and int64 too where they are what is allowed.
+
+    QKeras exports have such. Dividing by a power of two is exact in both, and so is adding 0.
+    """
+    values = parameter.values
+    if values.dtype in (np.float64, np.int64) and values.size and allowed(values).all():
+        return values.astype(np.float32)
+    return _floats(parameter, where)
+
+
+def _power_of_two(values: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    return (mantissa == 0.5) & (np.abs(exponent) <= 100)
+
+
 def _floats(parameter: Constant, where: str, dtype: type = np.float32) -> np.ndarray:
     values = parameter.values
     if values.dtype != dtype or values.size == 0:
         raise UserError(
-            f"{where} has a parameter of type {values.dtype} and shape {values.shape}; use {np.dtype(dtype)}."
+            f"{where} has a parameter of type {values.dtype} and shape {values.shape}; use {np.dtype(dtype)}"
+            + (", or scales that are powers of two." if values.dtype == np.float64 else ".")
         )
     return values
 

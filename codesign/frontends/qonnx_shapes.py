@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +61,25 @@ def reshape(walk: Walk, node: Node) -> Stream:
         return x
     if len(wanted) == 2 and wanted[0] == walk.batch:
         return walk.flattened(x, node.label)
-    raise UserError(f"{where} reshapes {shape} to {tuple(wanted)}; only flattening to (frames, features) is supported.")
+    if (axes := _moved(x.axes, shape, wanted)) is not None:
+        return dataclasses.replace(x, axes=axes)
+    raise LayoutError(
+        f"{where} reshapes {shape} to {tuple(wanted)}; only flattening to (frames, features) and moving axes of extent "
+        "1 are supported."
+    )
+
+
+def _moved(axes: str, shape: Sequence[int], wanted: Sequence[int]) -> str | None:
+    """Return the axes after a Reshape that moves axes of extent 1 alone, which exporters make of a Transpose."""
+    extents = dict(zip(axes, shape, strict=True))
+
+    def longer(order: str) -> list[str]:
+        return [axis for axis in order if extents[axis] > 1]
+
+    for order in ("NCHW", "NHWC") if len(axes) == 4 else ():
+        if order != axes and [extents[axis] for axis in order] == list(wanted) and longer(order) == longer(axes):
+            return order
+    return None
 
 
 def flatten(walk: Walk, node: Node) -> Stream:

@@ -9,6 +9,7 @@ pytest.importorskip("onnx", reason="onnx is not installed (extra qonnx)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra qonnx-check)")
 pytest.importorskip("qonnx", reason="qonnx is not installed (extra qonnx-check)")
 
+from codesign.errors import UserError
 from codesign.frontends import qonnx_file
 from codesign.frontends.qonnx import convert
 from codesign.frontends.qonnx_reference import compared, executable, execute
@@ -255,6 +256,39 @@ def test_axes_that_an_operator_finds_say_the_layout_of_the_input(behind: str):
         x = m.node("Concat", x, x, axis=1)
     x = m.node("Conv", x, m.weights((4, 3 if behind == "Pad" else 6, 3, 3)))
     assert agree(m.build(m.quant(x, 4, 0.5)), UINT4).layout == "NHWC"
+
+
+def test_a_reshape_that_moves_axes_of_extent_1_is_a_transpose():
+    """As tf2onnx writes a network of Keras: from one channel, and back before a vector."""
+    m = Maker((4, 8, 8, 1))
+    x = m.node("Reshape", "x", m.const([4, 1, 8, 8], np.int64))
+    x = m.quant(m.node("Relu", m.node("Conv", x, m.weights((5, 1, 3, 3)))), 3, 0.5, False)
+    x = m.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x = m.node("Relu", m.node("Conv", x, m.weights((6, 5, 3, 3))))
+    x = m.quant(m.node("Reshape", x, m.const([4, 1, 1, 6], np.int64)), 3, 0.5, False)
+    x = m.node("Reshape", x, m.const([-1, 6], np.int64))
+    found = agree(m.build(m.node("MatMul", x, m.weights((6, 3), 1))), UINT4, scale=0.25)
+    assert found.layout == "NHWC"
+
+
+def test_quantisers_with_parameters_of_float64():
+    """As exports of QKeras have them; the executor computes with them."""
+
+    def made(scale: float, zero: int = 0) -> bytes:
+        m = Maker((8, 6))
+        x = m.node("MatMul", "x", m.weights((6, 5), 1))
+        numbers = [
+            m.const(scale, np.float64),
+            m.const(zero, np.float64 if zero % 1 else np.int64),
+            m.const(3, np.int64),
+        ]
+        x = m.node("Quant", x, *numbers, domain=GENERAL, signed=1, narrow=0, rounding_mode="HALF_EVEN")
+        return m.build(x)
+
+    assert agree(made(0.25), scale=0.25).settled
+    for data in (made(0.1), made(0.25, 1)):
+        with pytest.raises(UserError, match=r"(float64|int64) and shape .*; use float32"):
+            convert(qonnx_file.loads(data), input_type=INT6, input_scale=0.25)
 
 
 @pytest.mark.parametrize("op", ["ArgMax", "TopK"])
