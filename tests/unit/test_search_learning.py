@@ -159,6 +159,23 @@ def test_after_practice_it_begins_where_greedy_ends():
     assert min(made.score(one) for one in found.evaluations[4:]) > chance
 
 
+@pytest.mark.parametrize("batch", [3, 8])
+def test_the_high_level_controller_begins_with_the_best_that_it_was_shown(batch):
+    """Whether what is shown fills batches or not."""
+    made = problem((4, 6, 6, 8), coupling=0.5)
+    found = autoqb.strategy(made, 0, 40, batch=batch)
+    shown = len(found._shown)
+    assert shown == 4
+    for _ in range(-(-shown // batch)):
+        found.tell([evaluate(made, one) for one in found.ask()])
+    _, actions = found.high.act(0.0)
+    states, best = found.high._best()
+    assert np.abs(found.high.agent.act(states) - best).mean() < 0.05
+    assert np.abs(actions - best).mean() < 0.1
+    # Untaught, it asks for the middle of everything.
+    assert np.abs(0.5 - best).mean() > 0.1
+
+
 def test_an_actor_is_held_near_what_it_is_shown():
     """The critic wants 1 everywhere; what is shown is 0.3."""
     generator = np.random.default_rng(0)

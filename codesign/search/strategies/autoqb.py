@@ -51,11 +51,11 @@ _LOW_NOISE = 0.3
 """Exploration of the low-level controller, relative to the other: it has tens of actions where that has one."""
 _NOISE, _NOISE_AFTER_PRACTICE = 0.5, 0.1
 _STEPS = 16
+"""Steps of learning that each controller takes for an episode."""
 _GOALS, _SLIPS, _PRACTICE = 24, 0.15, 600
 """Of the practice: episodes of each layer, share of channels with another width than is right, steps of learning."""
 _TIGHT, _LOOSE = (1.0, 0.97, 0.94, 0.9), (1.0, 0.6, 0.36, 0.22)
 """Shares of the budget that the first episodes take: where it is limited, and where only the board limits."""
-"""Steps of learning that each controller takes for an episode."""
 
 
 class AutoQb:
@@ -92,16 +92,16 @@ class AutoQb:
         self.low = Low(problem, seed, self._generator)
         self._warm_up, self._noise, self._zeta = warm_up, noise, zeta
         self._evaluations = evaluations
-        self._decay = features.decay_for(evaluations, warm_up)
         self._standard = Standard()
         self._episode = 0
         self._pending: list[list[Layer]] = []
         self.goal_errors: list[float] = []
         self._shown: list[Assignment] = []
         self._kinds: dict[str, str] = {}
-        self._prepared = practise
+        self._prepared, self._begun = practise, False
         if practise:
             self._prepare(problem.measures(MeasuresSensitivity, "autoqb").sensitivity())
+        self._decay = features.decay_for(evaluations, self._warm_up)
 
     def _prepare(self, table: Table) -> None:
         """Practise, and have something to show."""
@@ -219,8 +219,11 @@ class AutoQb:
             with one_thread():
                 self.low.learn(_STEPS * len(evaluations), self._standard, zeta)
                 self.high.look_again(self.low)
-                if self._prepared and self._episode == self._warm_up:
+                if self._shown:
+                    return  # it begins when it has seen all
+                if self._prepared and not self._begun:
                     self.high.imitate(_PRACTICE)
+                self._begun = True
                 self.high.learn(_STEPS * len(evaluations), self._standard, held=self._prepared)
 
 
