@@ -62,25 +62,6 @@ def prepare_supernet(model: Model, folder: Path, recipe: SupernetRecipe, progres
     return folder / key
 
 
-def constraint_of(board: Board, options: Options, bit_operations: int | None = None) -> Constraint:
-    """Return what every result keeps to: all that the board holds, the clocks and multiplier blocks of the options.
-
-    Parameters
-    ----------
-    board : Board
-    options : Options
-        With clocks of a frame, or the fastest: then the clocks are no constraint.
-    bit_operations : int, optional
-        The most of a frame.
-    """
-    limits = {name: float(limit) for name, limit in board.limits.items()}
-    if options.dsp is not None:
-        limits["dsp"] = float(min(options.dsp, board.dsp))
-    if options.wanted is not None:
-        limits["cycles_per_frame"] = float(options.wanted)
-    return Constraint(bit_operations, limits)
-
-
 def problem_of(
     model: Model,
     supernet_folder: Path,
@@ -114,7 +95,8 @@ def problem_of(
     accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
     evaluator = BoardEvaluator(accuracies, board, options)
     space = evaluator.space
-    problem = Problem(space, constraint_of(board, options, bit_operations), evaluator, objective)
+    constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations)
+    problem = Problem(space, constraint, evaluator, objective)
     # Told now, not by the first candidate.
     within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))
     return problem

@@ -41,23 +41,28 @@ class Constraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of_board(
-        cls,
-        board: Board,
-        frames_per_second: float | None = None,
-        clock_mhz: float | None = None,
-        bit_operations: int | None = None,
+        cls, board: Board, cycles: int | None = None, dsp: int | None = None, bit_operations: int | None = None
     ) -> Constraint:
-        """Return the limits of a board: its LUTs, flip-flops, block memories and DSPs, and clocks for a frame rate.
+        """Return the limits of a board: its LUTs, flip-flops, block memories and DSPs.
 
         Block memories of other sizes count as 36 Kib ones of the same capacity.
+
+        Parameters
+        ----------
+        board : Board
+        cycles : int, optional
+            The most clocks of a frame.
+        dsp : int, optional
+            The most multiplier blocks, where they are fewer than those of the board.
+        bit_operations : int, optional
+            The most of a frame.
         """
-        limits = board.limits
-        if frames_per_second is not None:
-            if not frames_per_second > 0:
-                raise UserError(f"a frame rate is more than 0, found {frames_per_second:g}.")
-            clock = board.clock_mhz if clock_mhz is None else clock_mhz
-            limits["cycles_per_frame"] = math.floor(clock * 1e6 / frames_per_second)
-        return cls(bit_operations, {name: float(limit) for name, limit in limits.items()})
+        limits = {name: float(limit) for name, limit in board.limits.items()}
+        if dsp is not None:
+            limits["dsp"] = float(min(dsp, board.dsp))
+        if cycles is not None:
+            limits["cycles_per_frame"] = float(cycles)
+        return cls(bit_operations, limits)
 
     def exceeded(self, bit_operations: int, cost: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         """Return what is too much: by name, how much it is and how much is allowed.

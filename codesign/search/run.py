@@ -85,49 +85,6 @@ def search(
     return _run(problem, chosen, header, evaluations, folder, workers, progress)
 
 
-def confirm(
-    problem: Problem,
-    candidates: Sequence[Evaluation],
-    *,
-    count: int,
-    folder: Path | None = None,
-    workers: str = "1",
-    progress: Progress | None = None,
-) -> Result:
-    """Evaluate the best candidates of a search again, with an evaluator that is slower and closer to the truth.
-
-    A search goes by a proxy; which of its best candidates is best in the end, real training says.
-
-    Parameters
-    ----------
-    problem : Problem
-        With the same space and constraint as that of the search, and the other evaluator.
-    candidates : sequence of Evaluation
-    count : int
-        How many of them, from the best.
-    folder, workers, progress
-        As for `search`; it continues after a kill too.
-    """
-    ordered = sorted(candidates, key=lambda one: (-problem.score(one), one.bit_operations))
-    unique = list({one.assignment.digest(): one.assignment for one in ordered}.items())[:count]
-    header = Header(problem.digest(), "confirm", {"candidates": [digest for digest, _ in unique]}, 0)
-    return _run(problem, _Given([one for _, one in unique]), header, count, folder, workers, progress)
-
-
-class _Given:
-    """A strategy that asks for what it was given, all at once."""
-
-    def __init__(self, assignments: list[Assignment]) -> None:
-        self._left = assignments
-
-    def ask(self) -> list[Assignment]:
-        asked, self._left = self._left, []
-        return asked
-
-    def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        pass
-
-
 def _run(
     problem: Problem,
     chosen: strategies.Strategy,

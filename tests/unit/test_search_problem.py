@@ -36,16 +36,15 @@ def test_what_exceeds_a_constraint_is_named_without_a_tolerance():
         Constraint(limits={"luts": 1})
 
 
-def test_a_board_limits_all_four_resources_and_the_frame_rate_the_cycles():
+def test_a_board_limits_all_four_resources():
     board = boards.load("pynq-z2")
-    constraint = Constraint.of_board(board, frames_per_second=3000, clock_mhz=100, bit_operations=5)
+    constraint = Constraint.of_board(board, cycles=33333, bit_operations=5)
     assert constraint.limits == {
         "lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220, "cycles_per_frame": 33333,
     }  # fmt: skip
     assert constraint.bit_operations == 5
     assert "cycles_per_frame" not in Constraint.of_board(board).limits
-    with pytest.raises(UserError, match="a frame rate is more than 0"):
-        Constraint.of_board(board, frames_per_second=0)
+    assert [Constraint.of_board(board, dsp=dsp).limits["dsp"] for dsp in (0, 64, 1000)] == [0, 64, 220]
     smaller = next(one for name in boards.names() if (one := boards.load(name)).bram18 is not None)
     assert Constraint.of_board(smaller).limits["bram36"] == smaller.bram18 / 2
 

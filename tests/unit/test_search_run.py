@@ -134,22 +134,6 @@ def test_more_evaluations_continue_the_same_search(tmp_path):
     assert len(kept) == 20
 
 
-def test_the_best_by_a_proxy_are_evaluated_again(tmp_path):
-    made = problem(coupling=0.0)
-    proxy = search(made, "random", evaluations=30)
-    truth = Problem(made.space, made.constraint, Formula(made.space, 0, 3.0))
-    told = []
-    final = run.confirm(truth, proxy.evaluations, count=5, folder=tmp_path, progress=lambda *each: told.append(each))
-    five = sorted(proxy.evaluations, key=lambda one: -one.accuracy)[:5]
-    assert [one.assignment for one in final.evaluations] == [one.assignment for one in five]
-    assert [one.accuracy for one in final.evaluations] == [truth.evaluator.accuracy(one.assignment) for one in five]
-    assert final.best.accuracy == max(one.accuracy for one in final.evaluations)
-    assert len(told) == 5
-    again = run.confirm(truth, proxy.evaluations, count=5, folder=tmp_path, progress=lambda *each: told.append(each))
-    assert figures(again) == figures(final)
-    assert len(told) == 6
-
-
 def test_progress_tells_count_and_best(tmp_path):
     made, told = problem(), []
     result = search(made, "random", evaluations=10, folder=tmp_path, progress=lambda *each: told.append(each))
