@@ -77,3 +77,13 @@ def weight_bits(values: np.ndarray) -> int:
         return 1
     low, high = int(values.min()), int(values.max())
     return 1 + max((-low - 1).bit_length() if low < 0 else 0, high.bit_length() if high > 0 else 0)
+
+
+def widths_of_columns(values: np.ndarray) -> np.ndarray:
+    """Return `weight_bits` of each column (last axis) of integer weights: int64, shape (columns,)."""
+    columns = values.reshape(-1, values.shape[-1])
+    if not columns.size:
+        return np.ones(columns.shape[1], dtype=np.int64)
+    # The magnitude that needs as many bits: of -n, n - 1. An exponent of two is exact for integers below 2^53.
+    magnitude = np.maximum(columns.max(0), -columns.min(0) - 1)
+    return 1 + np.frexp(np.maximum(magnitude, 0).astype(np.float64))[1].astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from codesign.ir.operator import int_array, integer, require
-from codesign.ir.types import weight_bits
+from codesign.ir.types import weight_bits, widths_of_columns
 
 MAX_WEIGHT_BITS = 24
 """Widest weight; wider ones are a mistake in the frontend."""
@@ -51,7 +51,7 @@ def channel_widths(weight: np.ndarray, codebook: np.ndarray | None) -> tuple[int
     channels = weight.shape[-1]
     if codebook is not None:
         return (max(1, (len(codebook) - 1).bit_length()),) * channels
-    return tuple(weight_bits(weight[..., c]) for c in range(channels))
+    return tuple(widths_of_columns(weight).tolist())
 
 
 def checked_widths(widths: object, weight: np.ndarray, codebook: np.ndarray | None) -> tuple[int, ...]:
@@ -75,8 +75,7 @@ def checked_widths(widths: object, weight: np.ndarray, codebook: np.ndarray | No
 def used_widths(values: np.ndarray) -> np.ndarray:
     """Return the bits that the weights of each output channel (last axis) need: 0 where all are 0 (pruned)."""
     columns = values.reshape(-1, values.shape[-1])
-    widths = [weight_bits(column) if column.any() else 0 for column in columns.T]
-    return np.array(widths, dtype=np.int64)
+    return np.where(columns.any(0), widths_of_columns(columns), 0)
 
 
 def are_mixed(declared: tuple[int, ...], values: np.ndarray) -> bool:

@@ -3,10 +3,10 @@
 Widths are lowered one step at a time, in rounds: in each round every channel and activation that can still be lowered
 loses one step, from the back of the network to its front, as HAQ does. So what was wide stays wider than what was
 narrow. First nothing is lowered to 0 bits; only when all is at its narrowest are channels pruned. The steps make a
-chain of ever narrower candidates. The first one within the budget of bit operations is found by counting; the first
-one within the limits of the board by bisection, because their costs come from an estimate: a handful of estimates
-instead of thousands. Costs that do not fall with every step may make the bisection miss a wider candidate, but what
-it returns has always been estimated itself, and holds.
+chain of ever narrower candidates. The first one within the budget of bit operations is found by counting. What holds
+on the board only an estimate says, which may take a second; costs are about linear in bit operations, so that two or
+three estimates find a candidate that uses the board up. Costs that do not fall with every step may make the search
+miss a wider one, but what it returns has always been estimated itself, and holds.
 
 References
 ----------
@@ -16,7 +16,8 @@ Wang et al., HAQ: hardware-aware automated quantization with mixed precision, CV
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +25,14 @@ from codesign.errors import UserError
 from codesign.search.coordinates import Coordinates
 from codesign.search.problem import BIT_OPERATIONS, Problem
 from codesign.search.space import Assignment
+
+AIM = 0.985
+"""Share of the limits that is aimed at: estimates are no straight line, and what is a little too much counts for
+nothing."""
+USED_UP = 0.97
+"""Share of a limit from which a candidate is wide enough."""
+CLOSE = 0.02
+"""One that holds is wide enough, too, where another of so few more bit operations, relative to its own, does not."""
 
 
 def repair(problem: Problem, assignment: Assignment) -> tuple[Assignment, dict[str, float]]:
@@ -45,30 +54,67 @@ def repair(problem: Problem, assignment: Assignment) -> tuple[Assignment, dict[s
     cost = dict(problem.evaluator.cost(within))
     if not problem.constraint.exceeded(problem.space.bit_operations(within), cost):
         return within, cost
+    return _within_limits(problem, within, cost)
+
+
+def _within_limits(
+    problem: Problem, widest: Assignment, cost: Mapping[str, float]
+) -> tuple[Assignment, dict[str, float]]:
+    """Return a candidate of the chain that holds and uses the limits up, or is close to one that does not hold.
+
+    Parameters
+    ----------
+    problem : Problem
+    widest : Assignment
+        The beginning of the chain, which does not hold.
+    cost : mapping of str to float
+        What it takes.
+    """
     coordinates = Coordinates(problem.space)
-    start = coordinates.flatten(within)
-    steps = list(_chain(coordinates, start.copy()))
-
-    def estimate(count: int) -> tuple[Assignment, dict[str, float], bool]:
-        widths = start.copy()
-        for index, width in steps[:count]:
-            widths[index] = width
-        lowered = coordinates.assignment(widths, within.schemes)
-        taken = dict(problem.evaluator.cost(lowered))
-        return lowered, taken, not problem.constraint.exceeded(coordinates.bit_operations(widths), taken)
-
-    low, high = 0, len(steps)
-    best, cost, holds = estimate(high)
-    if not holds:
-        raise UserError(_too_much(problem, best, cost))
-    while high - low > 1:
-        middle = (low + high) // 2
-        lowered, taken, holds = estimate(middle)
-        if holds:
-            high, best, cost = middle, lowered, taken
+    start = coordinates.flatten(widest)
+    steps = list(_chain(coordinates, start))
+    # Behind the last place one more, of no bit operations at no cost.
+    taken = np.array([*_bit_operations(coordinates, start, steps), 0], dtype=np.float64)
+    low, high = (0, _share(problem, cost)), (len(steps) + 1, 0.0)
+    best: tuple[Assignment, dict[str, float]] | None = None
+    # How often in a row the same end moved, negative for the low one.
+    moved = 0
+    while high[0] - low[0] > 1 and (best is None or taken[low[0]] - taken[high[0]] > CLOSE * taken[low[0]]):
+        # An end that stays where it is tells of a curve: half the way is safe.
+        place = (low[0] + high[0]) // 2 if abs(moved) > 1 else _crossing(taken, low, high)
+        lowered = coordinates.assignment(_after(start, steps[:place]), widest.schemes)
+        found = lowered, dict(problem.evaluator.cost(lowered))
+        share = _share(problem, found[1])
+        if not problem.constraint.exceeded(int(taken[place]), found[1]):
+            high, best, moved = (place, share), found, max(moved, 0) + 1
+            if share >= USED_UP:
+                break
+        elif place == len(steps):
+            raise UserError(_too_much(problem, *found))
         else:
-            low = middle
-    return best, cost
+            low, moved = (place, share), min(moved, 0) - 1
+    assert best is not None  # noqa: S101 - the last place holds, or was refused
+    return best
+
+
+def _share(problem: Problem, cost: Mapping[str, float]) -> float:
+    """Return the greatest share of a limit of the board that is used."""
+    shares = [
+        cost[name] / limit if limit else (math.inf if cost[name] else 0.0)
+        for name, limit in problem.constraint.limits.items()
+    ]
+    return max(shares)
+
+
+def _crossing(taken: np.ndarray, low: tuple[int, float], high: tuple[int, float]) -> int:
+    """Return a place between two where the limits are just used up if costs are linear in bit operations."""
+    (first, above), (last, below) = low, high
+    if not math.isfinite(above):
+        return (first + last) // 2
+    aim = taken[first] - (above - AIM) / (above - below) * (taken[first] - taken[last])
+    # The first place with no more; they fall along the chain.
+    place = len(taken) - int(np.searchsorted(taken[::-1], aim, side="right"))
+    return min(max(place, first + 1), last - 1)
 
 
 def within_budget(problem: Problem, assignment: Assignment) -> Assignment:
@@ -92,16 +138,33 @@ def within_budget(problem: Problem, assignment: Assignment) -> Assignment:
 
 def lowered_to(coordinates: Coordinates, widths: np.ndarray, budget: int) -> np.ndarray | None:
     """Return the first vector of the chain within so many bit operations, or None."""
-    widths = widths.copy()
+    if coordinates.bit_operations(widths) <= budget:
+        return widths.copy()
+    steps = list(_chain(coordinates, widths))
+    for count, total in enumerate(_bit_operations(coordinates, widths, steps)):
+        if total <= budget:
+            return _after(widths, steps[:count])
+    return None
+
+
+def _after(widths: np.ndarray, steps: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return a vector after steps of its chain."""
+    lowered = widths.copy()
+    for index, width in steps:
+        lowered[index] = width
+    return lowered
+
+
+def _bit_operations(coordinates: Coordinates, widths: np.ndarray, steps: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Yield the bit operations of a vector, and those after each step."""
     total = coordinates.bit_operations(widths)
-    if total <= budget:
-        return widths
     macs = [int(count) for count in coordinates.macs]
     sums = [int(value) for value in coordinates.per_layer(widths)]
     reads = [int(value) for value in coordinates.read_widths(widths)]
     owner = [layer for layer, part in enumerate(coordinates.slices) for _ in range(part.start, part.stop)]
     current = widths.tolist()
-    for index, width in _chain(coordinates, widths.copy()):
+    yield total
+    for index, width in steps:
         fall = current[index] - width
         current[index] = width
         if index < coordinates.channels:
@@ -113,9 +176,7 @@ def lowered_to(coordinates: Coordinates, widths: np.ndarray, budget: int) -> np.
                 if where == index:
                     reads[layer] = width
                     total -= macs[layer] * sums[layer] * fall
-        if total <= budget:
-            return np.array(current, dtype=np.int64)
-    return None
+        yield total
 
 
 def _chain(coordinates: Coordinates, widths: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from codesign.ir import IntType, Tensor
-from codesign.ir.types import weight_bits
+from codesign.ir.types import weight_bits, widths_of_columns
 
 
 @pytest.mark.parametrize("bits", range(1, 63))
@@ -79,3 +79,12 @@ def test_an_edge_has_positive_extents(shape: tuple[int, ...]):
 def test_an_edge_counts_its_elements():
     edge = Tensor((4, 5, 6), IntType(3, signed=True))
     assert (edge.size, edge.channels, str(edge)) == (120, 6, "int3[4x5x6]")
+
+
+def test_widths_of_columns_are_those_of_each_column():
+    generator = np.random.default_rng(3)
+    for top in (0, 1, 2, 7, 8, 127, 128, 2**23):
+        values = generator.integers(-top, top + 1, (2, 3, 40))
+        assert widths_of_columns(values).tolist() == [weight_bits(values[..., c]) for c in range(40)]
+    ends = np.array([[0, -1, 1, -8, 7, 8, -9, 2**23, -(2**23)]])
+    assert widths_of_columns(ends).tolist() == [1, 1, 2, 4, 4, 5, 5, 25, 24]

@@ -90,15 +90,17 @@ class Sums:
     def luts(self) -> int:
         """LUTs of the family: one for a bit of a table, one for a bit of an adder."""
         wide = 1 << max(0, self.address + self.inputs - self.lookup)
+        used = (self.most > 0).sum(1)
         total = 0
-        for row in self.most:
-            sums = sorted(row[row > 0].tolist())
-            total += wide * sum(most.bit_length() for most in sums)
-            while len(sums) > 1:
-                odd = sums[len(sums) & ~1 :]
-                pairs = [a + b for a, b in zip(sums[0::2], sums[1::2], strict=False)]
-                total += sum(most.bit_length() for most in pairs)
-                sums = sorted(pairs + odd)
+        # Outputs with as many tables are added up by adders of one shape.
+        for count in np.unique(used[used > 0]).tolist():
+            sums = np.sort(self.most[used == count], axis=1)[:, -count:]
+            total += wide * _bits(sums)
+            while sums.shape[1] > 1:
+                even = sums.shape[1] & ~1
+                pairs = sums[:, 0:even:2] + sums[:, 1:even:2]
+                total += _bits(pairs)
+                sums = np.sort(np.concatenate([pairs, sums[:, even:]], axis=1), axis=1)
         return total
 
     @property
@@ -209,3 +211,9 @@ def constants(total: np.ndarray, planes: int, turns: int, acc: int) -> np.ndarra
     shifted = [total >> (planes * (turns - 1))]
     shifted += [(total >> (planes * (turns - 1 - turn))) & ((1 << planes) - 1) for turn in range(1, turns)]
     return np.stack(shifted, axis=1).reshape(-1, total.shape[1])
+
+
+def _bits(values: np.ndarray) -> int:
+    """Return the bits of all values together, none of which is negative."""
+    # An exponent of two is exact for integers below 2^53.
+    return int(np.frexp(values.astype(np.float64))[1].sum())

@@ -15,8 +15,14 @@ def words(fields: np.ndarray, bits: int) -> str:
     bits : int
         Of a field.
     """
-    digits = -(-fields.shape[1] * bits // 4)
-    return "".join(f"{packed(row, bits):0{digits}x}\n" for row in fields.tolist())
+    count, width = fields.shape[0], fields.shape[1] * bits
+    digits = -(-width // 4)
+    # Bytes hold two digits; where the number of digits is odd, the first one is cut off again.
+    field = np.zeros((count, (digits + digits % 2) * 4), dtype=np.uint8)
+    field[:, :width] = ((fields[:, :, None] >> np.arange(bits)) & 1).reshape(count, width)
+    lines = np.packbits(field, axis=1, bitorder="little")[:, ::-1].tobytes().hex()
+    each = digits + digits % 2
+    return "".join(f"{lines[at + digits % 2 : at + each]}\n" for at in range(0, count * each, each))
 
 
 def packed(values: list[int], bits: int) -> int:
