@@ -26,7 +26,7 @@ class Block:
     function : mapping of str to float
         Of a module written for one node beside the library: what it is made of.
     behind : str
-        Module that takes its words, where that is known and matters.
+        Module that takes its words, where that matters: a FIFO that only passes them on.
     """
 
     module: str

@@ -168,7 +168,7 @@ class Candidates:
         held = self._held.get((node.name, operand), 0)
         depth = max(schedule.LEAST, math.ceil(held * bits / width))
         own = [*before, fifo(width, depth), *behind]
-        amount = estimate.total(map(self.model.block, in_a_row(own, dsp=True)))
+        amount = estimate.total(map(self.model.block, in_a_row(own, dsp=True, last=not unit.blocks)))
         # A node has one joint fewer than blocks.
         joints = self.model.joints(len(own) - (1 if operand == 0 else 0))
         return amount.lut + joints.lut, amount.ff + joints.ff, amount.bram36, 0.0, cycles

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Packed
 
 
-def described(block: Block, dsp: bool, behind: Block | None = None) -> estimate.Block:
+def described(block: Block, dsp: bool, behind: str = "") -> estimate.Block:
     """Return a block for the estimator.
 
     Parameters
@@ -24,20 +23,36 @@ def described(block: Block, dsp: bool, behind: Block | None = None) -> estimate.
     block : Block
     dsp : bool
         Multiplications may take multiplier blocks.
-    behind : Block, optional
-        What takes its words.
+    behind : str
+        See `estimate.Block`.
     """
     parameters: dict[str, Any] = {
         name: value.values if isinstance(value, Packed) else value for name, value in block.parameters.items()
     }
     made = block.function.made() if block.function is not None else {}
-    shallow = behind is not None and behind.module == "stream_fifo" and behind.parameters["DEPTH"] == LEAST
-    return estimate.Block(block.module, parameters, _contents(block), dsp, made, "stream_fifo" if shallow else "")
+    return estimate.Block(block.module, parameters, _contents(block), dsp, made, behind)
 
 
-def in_a_row(blocks: Sequence[Block], dsp: bool) -> list[estimate.Block]:
-    """Return blocks for the estimator, of which each takes the words of the one before."""
-    return [described(block, dsp, behind) for block, behind in itertools.zip_longest(blocks, blocks[1:])]
+def in_a_row(blocks: Sequence[Block], dsp: bool, last: bool = True) -> list[estimate.Block]:
+    """Return blocks for the estimator, of which each takes the words of the one before.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    dsp : bool
+        Multiplications may take multiplier blocks.
+    last : bool
+        Whether nothing of the node comes behind them.
+    """
+    return [described(block, dsp, _behind(blocks[place + 1 :], last)) for place, block in enumerate(blocks)]
+
+
+def _behind(blocks: Sequence[Block], last: bool) -> str:
+    """Return the module of the next block where it matters: a FIFO of two registers that only passes words on."""
+    if not blocks or blocks[0].module != "stream_fifo" or blocks[0].parameters["DEPTH"] != LEAST:
+        return ""
+    passes_on = blocks[1].module == "lane_adapter" if len(blocks) > 1 else last
+    return "stream_fifo" if passes_on else ""
 
 
 def _contents(block: Block) -> Callable[[str, int], np.ndarray]:

@@ -14,6 +14,7 @@ White, Applications of distributed arithmetic to digital signal processing: a tu
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,21 +104,35 @@ class Sums:
                 sums = np.sort(np.concatenate([pairs, sums[:, even:]], axis=1), axis=1)
         return total
 
+    @functools.cached_property
+    def _zeros(self) -> np.ndarray:
+        """The lowest bits of each table that are 0 in all of its entries, shape (PE, tables)."""
+        ones = np.bitwise_or.reduce(np.abs(self._groups), axis=(0, 3))
+        # The lowest bit that is 1, as a number; of 0 it is 0.
+        return np.maximum(np.frexp((ones & -ones).astype(np.float64))[1] - 1, 0)
+
     @property
     def made(self) -> dict[str, int]:
-        """What the module is made of: bits of tables, of adders and of registers."""
+        """What the module is made of: bits of tables, of adders and of registers, and bits of all sums that are 0.
+
+        Bits that are 0 in all entries of a table are none, and by the adder of two sums the lowest bits pass that only
+        one of them has.
+        """
         tables = adders = registers = 0
-        for row in self.most:
-            sums = row[row > 0].tolist()
-            tables += sum(most.bit_length() for most in sums)
+        for row, zeros in zip(self.most, self._zeros, strict=True):
+            sums = [(most, low) for most, low in zip(row.tolist(), zeros.tolist(), strict=True) if most > 0]
+            tables += _bits_of(sums)
             for level in range(1, self.levels + 1):
                 sums.sort()
                 pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
-                adders += sum(sum(pair).bit_length() for pair in pairs if len(pair) == 2)
-                sums = [sum(pair) for pair in pairs]
+                made = [(sum(most for most, _ in pair), [low for _, low in pair]) for pair in pairs]
+                adders += _bits_of([(most, max(low)) for most, low in made if len(low) == 2])
+                sums = [(most, min(low)) for most, low in made]
                 if level % STEP == 0:
-                    registers += sum(most.bit_length() for most in sums)
-        return {"table": tables, "adder": adders, "register": tables + registers}
+                    registers += _bits_of(sums)
+        used = self._zeros[self.most > 0]
+        zeros = int(used.min()) if used.size else 0
+        return {"table": tables, "adder": adders, "register": tables + registers, "zeros": zeros}
 
     def write(self, name: str) -> str:
         """Return the module."""
@@ -217,3 +232,8 @@ def _bits(values: np.ndarray) -> int:
     """Return the bits of all values together, none of which is negative."""
     # An exponent of two is exact for integers below 2^53.
     return int(np.frexp(values.astype(np.float64))[1].sum())
+
+
+def _bits_of(sums: Sequence[tuple[int, int]]) -> int:
+    """Return the bits of sums, given the greatest of each and how many of its lowest bits are none."""
+    return sum(max(0, most.bit_length() - low) for most, low in sums)

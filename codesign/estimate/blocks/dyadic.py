@@ -50,7 +50,7 @@ def census(block: Block) -> Census:
     fields = bits.reshape(words, lanes, entry)
     multipliers, constants = fields[:, :, : p["M"]], fields[:, :, p["M"] : p["M"] + p["C"]]
     shifts = fields[:, :, p["M"] + p["C"] :] @ (1 << np.arange(p["S"]))
-    hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], p["M"])
+    hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], p["M"]) and wide >= multiply.LEAST_PRODUCT
     found = Census(bram36=read.bram36)
     found.add(control=1, counter=log2(p["FOLD"]), **read.logic)
     # Limits of which one is 0 are resets and sets of the output's registers.

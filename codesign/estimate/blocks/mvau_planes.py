@@ -24,11 +24,12 @@ FF = {"control": 1.0, "input": 1.0, "function": 1.0, "plane": 1.0, "constant": 1
 def census(block: Block) -> Census:
     """Return what a unit is made of."""
     p = block.parameters
-    pe, simd, planes, acc = p["PE"], p["SIMD"], p["PLANES"], p["ACC"]
+    pe, simd, planes, made = p["PE"], p["SIMD"], p["PLANES"], block.function
+    # Of weights that are all even, say, sums have bits that are always 0.
+    acc, sums = p["ACC"] - made["zeros"], p["SUM"] - made["zeros"]
     turns, words = p["X"] // planes, p["FOLD_IN"] * p["FOLD_OUT"]
     depth = p["DELAY"] + (2 if planes > 1 else 1)
-    made = block.function
-    read = table("logic", p["FOLD_OUT"] * turns, block.bits(p["CONSTANTS"], pe * acc))
+    read = table("logic", p["FOLD_OUT"] * turns, block.bits(p["CONSTANTS"], pe * p["ACC"]))
     count = 2 * log2(words) + log2(p["FOLD_IN"]) + log2(turns)
     constants = log2(p["FOLD_OUT"] * turns)
     found = Census()
@@ -39,10 +40,10 @@ def census(block: Block) -> Census:
     found.add(**{"accumulator" if p["FOLD_IN"] * turns > 1 else "direct": pe * acc})
     if turns > 1:
         found.add(shifted=pe * acc)
-    total = p["SUM"] + planes
+    total = sums + planes
     if planes > 1:
         # The bits of a sum that lie below the next plane pass by its adder.
-        found.add(horner=pe * (planes - 1) * (p["SUM"] + 1))
+        found.add(horner=pe * (planes - 1) * (sums + 1))
         found.register(plane=pe * total)
     marks = depth + (depth if words > 1 or turns > 1 else 0) * 2
     found.register(control=count + 2 * constants + log2(words) + marks + 1, input=simd * planes)

@@ -51,11 +51,15 @@ def census(block: Block) -> Census:
         parts.append((p["MOST_B"], p["SUM_B"], p["SECOND"]))
     for most, bits, _ in parts:
         added = tree(simd, x + most, p["STEP"])
-        found.add(term=pe * simd * (x + most), adder=pe * added.adders, start=pe * bits)
+        found.add(adder=pe * added.adders, start=pe * bits)
+        # Constants shift and negate without tables.
+        if words > 1:
+            found.add(term=pe * simd * (x + most))
         found.add(**{"accumulator" if p["FOLD_IN"] > 1 else "direct": pe * bits})
         found.register(product=pe * simd * (x + most), tree=pe * added.registers, accumulator=pe * bits)
     # One shifter serves both sums.
-    found.add(shift=pe * simd * shifter(x, max(p["MOST_A"], p["MOST_B"])))
+    if words > 1:
+        found.add(shift=pe * simd * shifter(x, max(p["MOST_A"], p["MOST_B"])))
     adders = sum(int(factor).bit_count() - 1 for _, _, factor in parts) + len(parts) - 1
     found.add(multiple=pe * p["ACC"] * adders)
     return found

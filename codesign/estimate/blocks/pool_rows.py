@@ -25,9 +25,13 @@ def census(block: Block) -> Census:
     bits = p["LANES"] * p["Y"]
     count = counters(p["FOLD"], p["KERNEL_H"], p["KERNEL_W"], p["ROWS_IN"], p["COLUMNS_IN"])
     found = Census()
-    found.add(control=1, counter=count, address=log2(words), **{"greatest" if p["MAX"] else "sum": bits})
+    found.add(control=1, counter=count, address=log2(words))
     held = memory.distributed(words, bits)
-    if words > 1:
+    # A window of one value is that value: nothing is added, and what is held never read.
+    alone = p["KERNEL_H"] * p["KERNEL_W"] == 1
+    if not alone:
+        found.add(**{"greatest" if p["MAX"] else "sum": bits})
+    if words > 1 and not alone:
         found.add(memory=held.luts, multiplexer=(held.banks - 1) * bits)
     # One word is a register, the same as that of the output where all of the frame is used.
     rest = p["ROWS_IN"] % p["KERNEL_H"] or p["COLUMNS_IN"] % p["KERNEL_W"]

@@ -14,7 +14,9 @@ def census(block: Block) -> Census:
     p = block.parameters
     bits, count = p["LANES"] * p["Y"], counter(p["COUNT"])
     found = Census()
-    found.add(control=1, counter=count, **{"greatest" if p["MAX"] else "sum": bits})
+    found.add(control=1, counter=count)
+    if p["COUNT"] > 1:
+        found.add(**{"greatest" if p["MAX"] else "sum": bits})
     # One bit more than the output has, for the copied sign of a greatest; sums of two's complement need it.
     found.register(register=count + 1 + bits + (p["LANES"] if p["X_SIGNED"] and not p["MAX"] else 0))
     return found
