@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from codesign import boards, estimate, resources
-from codesign.backends.rtl import cost
+from codesign.backends.rtl import cost, estimation
 from codesign.backends.rtl.calibration import apart, designs, records, run
 from codesign.backends.rtl.described import described, fifo, in_a_row
 from codesign.backends.rtl.timing import Every
@@ -294,3 +294,30 @@ def test_a_narrow_adapter_before_a_fifo_takes_more(known: estimate.Model) -> Non
     assert known.block(before).lut > known.block(alone).lut
     # A FIFO in memory is asked in another way.
     assert known.block(in_a_row([adapter, fifo(16, 100)], True)[0]) == known.block(alone)
+    # Nor where a block behind it decides whether there is room; another adapter only passes words on.
+    widen, last = Block("lane_adapter", {"BITS": 8, "IN": 2, "OUT": 4}, 32, Every(2, 1)), fifo(16, 2)
+    assert known.block(in_a_row([adapter, last], True, last=False)[0]) == known.block(alone)
+    assert known.block(in_a_row([adapter, last, fifo(16, 2)], True)[0]) == known.block(alone)
+    assert known.block(in_a_row([adapter, last, widen], True)[0]) == known.block(before)
+
+
+@pytest.mark.parametrize(
+    ("design", "large", "node"),
+    [
+        # A pool of one value.
+        (1_800_002, False, "n0"),
+        # Weights that are all multiples of 128, by lookup of sums.
+        (1_800_002, False, "n3"),
+        # Products of fewer bits than multiplier blocks are for.
+        (1_800_009, False, "n8"),
+        # Powers of two that are constants.
+        (3_011, True, "n7"),
+    ],
+)
+def test_what_vanishes_in_synthesis_is_not_counted(design: int, large: bool, node: str, known: estimate.Model) -> None:
+    lines = records.read(run.data_file("xc7"))
+    (line,) = [each for each in lines if (each.design, each.large, each.name) == (design, large, node)]
+    drawn = designs.draw(design, large=large)
+    found = estimation.node_amount(drawn.layout(), node, drawn.dsp, known)
+    assert found.lut == pytest.approx(line.lut, rel=0.25, abs=12)
+    assert (found.dsp, found.bram36) == (line.dsp48, line.bram36)

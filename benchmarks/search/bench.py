@@ -1,0 +1,99 @@
+"""Strategies of `codesign search` against one another: ResNet-8 on CIFAR-10, what each finds trained for real.
+
+    python benchmarks/search/bench.py run [--jobs 2] [--seeds 1,2,3] [--scenarios two,lut] [--strategies haq,autoqb]
+    python benchmarks/search/bench.py status
+    python benchmarks/search/bench.py keep
+    python benchmarks/search/bench.py table
+
+`run` may be killed at any time and continues; several may work at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from search_table import table
+from search_table.tasks import Search, Store, Training, plan
+
+from codesign.errors import UserError
+from codesign.files import atomic_write
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+
+def work(store: Store, searches: Sequence[Search], trainings: Sequence[Training]) -> None:
+    """Do all tasks that nobody else is at; trainings wait for their searches."""
+    from search_table.work import Work
+
+    does = Work(store)
+    for search in searches:
+        _one(store, search, lambda task: does.search(task))
+    left = list(trainings)
+    while left:
+        ready = [task for task in left if store.result(task.search) is not None]
+        for task in ready:
+            _one(store, task, lambda task: does.train(task, store.result(task.search) or {}))
+        left = [task for task in left if task not in ready]
+        if not ready:
+            print(f"{len(left)} trainings wait for searches of other processes; run this again", flush=True)
+            return
+
+
+def _one(store: Store, task: Any, do: Callable[[Any], dict[str, Any]]) -> None:
+    if store.result(task) is not None:
+        return
+    with store.locked(task.name) as own:
+        if own and store.result(task) is None:
+            result = do(task)
+            store.write(task, result)
+            accuracy = result["accuracy"] if "accuracy" in result else result["best"]["accuracy"]
+            print(f"{task.name}: {accuracy:.2f} %", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("run", "status", "keep", "table"))
+    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--scenarios", default="", help="names, joined by commas; all unless given")
+    parser.add_argument("--strategies", default="", help="the same")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "search_bench")
+    given = parser.parse_args()
+    seeds = [int(seed) for seed in given.seeds.split(",")]
+    chosen = [[name for name in text.split(",") if name] for text in (given.scenarios, given.strategies)]
+    searches, trainings = plan(seeds, *chosen)
+    store = Store(given.folder, HERE / "results")
+    every: list[Search | Training] = [*searches, *trainings]
+    if given.command == "run":
+        if given.jobs > 1:
+            own = [argument for argument in sys.argv[1:] if not argument.startswith("--jobs")]
+            own = [one for one, before in zip(own, ["", *own], strict=False) if before != "--jobs"]
+            command = [sys.executable, str(Path(__file__).resolve()), *own]
+            started = [subprocess.Popen([*command, "--jobs", "1"]) for _ in range(given.jobs)]
+            return max(process.wait() for process in started)
+        work(store, searches, trainings)
+    elif given.command == "status":
+        for task in every:
+            print(f"{task.name}: {'done' if store.result(task) is not None else 'to do'}")
+    elif given.command == "keep":
+        print(f"{sum(store.keep(task) for task in every)} new in {store.committed}")
+    else:
+        found = {task: result for task in every if (result := store.result(task)) is not None}
+        text = table.markdown(found)
+        atomic_write(HERE / "table.md", text)
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,112 @@
+"""The table: accuracy after training, what a network takes, how long it was searched, and who takes less."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+from search_table.scenarios import ALL, FRONT, SCENARIOS
+from search_table.tasks import Search, Training
+
+Results = Mapping[Search | Training, dict[str, Any]]
+CLOCK = 100e6
+HEAD = (
+    "strategy", "seeds", "trained, %", "by the supernet, %", "bit operations, M", "LUT", "frames/s", "candidates",
+    "search, s",
+)  # fmt: skip
+
+
+def interval(values: Sequence[float]) -> str:
+    """Return mean and 95 % interval of the mean of independent trainings, as Student's t has it."""
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    half = float(t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return f"{np.mean(values):.2f} ± {half:.2f}"
+
+
+def markdown(found: Results) -> str:
+    """Return all tables."""
+    parts = ["# Strategies of width searches, ResNet-8 on CIFAR-10\n"]
+    for scenario in SCENARIOS.values():
+        rows = [_row(found, scenario.name, strategy) for strategy in ALL]
+        if shown := sorted((row for row in rows if row), key=lambda row: -row[0]):
+            parts.append(f"## {scenario.title[0].upper()}{scenario.title[1:]}\n")
+            parts.append(
+                "\n".join([f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|", *(row[1] for row in shown)]) + "\n"
+            )
+    for strategy in FRONT:
+        for other in FRONT:
+            if strategy != other and (line := _cheaper(found, strategy, other)):
+                parts.append(line)
+    return "\n".join(parts)
+
+
+def _trained(found: Results, scenario: str, strategy: str) -> list[dict[str, Any]]:
+    return [
+        result
+        for task, result in found.items()
+        if isinstance(task, Training) and (task.search.scenario.name, task.search.strategy) == (scenario, strategy)
+    ]
+
+
+def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | None:
+    trained = _trained(found, scenario, strategy)
+    searches = [
+        result
+        for task, result in found.items()
+        if isinstance(task, Search) and (task.scenario.name, task.strategy) == (scenario, strategy)
+    ]
+    if not trained or not searches:
+        return None
+    accuracies = [each["accuracy"] for each in trained]
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.mean(values))
+
+    cells = (
+        strategy,
+        len(trained),
+        interval(accuracies),
+        f"{mean([each['best']['accuracy'] for each in searches]):.2f}",
+        f"{mean([each['bit_operations'] for each in trained]) / 1e6:.1f}",
+        f"{mean([each['lut'] for each in trained]):,.0f}",
+        f"{CLOCK / mean([each['cycles_per_frame'] for each in trained]):,.0f}",
+        f"{mean([each['evaluations'] for each in searches]):.0f}",
+        f"{mean([each['seconds'] for each in searches]):,.0f}",
+    )
+    return mean(accuracies), "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _cheaper(found: Results, strategy: str, other: str) -> str | None:
+    """Return by how much fewer bit operations a strategy is as accurate as another, where its points reach so far.
+
+    Between the points of a strategy accuracy is taken as linear in the logarithm of the bit operations.
+    """
+    own, theirs = _points(found, strategy), _points(found, other)
+    if len(own) < 2 or not theirs:
+        return None
+    accuracy, operations = np.maximum.accumulate([a for _, a in own]), np.log([b for b, _ in own])
+    saved = [
+        f"{100 * (1 - math.exp(np.interp(a, accuracy, operations)) / b):.0f} % at {a:.2f} %"
+        for b, a in theirs
+        if accuracy[0] <= a <= accuracy[-1]
+    ]
+    return f"- {strategy} takes fewer bit operations than {other} by {', '.join(saved)} accuracy." if saved else None
+
+
+def _points(found: Results, strategy: str) -> list[tuple[float, float]]:
+    points = []
+    for scenario in SCENARIOS.values():
+        trained = _trained(found, scenario.name, strategy) if not scenario.lut else []
+        if trained:
+            points.append(
+                (
+                    float(np.mean([each["bit_operations"] for each in trained])),
+                    float(np.mean([each["accuracy"] for each in trained])),
+                )
+            )
+    return sorted(points)

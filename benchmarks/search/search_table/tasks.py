@@ -1,0 +1,113 @@
+"""The searches and the trainings of what they found, each a task with a result in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codesign.files import atomic_write
+from search_table.scenarios import ONCE, SCENARIOS, Scenario
+
+
+@dataclass(frozen=True)
+class Search:
+    """A strategy in a scenario with a seed."""
+
+    scenario: Scenario
+    strategy: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return f"{self.scenario.name}-{self.strategy}-s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a search found, trained with a seed."""
+
+    search: Search
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return f"{self.search.scenario.name}-{self.search.strategy}-t{self.seed}"
+
+
+def plan(
+    seeds: Sequence[int], scenarios: Sequence[str], strategies: Sequence[str]
+) -> tuple[list[Search], list[Training]]:
+    """Return all searches and all trainings, those of the first seed first.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    scenarios, strategies : sequence of str
+        Names; all where there are none.
+    """
+    searches: dict[Search, None] = {}
+    trainings = []
+    for seed in seeds:
+        for name, scenario in SCENARIOS.items():
+            for strategy in scenario.strategies:
+                if (scenarios and name not in scenarios) or (strategies and strategy not in strategies):
+                    continue
+                search = Search(scenario, strategy, seeds[0] if strategy in ONCE else seed)
+                searches[search] = None
+                trainings.append(Training(search, seed))
+    return list(searches), trainings
+
+
+class Store:
+    """Results as files, of this machine or as they came with the checkout.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `results` and `locks`, and whatever tasks keep there.
+    committed : Path
+        Results of the checkout.
+    """
+
+    def __init__(self, folder: Path, committed: Path) -> None:
+        self.folder, self.committed = folder, committed
+
+    def result(self, task: Search | Training) -> dict[str, Any] | None:
+        """Return the result of a task, None when there is none."""
+        for folder in (self.folder / "results", self.committed):
+            with contextlib.suppress(OSError):
+                found: dict[str, Any] = json.loads((folder / f"{task.name}.json").read_bytes())
+                return found
+        return None
+
+    def write(self, task: Search | Training, result: dict[str, Any]) -> None:
+        """Write the result of a task, whole or not at all."""
+        atomic_write(self.folder / "results" / f"{task.name}.json", json.dumps(result, indent=1) + "\n")
+
+    def keep(self, task: Search | Training) -> bool:
+        """Put a result of this machine with the checkout's; return whether it was not there."""
+        own, kept = self.folder / "results" / f"{task.name}.json", self.committed / f"{task.name}.json"
+        if not own.is_file() or (kept.is_file() and kept.read_bytes() == own.read_bytes()):
+            return False
+        atomic_write(kept, own.read_bytes())
+        return True
+
+    @contextlib.contextmanager
+    def locked(self, name: str, *, wait: bool = False) -> Iterator[bool]:
+        """Hold a task against other processes; yields False where another one holds it."""
+        path = self.folder / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True

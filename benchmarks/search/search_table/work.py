@@ -1,0 +1,103 @@
+"""What is done for a task: a search on the supernet, or the training of what it found."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from codesign import boards, estimate, zoo
+from codesign.backends.rtl import estimation
+from codesign.backends.rtl.options import Options
+from codesign.search import prepare, run
+from codesign.search.board_evaluator import cost_of
+from codesign.search.candidate_graph import learned_steps
+from codesign.search.mixed_model import write_model
+from codesign.search.problem import Constraint, Objective, Problem
+from codesign.search.space import Assignment
+from codesign.train.recipe import Recipe
+from codesign.train.run import train
+from codesign.train.supernet import SupernetRecipe
+from search_table import scenarios
+from search_table.scenarios import Scenario
+from search_table.tasks import Search, Store, Training
+
+
+class Work:
+    """Does tasks.
+
+    Parameters
+    ----------
+    store : Store
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.model, self.board = store, zoo.load(scenarios.MODEL), boards.load(scenarios.BOARD)
+        self.options = Options(cycles=scenarios.CYCLES, dsp=scenarios.DSP)
+
+    @functools.cached_property
+    def supernet(self) -> Path:
+        """The folder of the supernet, which is trained when there is none."""
+        with self.store.locked("supernet", wait=True):
+            recipe = SupernetRecipe(epochs=scenarios.SUPERNET_EPOCHS)
+            return prepare.prepare_supernet(self.model, self.store.folder / "supernet", recipe)
+
+    @functools.cached_property
+    def _unlimited(self) -> Problem:
+        found = prepare.problem_of(
+            self.model, self.supernet, self.board, self.options, Objective(), images=scenarios.IMAGES
+        )
+        return dataclasses.replace(found, constraint=Constraint())
+
+    def problem(self, scenario: Scenario) -> Problem:
+        """Return the problem of a scenario: the board's limits, and those of the scenario."""
+        free = self._unlimited
+        plain = free.space.uniform(*scenario.widths)
+        limits = dict(Constraint.of_board(self.board, scenarios.CYCLES, scenarios.DSP).limits)
+        budget = None if scenario.lut else free.space.bit_operations(plain)
+        if scenario.lut:
+            limits["lut"] = free.evaluator.cost(plain)["lut"]
+        return dataclasses.replace(free, constraint=Constraint(budget, limits))
+
+    def search(self, task: Search) -> dict[str, Any]:
+        """Return what a search finds."""
+        found = run.search(
+            self.problem(task.scenario),
+            task.strategy,
+            evaluations=scenarios.EVALUATIONS,
+            seed=task.seed,
+            folder=self.store.folder / "journals" / task.scenario.name,
+        )
+        about = run.summary(found)
+        del about["front"]
+        assert found.best is not None
+        about["best"]["widths"] = msgspec.to_builtins(found.best.assignment)
+        about["repaired"] = sum(each.repaired for each in found.evaluations)
+        return about
+
+    def train(self, task: Training, found: dict[str, Any]) -> dict[str, Any]:
+        """Train what a search found and return its accuracy on the test set, in percent, and its cost."""
+        chosen = msgspec.convert(found["best"]["widths"], Assignment)
+        folder = self.store.folder / "trainings" / f"{task.name}-{chosen.digest()}"
+        recipe = msgspec.convert({**scenarios.recipe(task.seed), "init_from": self.model.name}, Recipe, strict=False)
+        name = task.name.replace("-", "_")
+        model = write_model(learned_steps(self.model), chosen, folder / f"{name}.toml", recipe=recipe)
+        result = train(cast("Any", model), folder, threads=1, answers=folder)
+        layout, _ = estimation.chosen(
+            zoo.record(model, {k: v for k, v in msgspec.structs.asdict(result).items() if k != "checkpoint"}).graph(),
+            self.board,
+            self.options,
+        )
+        cost = cost_of(estimation.of_layout(layout, self.board, estimate.load(self.board.family)))
+        return {
+            "scenario": task.search.scenario.name,
+            "strategy": task.search.strategy,
+            "seed": task.seed,
+            "accuracy": result.float_accuracy,
+            "images": result.images,
+            "bit_operations": found["best"]["bit_operations"],
+            **cost,
+        }
