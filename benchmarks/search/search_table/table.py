@@ -40,7 +40,7 @@ def markdown(found: Results) -> str:
             )
     for strategy in FRONT:
         for other in FRONT:
-            if strategy != other and (line := _cheaper(found, strategy, other)):
+            if strategy != other and (line := _against(found, strategy, other)):
                 parts.append(line)
     return "\n".join(parts)
 
@@ -81,8 +81,8 @@ def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | No
     return mean(accuracies), "| " + " | ".join(map(str, cells)) + " |"
 
 
-def _cheaper(found: Results, strategy: str, other: str) -> str | None:
-    """Return by how much fewer bit operations a strategy is as accurate as another, where its points reach so far.
+def _against(found: Results, strategy: str, other: str) -> str | None:
+    """Return how many more or fewer bit operations make a strategy as accurate as another, where its points reach.
 
     Between the points of a strategy accuracy is taken as linear in the logarithm of the bit operations.
     """
@@ -90,12 +90,12 @@ def _cheaper(found: Results, strategy: str, other: str) -> str | None:
     if len(own) < 2 or not theirs:
         return None
     accuracy, operations = np.maximum.accumulate([a for _, a in own]), np.log([b for b, _ in own])
-    saved = [
-        f"{100 * (1 - math.exp(np.interp(a, accuracy, operations)) / b):.0f} % at {a:.2f} %"
+    more = [
+        f"{100 * (math.exp(np.interp(a, accuracy, operations)) / b - 1):+.0f} % at {a:.2f} %"
         for b, a in theirs
         if accuracy[0] <= a <= accuracy[-1]
     ]
-    return f"- {strategy} takes fewer bit operations than {other} by {', '.join(saved)} accuracy." if saved else None
+    return f"- {strategy} against {other}, bit operations at equal accuracy: {', '.join(more)}." if more else None
 
 
 def _points(found: Results, strategy: str) -> list[tuple[float, float]]:
