@@ -1,8 +1,10 @@
 # Every target sets up the virtual environment .venv by itself; `make help` lists them.
-# Two variables choose what to work on: MODEL (see `codesign models`) and BOARD (see `codesign boards`).
+# Two variables choose what to work on: MODEL (see `codesign models`) and BOARD (see `codesign boards`). SEARCH has
+# options of `codesign search`, such as "--fps 2000 --budget 60M".
 
 MODEL ?=
 BOARD ?= pynq-z2
+SEARCH ?=
 # The first Python that is new enough; python3 itself, with its clear message, when none is.
 new_enough = import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -11,7 +13,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 # The values go to the recipes through the environment, unexpanded, so that no shell ever parses them.
 override MODEL := $(value MODEL)
 override BOARD := $(value BOARD)
-export MODEL BOARD
+override SEARCH := $(value SEARCH)
+export MODEL BOARD SEARCH
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -43,7 +46,7 @@ verify: needs-model ## send vectors through MODEL and its C simulation and compa
 
 search: needs-model ## find the widths of MODEL that serve it best on BOARD, and train a model of them
 	@$(base)
-	@$(codesign) search --board "$$BOARD" -- "$$MODEL"
+	@set -f; $(codesign) search --board "$$BOARD" $$SEARCH -- "$$MODEL"
 
 report: needs-model ## write build/MODEL/BOARD/report.html
 	@$(base)

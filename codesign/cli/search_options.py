@@ -15,11 +15,12 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 DEFAULT_STRATEGY = "hawq"
 
+model = click.argument("model", metavar="MODEL", required=False)
 strategies = click.option(
     "--strategy",
     default=DEFAULT_STRATEGY,
     show_default=True,
-    help="How widths are searched; several, joined by commas, share one report. 'list' tells all of them.",
+    help="How widths are searched; several, joined by commas, or 'all' share one report. 'list' tells all of them.",
 )
 objective = click.option(
     "--objective",
@@ -54,7 +55,8 @@ workers = click.option(
     "--workers",
     default="1",
     show_default=True,
-    help="Processes on this machine, or ray://HOST:PORT; the result is the same.",
+    help="Processes on this machine, or ray://HOST:PORT; the result is the same. Most strategies ask "
+    "for 4 or 8 candidates at a time, which is what workers share.",
 )
 setting = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Option of the strategy; several may be given."
@@ -98,7 +100,13 @@ finalists = click.option(
 no_training = click.option(
     "--no-training", is_flag=True, help="End with the report of the search; the same command without it goes on."
 )
-threads = click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Threads of torch.")
+threads = click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Threads of each training, that of the supernet too.",
+)
 
 _ALL = (
     strategies, objective, budget, frames_per_second, cycles, dsp, evaluations, workers, setting, weight_bits,

@@ -31,7 +31,7 @@ DESIGNS = {
     "finn-estimate": "FINN's design",
 }
 """What the reports of a tool are of."""
-SAME_DESIGN = "vivado"
+SAME_DESIGN: Tool = "vivado"
 """The tool whose reports are of the hardware that is estimated."""
 LEAST_NODES = 5
 """From so many on, the errors that are left after the correction tell how wide intervals must be."""
@@ -216,6 +216,17 @@ def load(tool: Tool, family: str, fit: Fit) -> Correction:
             "--from-report again, or estimate with --sizes-of yosys."
         )
     return correction(file, calibration, fit)
+
+
+def of_same_design(family: str, fit: Fit) -> Correction | None:
+    """Return the correction by reports of the hardware that is estimated, None where there are no such reports.
+
+    Raises
+    ------
+    UserError
+        As `load` does.
+    """
+    return load(SAME_DESIGN, family, fit) if path(SAME_DESIGN, family).is_file() else None
 
 
 def correction(file: Path, calibration: Calibration, fit: Fit) -> Correction:

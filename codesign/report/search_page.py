@@ -20,6 +20,7 @@ _COSTS = {
     "dsp": "DSP",
     "cycles_per_frame": "cycles per frame",
 }
+_PER_FRAME = {"bit_operations": "bit operations per frame"}
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -50,22 +51,27 @@ def render(content: Mapping[str, Any]) -> str:
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
     style = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "search.css"))
-    series = [scatter.Series(_named(one), one["points"], one["front"]) for one in content["searches"]]
     rows = [width_map.Row(one["name"], one["reads"], one["bits"]) for one in content["layers"]]
-    plot = scatter.svg(series, "bit operations per frame", "accuracy, %", content["limits"].get("bit_operations"))
     return environment.get_template("search.html").render(
         s=content,
         # The only unescaped parts: our own style sheets, and SVG that escapes its texts itself.
         style=Markup(style),  # noqa: S704
-        scatter=Markup(plot),  # noqa: S704
+        plots=[{"name": _COSTS[axis], "svg": Markup(_plot(content, axis))} for axis in content["axes"]],  # noqa: S704
         widths=Markup(width_map.svg(rows)),  # noqa: S704
-        total=f"{sum(len(one['points']) for one in content['searches']):,}",
+        total=f"{sum(len(one['points']['bit_operations']) for one in content['searches']):,}",
         tiles=_tiles(content),
         searches=[_search(one) for one in content["searches"]],
+        trained=[_trained(one) for one in content["trained"]],
         limits=_limits(content),
         layers=[_layer(one, content["layers"]) for one in content["layers"]],
         priced=any(one["rise"] is not None for one in content["layers"]),
     )
+
+
+def _plot(content: Mapping[str, Any], axis: str) -> str:
+    """Return accuracy against a cost, as SVG."""
+    series = [scatter.Series(_named(one), one["points"][axis], one["front"][axis]) for one in content["searches"]]
+    return scatter.svg(series, _PER_FRAME.get(axis, _COSTS[axis]), "accuracy, %", content["limits"].get(axis))
 
 
 def _named(one: Mapping[str, Any]) -> str:
@@ -75,8 +81,14 @@ def _named(one: Mapping[str, Any]) -> str:
 def _tiles(content: Mapping[str, Any]) -> list[dict[str, str]]:
     best = content["best"]
     widths = [bits for one in content["layers"] for bits in one["bits"]]
+    by = f"found by {best['strategy']}" if best["strategy"] else "found by an earlier search"
+    accuracy = _tile("Accuracy", f"{best['accuracy']:.2f}", "%", f"by the search's measure, on validation data; {by}")
+    if content["trained"]:
+        own = content["trained"][0]
+        note = f"trained, in integers on the test set; {own['validation_accuracy']:.2f} % on validation data; {by}"
+        accuracy = _tile("Accuracy", f"{own['accuracy']:.2f}", "%", note)
     tiles = [
-        _tile("Accuracy", f"{best['accuracy']:.2f}", "%", f"on validation data, found by {best['strategy']}"),
+        accuracy,
         _tile("Bit operations", short(best["bit_operations"]), "", "weight bits × input bits, per frame"),
     ]
     tiles += [
@@ -95,14 +107,25 @@ def _tile(name: str, value: str, unit: str, note: str) -> dict[str, str]:
 
 
 def _search(one: Mapping[str, Any]) -> dict[str, str]:
-    best = max(one["front"], key=lambda point: point[1], default=None)
+    best = max(one["front"]["bit_operations"], key=lambda point: point[1], default=None)
     return {
         "strategy": one["strategy"],
         "seed": str(one["seed"]),
-        "evaluations": f"{len(one['points']):,}",
+        "evaluations": f"{len(one['points']['bit_operations']):,}",
         "accuracy": "–" if best is None else f"{best[1]:.2f}",
         "bit_operations": "–" if best is None else short(best[0]),
         "on_front": f"{one['on_front']:,}",
+    }
+
+
+def _trained(one: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": one["name"],
+        "proxy": f"{one['proxy_accuracy']:.2f}",
+        "validation": f"{one['validation_accuracy']:.2f}",
+        "test": f"{one['accuracy']:.2f}",
+        **{name: f"{one[name]:,.0f}" for name in ("bit_operations", "lut", "cycles_per_frame")},
+        "exceeds": ", ".join(_COSTS[name] for name in one["exceeds"]) or "nothing",
     }
 
 

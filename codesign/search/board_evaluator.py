@@ -13,11 +13,14 @@ import msgspec
 import numpy as np
 
 from codesign import estimate, zoo
+from codesign.backends.rtl import estimation
 from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.refolding import Refolding
 from codesign.boards import Board
+from codesign.estimate.corrections import Correction
 from codesign.search import measures
+from codesign.search.code_version import code_digest
 from codesign.search.measurements import NoiseStep, PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
@@ -41,6 +44,8 @@ class BoardEvaluator:
     board : Board
     options : Options
         Of the design: clocks of a frame or the fastest, multiplier blocks.
+    correction : Correction, optional
+        By which sizes are corrected, from reports of another tool.
 
     Raises
     ------
@@ -48,14 +53,16 @@ class BoardEvaluator:
         When no synthesis was measured for the family of the board.
     """
 
-    def __init__(self, accuracies: ModelEvaluator, board: Board, options: Options) -> None:
+    def __init__(
+        self, accuracies: ModelEvaluator, board: Board, options: Options, correction: Correction | None = None
+    ) -> None:
         estimate.load(board.family)
-        self.accuracies, self.board, self.options = accuracies, board, options
+        self.accuracies, self.board, self.options, self.correction = accuracies, board, options, correction
         self._costs: dict[str, dict[str, float]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send names and settings, not what was loaded."""
-        return type(self), (self.accuracies, self.board, self.options)
+        return type(self), (self.accuracies, self.board, self.options, self.correction)
 
     @property
     def space(self) -> Space:
@@ -79,6 +86,8 @@ class BoardEvaluator:
             msgspec.structs.replace(self.board, title="", vendor="", sources=()),
             options,
             hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest(),
+            None if self.correction is None else dict(self.correction.factors),
+            code_digest(),
         ]
         return msgspec.json.encode(parts, order="deterministic").decode()
 
@@ -96,6 +105,8 @@ class BoardEvaluator:
             if len(self._costs) >= _KEPT:
                 self._costs.clear()
             found = self._folding.estimate(self.accuracies.graph(assignment))
+            if self.correction is not None:
+                found = estimation.corrected(found, self.correction)
             self._costs[key] = cost_of(found)
         return self._costs[key]
 

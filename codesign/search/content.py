@@ -1,9 +1,10 @@
-"""What the report of a search shows, as plain data: all searches of one problem, and the best candidate of them."""
+"""What the report of a search shows, as plain data: all searches of one problem, and the candidate that is chosen."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,23 @@ Search = tuple[Header, list[Evaluation]]
 def searches(folder: Path, problem: Problem) -> list[Search]:
     """Return the searches of this problem whose journals lie in a folder, by the names of the files.
 
-    Raises
-    ------
-    UserError
-        When a journal cannot be read.
+    What is no journal, or one of another version, is none of them.
     """
-    found = [journal.read(path) for path in sorted(folder.glob("*.jsonl"))]
+    found = []
+    for path in sorted(folder.glob("*.jsonl")):
+        with contextlib.suppress(UserError):
+            found.append(journal.read(path))
     return [one for one in found if one[0].problem == problem.digest()]
 
 
-def collect(problem: Problem, found: Sequence[Search], model: str, board: str | None = None) -> dict[str, Any]:
+def collect(
+    problem: Problem,
+    found: Sequence[Search],
+    model: str,
+    board: str | None = None,
+    chosen: Evaluation | None = None,
+    trained: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Return what `codesign.report.search_page` renders.
 
     Parameters
@@ -43,6 +51,11 @@ def collect(problem: Problem, found: Sequence[Search], model: str, board: str | 
         Its name.
     board : str or None
         Its title.
+    chosen : Evaluation, optional
+        The candidate whose widths and costs are shown; that with the best score of all searches unless given.
+    trained : sequence of mapping
+        What trainings gave, the result first: ``name``, ``proxy_accuracy``, ``validation_accuracy``, ``accuracy``, the
+        costs, and whether it ``exceeds`` limits.
 
     Raises
     ------
@@ -50,20 +63,28 @@ def collect(problem: Problem, found: Sequence[Search], model: str, board: str | 
         When nothing has been evaluated.
     """
     every = [one for _, evaluations in found for one in evaluations]
-    best = pareto.best(problem, every)
-    if best is None:
+    best = chosen or pareto.best(problem, every)
+    if best is None or not every:
         raise UserError("nothing has been evaluated yet; run `codesign search` first.")
     joint = {(one.bit_operations, one.accuracy) for one in pareto.front(every)}
     times = Counter(header.strategy for header, _ in found)
-    strategy = next(header.strategy for header, evaluations in found if best in evaluations)
+    finders = [
+        header.strategy
+        for header, evaluations in found
+        if any(one.assignment == best.assignment for one in evaluations)
+    ]
+    axes = [BIT_OPERATIONS, *(name for name in _AXES if all(name in one.cost for one in every))]
     constraint = problem.constraint
     limits: dict[str, float] = {} if constraint.bit_operations is None else {BIT_OPERATIONS: constraint.bit_operations}
     return {
         "model": model,
         "board": board,
-        "searches": [_search(header, evaluations, joint, times) for header, evaluations in found if evaluations],
+        "objective": problem.objective.words,
+        "axes": axes,
+        "searches": [_search(header, evaluations, joint, times, axes) for header, evaluations in found if evaluations],
+        "trained": [dict(one) for one in trained],
         "best": {
-            "strategy": strategy,
+            "strategy": ", ".join(dict.fromkeys(finders)),
             "accuracy": best.accuracy,
             BIT_OPERATIONS: best.bit_operations,
             "cost": dict(best.cost),
@@ -73,16 +94,24 @@ def collect(problem: Problem, found: Sequence[Search], model: str, board: str | 
     }
 
 
+_AXES = ("lut", "cycles_per_frame")
+"""Costs that accuracy is shown against, beside bit operations."""
+
+
 def _search(
-    header: Header, evaluations: list[Evaluation], joint: set[tuple[int, float]], times: Counter[str]
+    header: Header,
+    evaluations: list[Evaluation],
+    joint: set[tuple[int, float]],
+    times: Counter[str],
+    axes: Sequence[str],
 ) -> dict[str, Any]:
     front = [(one.bit_operations, one.accuracy) for one in pareto.front(evaluations)]
     return {
         "strategy": header.strategy,
         "seed": header.seed,
         "several": times[header.strategy] > 1,
-        "points": [(one.bit_operations, one.accuracy) for one in evaluations],
-        "front": front,
+        "points": {axis: [(one.value(axis), one.accuracy) for one in evaluations] for axis in axes},
+        "front": {axis: [(one.value(axis), one.accuracy) for one in pareto.front(evaluations, axis)] for axis in axes},
         "on_front": sum(point in joint for point in front),
     }
 

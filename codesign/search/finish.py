@@ -25,6 +25,7 @@ from codesign.verify.accuracy import evaluate
 
 if TYPE_CHECKING:
     from codesign.backends.rtl.estimation import Estimate
+    from codesign.estimate.corrections import Correction
     from codesign.train.recipe import Recipe
     from codesign.zoo import Model
 
@@ -81,6 +82,8 @@ class Finish:
     recipe : Recipe
     answers : Path
         Where the answers of teachers are kept.
+    correction : Correction, optional
+        By which sizes are corrected, from reports of another tool.
     threads : int
         Threads of torch.
     """
@@ -93,6 +96,7 @@ class Finish:
     folder: Path
     recipe: Recipe
     answers: Path
+    correction: Correction | None = None
     threads: int = 1
 
     def best(self, candidates: Sequence[Evaluation], count: int, measuring: Measuring) -> tuple[Trained, list[Trained]]:
@@ -135,6 +139,8 @@ class Finish:
         graph = model.graph()
         layout, _ = estimation.chosen(graph, self.board, self.options)
         estimate = estimation.of_layout(layout, self.board)
+        if self.correction is not None:
+            estimate = estimation.corrected(estimate, self.correction)
         cost = cost_of(estimate)
         accuracy = model.result.validation_accuracy
         assert accuracy is not None  # noqa: S101 - a search needs held-out examples

@@ -87,7 +87,10 @@ class Journal:
         self.path = path
         if not path.exists():
             atomic_write(path, msgspec.json.encode(header) + b"\n")
-        self._file = open(path, "r+b")  # noqa: SIM115 - open as long as the journal is
+        try:
+            self._file = open(path, "r+b")  # noqa: SIM115 - open as long as the journal is
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}.") from error
         try:
             self._lock()
             self.known = self._read(header)
@@ -108,10 +111,21 @@ class Journal:
         self._file.close()
 
     def add(self, asked: str, evaluation: Evaluation) -> None:
-        """Append an evaluation; it is on disk when this returns."""
-        self._file.write(msgspec.json.encode(Line(asked, evaluation)) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Append an evaluation; it is on disk when this returns.
+
+        Raises
+        ------
+        UserError
+            When the system refuses the write.
+        """
+        try:
+            self._file.write(msgspec.json.encode(Line(asked, evaluation)) + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self.path}: {error.strerror or error}; the same command goes on from there."
+            ) from error
         self.known[asked] = evaluation
 
     def _lock(self) -> None:
@@ -151,7 +165,7 @@ def _parse(path: Path, content: bytes) -> tuple[Header, list[Line], int]:
     first, newline, rest = content.partition(b"\n")
     try:
         header = msgspec.json.decode(first, type=Header)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise UserError(f"{path} is no journal of a search; remove it or choose another folder.") from error
     if not newline or header.format != FORMAT:
         raise UserError(f"{path} was written by another version of codesign; remove it or choose another folder.")
@@ -162,7 +176,7 @@ def _parse(path: Path, content: bytes) -> tuple[Header, list[Line], int]:
             break
         try:
             lines.append(msgspec.json.decode(text, type=Line))
-        except msgspec.DecodeError:
+        except ValueError:
             break
         good += len(text)
     return header, lines, good

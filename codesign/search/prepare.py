@@ -19,6 +19,7 @@ from codesign.train import supernet
 from codesign.train.supernet import SupernetRecipe
 
 if TYPE_CHECKING:
+    from codesign.estimate.corrections import Correction
     from codesign.zoo import Model
 
 
@@ -45,7 +46,9 @@ def require_searchable(model: Model, board: Board) -> None:
         raise UserError(f"{model.name} has no hidden layer with weights, so that there is no width to choose.")
 
 
-def prepare_supernet(model: Model, folder: Path, recipe: SupernetRecipe, progress: bool = True) -> Path:
+def prepare_supernet(
+    model: Model, folder: Path, recipe: SupernetRecipe, progress: bool = True, threads: int = 1
+) -> Path:
     """Train the supernet of a model unless it is there already, and return the folder that holds it.
 
     Parameters
@@ -56,9 +59,11 @@ def prepare_supernet(model: Model, folder: Path, recipe: SupernetRecipe, progres
     recipe : SupernetRecipe
     progress : bool
         Report on standard error.
+    threads : int
+        Threads of torch.
     """
     key = hashlib.sha256(supernet.fingerprint(model, recipe).encode()).hexdigest()[:16]
-    supernet.train(model, folder / key, recipe, progress=progress)
+    supernet.train(model, folder / key, recipe, progress=progress, threads=threads)
     return folder / key
 
 
@@ -70,6 +75,7 @@ def problem_of(
     objective: Objective,
     bit_operations: int | None = None,
     images: int | None = None,
+    correction: Correction | None = None,
 ) -> Problem:
     """Return the problem of a model on a board.
 
@@ -85,6 +91,8 @@ def problem_of(
         Budget of a frame.
     images : int, optional
         Held-out examples of an evaluation; all unless given.
+    correction : Correction, optional
+        By which sizes are corrected, from reports of another tool.
 
     Raises
     ------
@@ -93,7 +101,7 @@ def problem_of(
     """
     # Absolute paths, for workers elsewhere.
     accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
-    evaluator = BoardEvaluator(accuracies, board, options)
+    evaluator = BoardEvaluator(accuracies, board, options, correction)
     space = evaluator.space
     constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations)
     problem = Problem(space, constraint, evaluator, objective)

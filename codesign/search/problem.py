@@ -147,6 +147,8 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         weights: dict[str, float] = {}
         for part in text.split(","):
             name, _, number = part.strip().partition("=")
+            if name in weights:
+                raise UserError(f"the objective names '{name}' twice; give it one weight.")
             if name not in ("accuracy", BIT_OPERATIONS, *COSTS):
                 known = ", ".join(("accuracy", BIT_OPERATIONS, *COSTS))
                 raise UserError(f"an objective is made of {known}, found '{name}'; see `codesign search --help`.")
@@ -154,9 +156,19 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 weights[name] = float(number or 1)
             except ValueError as error:
                 raise UserError(f"the weight of '{name}' in the objective is no number: '{number}'.") from error
-            if not 0 <= weights[name] < math.inf:
-                raise UserError(f"the weight of '{name}' in the objective must be at least 0.")
+            if not 0 < weights[name] < math.inf:
+                raise UserError(
+                    f"the weight of '{name}' in the objective must be above 0; leave out what does not count."
+                )
         return cls(weights.pop("accuracy", 0.0), weights)
+
+    @property
+    def words(self) -> str:
+        """The objective as `parse` reads it."""
+        weights = {"accuracy": self.accuracy} if self.accuracy else {}
+        return ",".join(
+            name if weight == 1 else f"{name}={weight:g}" for name, weight in {**weights, **self.costs}.items()
+        )
 
     def score(self, evaluation: Evaluation) -> float:
         """Return how good a candidate is; more is better.

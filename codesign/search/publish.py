@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from codesign import store, zoo
 from codesign.errors import UserError
@@ -13,6 +14,7 @@ from codesign.files import atomic_write
 from codesign.verify import vectors
 
 if TYPE_CHECKING:
+    from codesign.search.problem import Problem
     from codesign.zoo import Model
 
 _RECORD = "published.json"
@@ -34,7 +36,7 @@ def require_free(name: str, folder: Path) -> Path:
     ----------
     name : str
     folder : Path
-        Of the search; it tells whether a model of that name is what this search wrote before.
+        Of the searches of a model on a board; it tells whether a model of that name is what one of them wrote.
 
     Raises
     ------
@@ -42,18 +44,36 @@ def require_free(name: str, folder: Path) -> Path:
         When the name would be no safe file name, or is that of another model.
     """
     path = store.home() / f"{name}.toml"
-    if path.is_file() and _digest(path.read_bytes()) in _record(folder).get(name, []):
+    if path.is_file() and _digest(path.read_bytes()) in _record(folder).get(name, _NOTHING).files:
         return path
     return store.require_free(name, force=False)
 
 
-def publish(trained: Model, document: dict[str, Any], path: Path, folder: Path) -> Model:
+def require_same(problem: Problem, path: Path, folder: Path) -> None:
+    """Raise `UserError` when there is a model of another search, with other limits or another objective.
+
+    Parameters
+    ----------
+    problem : Problem
+    path, folder : Path
+        As for `publish`.
+    """
+    if path.is_file() and _record(folder).get(path.stem, _NOTHING).problem != _told(problem):
+        raise UserError(
+            f"{path.stem} was found with other limits, another objective or another version; give another --name, or "
+            f"remove {path} and what lies beside it."
+        )
+
+
+def publish(trained: Model, problem: Problem, document: dict[str, Any], path: Path, folder: Path) -> Model:
     """Write a trained model as one among the others; the TOML file, which makes it known, comes last.
 
     Parameters
     ----------
     trained : codesign.zoo.Model
         With its checkpoint beside it and its result recorded.
+    problem : Problem
+        That it is a solution of.
     document : dict
         Its vectors, see `codesign.verify.vectors.record`.
     path : Path
@@ -64,21 +84,34 @@ def publish(trained: Model, document: dict[str, Any], path: Path, folder: Path) 
     content = Path(trained.path).read_bytes()
     # Noted first, with the one that is replaced: after a kill in between, either is known as this search's.
     before = [_digest(path.read_bytes())] if path.is_file() else []
-    known = _record(folder) | {path.stem: [*before, _digest(content)]}
+    known = _record(folder) | {path.stem: _Written(_told(problem), [*before, _digest(content)])}
+    atomic_write(folder / _RECORD, msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1) + b"\n")
     atomic_write(path.with_suffix(".safetensors"), trained.checkpoint_path.read_bytes())
     vectors.save(document, vectors.path_of(path.with_suffix(".safetensors")))
-    atomic_write(folder / _RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
     atomic_write(path, content)
     return zoo.read(path)
 
 
-def _record(folder: Path) -> dict[str, list[str]]:
-    """Return the digests of the files that this search wrote, by name."""
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the searches of a folder wrote under a name: for which problem, and digests of the TOML file."""
+
+    problem: str
+    files: list[str]
+
+
+_NOTHING = _Written("", [])
+
+
+def _told(problem: Problem) -> str:
+    return f"{problem.digest()} {problem.objective.words}"
+
+
+def _record(folder: Path) -> dict[str, _Written]:
+    """Return what the searches of a folder wrote, by name."""
     try:
-        found = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        return msgspec.json.decode((folder / _RECORD).read_bytes(), type=dict[str, _Written])
     except (OSError, ValueError):
         return {}
-    return {str(name): list(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _digest(content: bytes) -> str:

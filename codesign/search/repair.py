@@ -73,6 +73,8 @@ def _within_limits(
     coordinates = Coordinates(problem.space)
     start = coordinates.flatten(widest)
     steps = list(_chain(coordinates, start))
+    if not steps:
+        raise UserError(_too_much(problem, widest, cost))
     # Behind the last place one more, of no bit operations at no cost.
     taken = np.array([*_bit_operations(coordinates, start, steps), 0], dtype=np.float64)
     low, high = (0, _share(problem, cost)), (len(steps) + 1, 0.0)

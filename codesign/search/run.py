@@ -177,14 +177,16 @@ def joined(problem: Problem, results: Sequence[Result]) -> Result:
     return Result(header, tuple(every), best, tuple(pareto.front(every)), sum(result.seconds for result in results))
 
 
-def summary(result: Result, model: str | None = None) -> dict[str, Any]:
+def summary(result: Result, final: Evaluation | None = None, model: str | None = None) -> dict[str, Any]:
     """Return a result as scripts read it.
 
     Parameters
     ----------
     result : Result
+    final : Evaluation, optional
+        What came of the candidate that is the result, once it is trained: it is the best then.
     model : str or None
-        Where the model of the best candidate lies, once there is one.
+        Where its model lies.
 
     Returns
     -------
@@ -193,11 +195,11 @@ def summary(result: Result, model: str | None = None) -> dict[str, Any]:
         ``lut``, ``cycles_per_frame`` and the other costs, ``model``), ``front`` (list of the same without
         ``model``), ``evaluations``, ``seconds``.
     """
-    best = None if result.best is None else {**_figures(result.best), "model": model}
+    best = final or result.best
     return {
         "strategy": result.header.strategy,
         "seed": result.header.seed,
-        "best": best,
+        "best": None if best is None else {**_figures(best), "model": model},
         "front": [_figures(one) for one in result.front],
         "evaluations": len(result.evaluations),
         "seconds": round(result.seconds, 3),
@@ -209,15 +211,23 @@ def _figures(one: Evaluation) -> dict[str, Any]:
     return {"accuracy": one.accuracy, BIT_OPERATIONS: one.bit_operations, **costs}
 
 
-def write(folder: Path, result: Result, model: str | None = None, searches: Sequence[Result] = (), **more: Any) -> Path:
+def write(
+    folder: Path,
+    result: Result,
+    final: Evaluation | None = None,
+    model: str | None = None,
+    searches: Sequence[Result] = (),
+    **more: Any,
+) -> Path:
     """Write ``search.json`` with the summary and the widths of the best candidate and of the front.
 
     Parameters
     ----------
     folder : Path
     result : Result
+    final : Evaluation, optional
     model : str or None
-        Where the model of the best candidate lies, once there is one.
+        As for `summary`.
     searches : sequence of Result
         Those that were joined; their summaries are written too.
     **more
@@ -228,9 +238,9 @@ def write(folder: Path, result: Result, model: str | None = None, searches: Sequ
     UserError
         When the system refuses the write.
     """
-    content = summary(result, model)
-    if result.best is not None:
-        content["best"]["widths"] = msgspec.to_builtins(result.best.assignment)
+    content = summary(result, final, model)
+    if (best := final or result.best) is not None:
+        content["best"]["widths"] = msgspec.to_builtins(best.assignment)
     for entry, one in zip(content["front"], result.front, strict=True):
         entry["widths"] = msgspec.to_builtins(one.assignment)
     content |= {"searches": [summary(one) for one in searches], **more} if searches else more

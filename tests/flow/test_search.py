@@ -24,6 +24,7 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ((), "say which MODEL is to be searched; codesign models lists them"),
         (("digits_cnn_w33",), "digits_cnn_w3"),
         (("digits_cnn_w3", "--board", "pynq"), "did you mean pynq-z2"),
         (("digits_cnn_w3", "--board", "ulx3s-85f"), "no synthesis was measured"),
@@ -57,7 +58,7 @@ def test_wrong_arguments_are_told_in_one_sentence(codesign: CommandLine, argumen
 
 
 def test_all_strategies_are_listed(codesign: CommandLine):
-    listed = codesign("search", "digits_cnn_w3", "--strategy", "list", "--json").json["strategies"]
+    listed = codesign("search", "--strategy", "list", "--json").json["strategies"]
     assert {"greedy", "hawq", "uniform", "autoqb"} <= {one["name"] for one in listed}
     assert all(one["about"] for one in listed)
     assert next(one for one in listed if one["name"] == "hawq")["options"] == {"granularity": "channel"}
@@ -116,6 +117,18 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     assert Path(found["path"]) == Path(model.path) == folder / "digits_found.toml"
     assert model.mixed is not None
     assert not model.is_outdated
+    # What is told of the best is told of this model.
+    best = json.loads(Path(found["json"]).read_text())["best"]
+    assert found["best"] == {key: value for key, value in best.items() if key != "widths"}
+    assert best["model"] == found["path"]
+    assert best["accuracy"] == model.result.validation_accuracy
+    layers = {name: (bits,) if isinstance(bits, int) else bits for name, bits in model.mixed.weights.items()}
+    assert {name: set(bits) for name, bits in best["widths"]["weights"].items()} == {
+        name: set(bits) for name, bits in layers.items()
+    }
+    page = Path(found["html"]).read_text()
+    assert f"{model.result.accuracy:.2f}" in page
+    assert "<h2>Trained</h2>" in page
     assert model.result.validation_accuracy == max(one["validation_accuracy"] for one in found["trained"])
     for one in found["trained"]:
         assert one["bit_operations"] <= 800_000
@@ -131,6 +144,10 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     assert again.code == 0, again.err
     assert _bare(again.json) == _bare(found)
     assert "epoch" not in again.err
+    # A search with other limits does not replace it.
+    other = codesign(*("900k" if word == "800k" else word for word in TRAINED))
+    assert other.code == 2
+    assert "digits_found was found with other limits" in other.json["error"]
     (folder / "digits_found.toml").write_text((folder / "digits_found.toml").read_text() + "# mine\n")
     refused = codesign(*TRAINED)
     assert refused.code == 2

@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from codesign import boards, data, zoo
 from codesign.backends.rtl.options import Options
 from codesign.errors import UserError
+from codesign.estimate.corrections import Correction
 from codesign.ir import golden
 from codesign.ir.ops import Conv2d, Threshold
 from codesign.quant import fused
 from codesign.quant.switchable import activation_layers, weight_layers
-from codesign.search import prepare, strategies
+from codesign.search import code_version, prepare, strategies
 from codesign.search.board_evaluator import BoardEvaluator
 from codesign.search.evaluate import evaluate
 from codesign.search.problem import Objective, Problem
@@ -263,3 +264,45 @@ def test_what_cannot_be_searched_is_told_first(change: dict[str, object], senten
         prepare.require_searchable(model, BOARD)
     with pytest.raises(UserError, match="no synthesis was measured"):
         prepare.require_searchable(zoo.load("digits_cnn_w3"), boards.load("ulx3s-85f"))
+
+
+def test_costs_are_corrected_by_reports_of_the_same_design(supernet: Path, problem: Problem, tmp_path: Path) -> None:
+    correction = Correction(
+        tmp_path / "vivado-zynq-7000.toml",
+        "vivado",
+        ["2024.1"],
+        {"lut": 1.5, "ff": 1.0, "bram36": 1.0, "dsp": 1.0},
+        {"lut": 1.0, "ff": 1.0},
+        reports=1,
+        nodes=6,
+    )
+    corrected = made(supernet, Options(cycles=5000), correction=correction)
+    asked = problem.space.uniform(3, 3)
+    plain, found = problem.evaluator.cost(asked), corrected.evaluator.cost(asked)
+    assert found["lut"] == pytest.approx(1.5 * plain["lut"], abs=2)
+    assert found["ff"] == plain["ff"]
+    again = pickle.loads(pickle.dumps(corrected.evaluator))  # noqa: S301 - our own
+    assert again.cost(asked) == found
+    assert corrected.digest() != problem.digest()
+
+
+def test_another_version_of_the_code_is_another_problem(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = problem.digest()
+    monkeypatch.setattr("codesign.search.board_evaluator.code_digest", lambda: "of another version")
+    assert problem.digest() != before
+
+
+def test_the_version_is_that_of_what_evaluates_and_not_of_what_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("search/repair.py", "search/strategies/haq.py", "estimate/blocks/add.py", "cli/main.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1\n")
+    monkeypatch.setattr(code_version.codesign, "__path__", [str(tmp_path)])
+    found = []
+    for name in ("search/strategies/haq.py", "cli/main.py", "search/repair.py", "estimate/blocks/add.py"):
+        (tmp_path / name).write_text("x = 2\n")
+        found.append(code_version.code_digest.__wrapped__())
+    assert found[0] == found[1]
+    assert len(set(found)) == 3

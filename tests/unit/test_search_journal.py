@@ -45,10 +45,11 @@ def test_a_line_of_garbage_and_what_follows_is_cut_off(tmp_path):
     path = tmp_path / "journal.jsonl"
     write(path, 3)
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:2], b"\0\0\0\n", *lines[2:]]))
-    with Journal(path, HEADER) as journal:
-        assert set(journal.known) == {"asked 0"}
-    assert path.read_bytes() == b"".join(lines[:2])
+    for garbage in (b"\0\0\0\n", b'{"asked":"\xff\xfe"}\n'):
+        path.write_bytes(b"".join([*lines[:2], garbage, *lines[2:]]))
+        with Journal(path, HEADER) as journal:
+            assert set(journal.known) == {"asked 0"}
+        assert path.read_bytes() == b"".join(lines[:2])
 
 
 def test_a_journal_of_another_search_is_left_alone(tmp_path):
@@ -68,7 +69,22 @@ def test_a_journal_of_another_search_is_left_alone(tmp_path):
     assert HEADER.file_name.startswith("random-3-")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}\n", b"not json\n", b'{"problem":"x"}\n'])
+def test_what_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*: Is a directory"):
+        Journal(tmp_path / "journal.jsonl", HEADER)
+
+
+def test_a_full_disk_is_told(tmp_path):
+    with Journal(tmp_path / "journal.jsonl", HEADER) as journal, open("/dev/full", "r+b", buffering=0) as full:
+        own, journal._file = journal._file, full
+        with pytest.raises(UserError, match="No space left on device; the same command goes on"):
+            journal.add("asked", evaluation(0))
+        assert journal.known == {}
+        journal._file = own
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\n", b"{}\n", b"not json\n", b'{"problem":"x"}\n'])
 def test_what_is_no_journal_is_refused_and_kept(tmp_path, content):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)

@@ -53,12 +53,20 @@ def test_the_objective_is_read_and_is_the_reward_of_autoqb():
     assert Objective.parse("accuracy") == Objective()
     objective = Objective.parse("accuracy, lut=0.1,bit_operations=0.5")
     assert objective == Objective(1.0, {"lut": 0.1, "bit_operations": 0.5})
+    assert objective.words == "accuracy,lut=0.1,bit_operations=0.5"
+    assert Objective.parse("lut").words == "lut"
     score = objective.score(evaluation(80.0, 1000, lut=400))
     assert score == pytest.approx(math.log(0.8**2 / (400**0.2 * 1000)))
     assert Objective().score(evaluation(0.0)) > -math.inf
     with pytest.raises(ValueError, match="'lut' is part of the objective"):
         objective.score(evaluation(80.0))
-    for text, sentence in (("luts", "found 'luts'"), ("lut=x", "is no number: 'x'"), ("lut=-1", "must be at least 0")):
+    for text, sentence in (
+        ("luts", "found 'luts'"),
+        ("lut=x", "is no number: 'x'"),
+        ("lut=-1", "must be above 0"),
+        ("lut=0", "must be above 0"),
+        ("lut=1,lut=2", "names 'lut' twice"),
+    ):
         with pytest.raises(UserError, match=sentence):
             Objective.parse(text)
 

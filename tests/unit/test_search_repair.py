@@ -126,8 +126,10 @@ def test_what_is_within_stays_as_it_is():
     ],
 )  # fmt: skip
 def test_what_cannot_be_satisfied_is_told(made, sentence):
-    with pytest.raises(UserError, match=sentence):
-        evaluate(made, made.space.uniform(2, 2))
+    # The narrowest one too, from where nothing can be lowered.
+    for asked in (made.space.uniform(2, 2), made.space.uniform(made.space.weight_bits[0], 1)):
+        with pytest.raises(UserError, match=sentence):
+            evaluate(made, asked)
 
 
 def test_an_accuracy_that_is_no_number_is_refused():

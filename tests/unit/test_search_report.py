@@ -32,7 +32,7 @@ def test_the_searches_of_this_problem_are_gathered_and_no_others(found):
         ("random", 0, True),
         ("random", 1, True),
     ]
-    accuracies = [point[1] for one in shown["searches"] for point in one["points"]]
+    accuracies = [point[1] for one in shown["searches"] for point in one["points"]["bit_operations"]]
     assert shown["best"]["accuracy"] == max(accuracies)
     assert shown["best"]["strategy"] == "greedy"
     assert shown["limits"] == {"bit_operations": made.constraint.bit_operations, "lut": 500, "dsp": 0}
@@ -40,6 +40,57 @@ def test_the_searches_of_this_problem_are_gathered_and_no_others(found):
     assert len(list(folder.glob("*.jsonl"))) == 4
     with pytest.raises(UserError, match="nothing has been evaluated yet"):
         content.collect(made, [], "m")
+
+
+def test_what_is_chosen_and_what_was_trained_is_shown(found):
+    made, folder, shown = found
+    searches = content.searches(folder, made)
+    chosen = next(evaluations for header, evaluations in searches if header.strategy == "random")[0]
+    trained = [
+        {
+            "name": name,
+            "proxy_accuracy": 61.5,
+            "validation_accuracy": 72.25,
+            "accuracy": 73.75,
+            "bit_operations": 12_345,
+            "lut": 432.0,
+            "cycles_per_frame": 999.0,
+            "exceeds": exceeds,
+        }
+        for name, exceeds in (("one_found", []), ("two_found", ["lut"]))
+    ]
+    own = content.collect(made, searches, "m", None, chosen, trained)
+    assert own["best"]["accuracy"] == chosen.accuracy
+    assert own["best"]["strategy"] == "random"
+    assert [tuple(row["bits"]) for row in own["layers"]] == [*chosen.assignment.weights.values()]
+    page = search_page.render(own)
+    assert "found by random" in page
+    assert all(word in page for word in ("one_found", "two_found", "72.25", "73.75", "61.50", "12,345", "432", "999"))
+    assert page.index("one_found") < page.index("two_found")
+    assert "one_found" not in search_page.render(shown)
+
+
+def test_accuracy_is_shown_against_each_cost_that_is_known(found):
+    made, folder, shown = found
+    assert shown["axes"] == ["bit_operations", "lut", "cycles_per_frame"]
+    every = [one for _, evaluations in content.searches(folder, made) for one in evaluations]
+    points = [point for one in shown["searches"] for point in one["points"]["lut"]]
+    assert sorted(points) == sorted((one.cost["lut"], one.accuracy) for one in every)
+    for one in shown["searches"]:
+        costs = [cost for cost, _ in one["front"]["lut"]]
+        assert costs == sorted(costs)
+        assert set(one["front"]["lut"]) <= set(one["points"]["lut"])
+    page = search_page.render(shown)
+    assert page.count('<svg class="scatter"') == 3
+    assert "objective <code>accuracy</code>" in page
+
+
+def test_what_is_no_journal_is_passed_over(found):
+    made, folder, _ = found
+    before = content.searches(folder, made)
+    (folder / "other.jsonl").write_bytes(b'{"asked":"\xff\xfe"}\n')
+    assert content.searches(folder, made) == before
+    (folder / "other.jsonl").unlink()
 
 
 def test_what_each_width_bought_adds_up(found):

@@ -4,6 +4,7 @@ import inspect
 import itertools
 import json
 
+import msgspec
 import pytest
 
 from codesign.errors import UserError
@@ -148,7 +149,12 @@ def test_progress_tells_count_and_best(tmp_path):
 def test_what_scripts_read_is_there(tmp_path):
     made = problem(limits={"lut": 400})
     result = search(made, "greedy", evaluations=6)
-    summary = run.summary(result, "build/best.toml")
+    trained = msgspec.structs.replace(result.best, accuracy=12.5, cost={"lut": 17.0})
+    final = run.summary(result, trained, "build/best.toml")["best"]
+    assert final["accuracy"] == 12.5
+    assert (final["lut"], final["model"]) == (17.0, "build/best.toml")
+    summary = run.summary(result)
+    assert summary["best"]["accuracy"] == result.best.accuracy
     assert {"accuracy", "bit_operations", "lut", "cycles_per_frame", "model"} <= set(summary["best"])
     assert summary["evaluations"] == len(result.evaluations)
     assert summary["seconds"] >= 0

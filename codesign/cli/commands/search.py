@@ -14,6 +14,7 @@ from codesign.errors import UserError
 
 if TYPE_CHECKING:
     from codesign.backends.rtl.options import Options
+    from codesign.estimate.corrections import Correction
     from codesign.search.finish import Finish, Trained
     from codesign.search.problem import Evaluation, Problem
     from codesign.search.run import Progress, Result
@@ -23,11 +24,11 @@ _VECTORS = 16
 
 
 @make(name="search", short_help="Find the widths that serve a model best on a board, and train a model of them.")
-@options.model
+@search_options.model
 @options.board
 @search_options.every
 @options.seed
-def command(console: Console, model: str, board: str, seed: int, **given: Any) -> int:
+def command(console: Console, model: str | None, board: str, seed: int, **given: Any) -> int:
     """Search a width for each output channel and activation of a trained model, and train the best choice.
 
     What is found keeps to all that the board holds, to the frame rate or clocks, and to the budget of bit operations.
@@ -36,17 +37,23 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     integer, and written as a model that every command takes.
 
     The same command continues where it was stopped, in whatever step, and ends in the same result. All lies in
-    build/MODEL/BOARD/search/, the report among it: search.html tells all searches of the same problem.
+    build/MODEL/BOARD/search/; search.html and search.json are of the last command, and tell all searches of the same
+    space and limits beside its own.
     """
     import msgspec
 
+    from codesign import estimate
+    from codesign.estimate import corrections
     from codesign.search import prepare, publish, run, strategies, workers
     from codesign.search.problem import Objective
     from codesign.train.supernet import SupernetRecipe
 
     if given["strategy"] == "list":
         return _list(console)
-    chosen = [strategies.load(each.strip()).__name__.rpartition(".")[2] for each in given["strategy"].split(",")]
+    if model is None:
+        raise UserError("say which MODEL is to be searched; codesign models lists them.")
+    wanted = strategies.names() if given["strategy"] == "all" else given["strategy"].split(",")
+    chosen = [strategies.load(each.strip()).__name__.rpartition(".")[2] for each in wanted]
     settings = search_options.settings(given["settings"])
     if settings and len(set(chosen)) > 1:
         raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
@@ -62,6 +69,9 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     )
     source, folder = work.model, work.folder / "search"
     prepare.require_searchable(source, work.board)
+    correction = corrections.of_same_design(work.board.family, estimate.load(work.board.family).fit)
+    if correction is not None:
+        console.say(f"Sizes are corrected by {correction.path}, as codesign estimate does.")
     publish.require_source(source)
     name = f"{source.name}_searched" if given["name"] is None else given["name"]
     path = None if given["no_training"] else publish.require_free(name, folder)
@@ -69,9 +79,14 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
         console.say(
             "Only accuracy counts, so that wide weights cost nothing; give --budget, --fps, --cycles or --objective."
         )
-    supernet = prepare.prepare_supernet(source, Path("build") / source.name / "supernet", recipe)
+    supernets = Path("build") / source.name / "supernet"
+    supernet = prepare.prepare_supernet(source, supernets, recipe, threads=given["threads"])
     with console.progress("Loading the supernet"):
-        problem = prepare.problem_of(source, supernet, work.board, design, objective, budget, given["images"])
+        problem = prepare.problem_of(
+            source, supernet, work.board, design, objective, budget, given["images"], correction
+        )
+    if path is not None:
+        publish.require_same(problem, path, folder)
     results = [
         _search(console, problem, one, given, seed, settings, folder / "journals") for one in dict.fromkeys(chosen)
     ]
@@ -79,7 +94,7 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     if result.best is None:
         raise UserError(f"{given['strategy']} found no candidate; choose another strategy.")
     searched = run.write(folder, result, searches=results)
-    html = _report(problem, folder, work)
+    html = _report(problem, folder, work, result.best)
     data: dict[str, Any] = {
         "name": source.name,
         "board": work.board.name,
@@ -95,9 +110,10 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     own = source.recipe
     assert own is not None  # noqa: S101 - see require_searchable
     changed = {key: given[key] for key in ("epochs", "learning_rate") if given[key] is not None}
-    finish = _finish(problem, work, design, name, folder, msgspec.structs.replace(own, **changed), given["threads"])
+    recipe_of_model = msgspec.structs.replace(own, **changed)
+    finish = _finish(problem, work, design, name, folder, recipe_of_model, correction, given["threads"])
     best, trained = finish.best(result.evaluations, given["finalists"], console.progress)
-    data["trained"] = [_figures(one) for one in trained]
+    data["trained"] = [_figures(one) for one in (best, *(each for each in trained if each is not best))]
     if best.exceeded:
         console.result(data, *shown, _too_large(best))
         return 1
@@ -106,9 +122,10 @@ def command(console: Console, model: str, board: str, seed: int, **given: Any) -
     if not found:
         console.result(data, *shown, _differs(best, found))
         return 1
-    _publish(work, best, path, folder)
-    run.write(folder, result, str(path), results, trained=data["trained"])
-    data["best"]["model"] = data["path"] = path
+    _publish(work, problem, best, path, folder)
+    run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"])
+    _report(problem, folder, work, best.evaluation, data["trained"])
+    data |= {**run.summary(result, best.evaluation, str(path)), "path": path}
     console.result(data, *shown, *_told(best, found, work, path, given))
     return 0
 
@@ -176,22 +193,28 @@ def _words(one: Evaluation) -> str:
     return f"{one.accuracy:.2f} %, {one.bit_operations:,} bit operations, {taken}"
 
 
-def _report(problem: Problem, folder: Path, work: Work) -> Path:
+def _report(
+    problem: Problem, folder: Path, work: Work, chosen: Evaluation, trained: Sequence[dict[str, Any]] = ()
+) -> Path:
     from codesign.report import search_page
     from codesign.search import content
 
     found = content.searches(folder / "journals", problem)
-    return search_page.write(folder, content.collect(problem, found, work.model.name, work.board.title))
+    shown = [{"name": Path(one["path"]).stem, **one} for one in trained]
+    return search_page.write(folder, content.collect(problem, found, work.model.name, work.board.title, chosen, shown))
 
 
 def _finish(
-    problem: Problem, work: Work, design: Options, name: str, folder: Path, recipe: Any, threads: int
-) -> Finish:
+    problem: Problem, work: Work, design: Options, name: str, folder: Path, recipe: Any,
+    correction: Correction | None, threads: int,
+) -> Finish:  # fmt: skip
     from codesign.search.finish import Finish
 
     # One place for all students of a teacher: its answers take longer to compute than to read.
     answers = Path("build") / "teacher"
-    return Finish(problem, work.model, work.board, design, name, folder / "trained", recipe, answers, threads)
+    return Finish(
+        problem, work.model, work.board, design, name, folder / "trained", recipe, answers, correction, threads
+    )
 
 
 def _verified(work: Work, best: Trained, design: Options) -> VerifyResult:
@@ -211,13 +234,13 @@ def _verified(work: Work, best: Trained, design: Options) -> VerifyResult:
     return own.verify(project, frames)
 
 
-def _publish(work: Work, best: Trained, path: Path, folder: Path) -> None:
+def _publish(work: Work, problem: Problem, best: Trained, path: Path, folder: Path) -> None:
     from codesign import data
     from codesign.search import publish
     from codesign.verify import vectors
 
     document = vectors.record(best.graph, data.load(best.model.dataset).x_test, _VECTORS)
-    publish.publish(best.model, document, path, folder)
+    publish.publish(best.model, problem, document, path, folder)
 
 
 def _figures(one: Trained) -> dict[str, Any]:
