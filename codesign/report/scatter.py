@@ -74,7 +74,7 @@ def svg(series: Sequence[Series], x_label: str, y_label: str, limit: float | Non
         parts.append(f'<path class="limit" d="M{at:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"/>')
         anchor = "end" if at > (_LEFT + _WIDTH - _RIGHT) / 2 else "start"
         shift = -6 if anchor == "end" else 6
-        parts.append(f'<text class="tick" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">budget</text>')
+        parts.append(f'<text class="tick" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">limit</text>')
     for index, one in enumerate(series):
         parts.append(_drawn(index, one, floor, x, y))
     parts += _legend(series)

@@ -20,6 +20,7 @@ _COSTS = {
     "dsp": "DSP",
     "cycles_per_frame": "cycles per frame",
 }
+_FAR = 2.0
 _PER_FRAME = {"bit_operations": "bit operations per frame"}
 
 
@@ -61,7 +62,7 @@ def render(content: Mapping[str, Any]) -> str:
         total=f"{sum(len(one['points']['bit_operations']) for one in content['searches']):,}",
         tiles=_tiles(content),
         searches=[_search(one) for one in content["searches"]],
-        trained=[_trained(one) for one in content["trained"]],
+        trained=[_trained(one, place) for place, one in enumerate(content["trained"])],
         limits=_limits(content),
         layers=[_layer(one, content["layers"]) for one in content["layers"]],
         priced=any(one["rise"] is not None for one in content["layers"]),
@@ -71,7 +72,11 @@ def render(content: Mapping[str, Any]) -> str:
 def _plot(content: Mapping[str, Any], axis: str) -> str:
     """Return accuracy against a cost, as SVG."""
     series = [scatter.Series(_named(one), one["points"][axis], one["front"][axis]) for one in content["searches"]]
-    return scatter.svg(series, _PER_FRAME.get(axis, _COSTS[axis]), "accuracy, %", content["limits"].get(axis))
+    limit = content["limits"].get(axis)
+    # A limit that nothing comes near to would press all points together.
+    if limit is not None and limit > _FAR * max(cost for one in series for cost, _ in one.points):
+        limit = None
+    return scatter.svg(series, _PER_FRAME.get(axis, _COSTS[axis]), "accuracy, %", limit)
 
 
 def _named(one: Mapping[str, Any]) -> str:
@@ -118,9 +123,9 @@ def _search(one: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _trained(one: Mapping[str, Any]) -> dict[str, str]:
+def _trained(one: Mapping[str, Any], place: int) -> dict[str, str]:
     return {
-        "name": one["name"],
+        "name": one["name"] if place == 0 else "trained too",
         "proxy": f"{one['proxy_accuracy']:.2f}",
         "validation": f"{one['validation_accuracy']:.2f}",
         "test": f"{one['accuracy']:.2f}",
@@ -135,12 +140,17 @@ def _limits(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": _COSTS[name],
-            "used": f"{taken[name]:,.0f}",
-            "allowed": f"{limit:,.0f}",
+            "used": _number(taken[name]),
+            "allowed": _number(limit),
             "share": 100 * taken[name] / limit if limit else 0.0,
         }
         for name, limit in content["limits"].items()
     ]
+
+
+def _number(value: float) -> str:
+    """Return a count; block memories of 36 Kib come in halves."""
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def _layer(one: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def collect(
         for header, evaluations in found
         if any(one.assignment == best.assignment for one in evaluations)
     ]
-    axes = [BIT_OPERATIONS, *(name for name in _AXES if all(name in one.cost for one in every))]
+    axes = [BIT_OPERATIONS, *(name for name in _AXES if _varies(every, name))]
     constraint = problem.constraint
     limits: dict[str, float] = {} if constraint.bit_operations is None else {BIT_OPERATIONS: constraint.bit_operations}
     return {
@@ -96,6 +96,11 @@ def collect(
 
 _AXES = ("lut", "cycles_per_frame")
 """Costs that accuracy is shown against, beside bit operations."""
+
+
+def _varies(every: Sequence[Evaluation], cost: str) -> bool:
+    """Return whether candidates differ in a cost that is known of all of them."""
+    return all(cost in one.cost for one in every) and len({one.cost[cost] for one in every}) > 1
 
 
 def _search(
