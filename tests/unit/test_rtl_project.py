@@ -275,3 +275,10 @@ def test_wide_constants_and_negative_ones_are_written(tmp_path: Path) -> None:
     edge = builder.add(Dyadic(np.array([3]), np.array([-5]), np.array([2]), IntType(40, signed=True)), edge)
     text = (rtl.emit(builder.build(edge), BOARD, tmp_path / "p").folder / "n0_unit.sv").read_text()
     assert f".LOW(-64'sd{1 << 39}), .HIGH(64'sd{(1 << 39) - 1})" in text
+
+
+@pytest.mark.usefixtures("needs_verilator")
+def test_the_version_of_verilator_is_told() -> None:
+    found = verilator.locate()
+    assert found is not None
+    assert re.match(r"\d+\.\d+", found.version)
