@@ -373,6 +373,9 @@ def read(path: Path) -> Model:
 
 def _require_widths(model: Model, path: Path) -> None:
     """Raise `UserError` when a method is chosen for what has no width and so would be float."""
+    if model.framework != "brevitas":
+        # QKeras has no float layers here and says so itself.
+        return
     method, plain, mixed = model.method, Method(), model.mixed or Mixed()
     for part, field, options, named in (
         ("weights", "weight", method.weight_options, mixed.weights),

@@ -247,6 +247,14 @@ def test_options_of_the_method_stay_with_its_own_layers(tmp_path: Path) -> None:
     assert type(network.pointwise.weight_quant.tensor_quant) is LsqChannelsQuant
 
 
+def test_a_method_of_float_hidden_layers_is_that_of_those_with_a_width(tmp_path: Path) -> None:
+    path = Path(model(tmp_path, mixed=f'[method]\nweights = "post"\n{LAYER.format(bits=3)}').path)
+    path.write_text(path.read_text().replace("\nweight_bits = 3", "\nweight_bits = 32"))
+    network = zoo.read(path).module()
+    assert type(network.pointwise.weight_quant.tensor_quant) is PostChannelsQuant
+    assert not network.depthwise.weight_quant.is_quant_enabled
+
+
 def test_post_has_no_six_bits_wherever_it_comes_from(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'mixed.weights.pointwise' must be 0 to 5 for post weights, found 6; lower"):
         model(tmp_path, mixed=f'[method]\nweights = "post"\n{LAYER.format(bits=6)}').module()
