@@ -21,7 +21,7 @@ from codesign import resources, tomlfile
 from codesign.errors import UserError
 from codesign.quant.choice import Method
 from codesign.quant.mixed import Mixed
-from codesign.quant.widths import Widths
+from codesign.quant.widths import FLOAT_BITS, Widths
 from codesign.train.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from codesign.ir import Graph
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+GREATEST_SEED = 2**31 - 1
+"""Of a recipe; torch takes one of 64 bits, a million times this and more."""
+
+MOST_PADDING = 32
+"""Pixels of `crop_padding`: the side of the images of most data sets, beyond which a crop may see nothing of them."""
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -360,7 +366,40 @@ def read(path: Path) -> Model:
         raise UserError(
             f"{path}: the field 'input_scale' must be a power of two, such as 0.015625, found {model.input_scale}."
         )
+    _require_widths(model, path)
+    _require_bounds(model, path)
     return msgspec.structs.replace(model, path=str(path))
+
+
+def _require_widths(model: Model, path: Path) -> None:
+    """Raise `UserError` when a method is chosen for what has no width and so would be float."""
+    if model.framework != "brevitas":
+        # QKeras has no float layers here and says so itself.
+        return
+    method, plain, mixed = model.method, Method(), model.mixed or Mixed()
+    for part, field, options, named in (
+        ("weights", "weight", method.weight_options, mixed.weights),
+        ("activations", "activation", method.activation_options, mixed.activations),
+    ):
+        if getattr(model.widths, f"{field}_bits") != FLOAT_BITS or named:
+            continue
+        chosen = getattr(method, part)
+        if chosen != getattr(plain, part) or options:
+            asked = f"{chosen} {part}" if chosen != getattr(plain, part) else f"{field}_options"
+            raise UserError(
+                f"{path}: [method] asks for {asked}, but widths.{field}_bits = {FLOAT_BITS} is float; give that "
+                "width, or remove it from [method]."
+            )
+
+
+def _require_bounds(model: Model, path: Path) -> None:
+    """Raise `UserError` for numbers of a recipe that no training can be made with."""
+    if model.recipe is None:
+        return
+    for field, most in (("seed", GREATEST_SEED), ("crop_padding", MOST_PADDING)):
+        found = getattr(model.recipe, field)
+        if found > most:
+            raise UserError(f"{path}: the field 'recipe.{field}' must be 0 to {most}, found {found}.")
 
 
 def record(model: Model, values: dict[str, Any]) -> Model:

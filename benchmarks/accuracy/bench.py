@@ -2,12 +2,14 @@
 
     python benchmarks/accuracy/bench.py run [--jobs 2] [--only 'lsq_w4,*_w1'] [--seeds 1,2,3] [--shard 1/3]
     python benchmarks/accuracy/bench.py status
+    python benchmarks/accuracy/bench.py folded [--only 'asq_w4']
     python benchmarks/accuracy/bench.py keep
     python benchmarks/accuracy/bench.py table
     python benchmarks/accuracy/bench.py plot
 
 `run` makes the runs that have no result yet, or one of an earlier version of the code, and may be stopped at any
-time: the same command continues. `keep` copies results of the present code to `runs` beside this file, from where
+time: the same command continues. `folded` evaluates the finished ASQ runs once more, with the step the same for every
+image, where they were trained. `keep` copies results of the present version to `runs` beside this file, from where
 another checkout takes them. `table` writes results.json and table.md beside this file, `plot` draws accuracy.svg
 from results.json.
 """
@@ -28,6 +30,7 @@ sys.path.insert(0, str(HERE))
 from accuracy_table import plot, pool, table  # noqa: E402
 from accuracy_table.rows import EPOCHS  # noqa: E402
 from accuracy_table.runs import ROOT, BusyError, Run, Store, duration, execute, outcome, plan  # noqa: E402
+from accuracy_table.summary import summarise  # noqa: E402
 
 from codesign.errors import UserError  # noqa: E402
 from codesign.files import atomic_write  # noqa: E402
@@ -42,7 +45,13 @@ def names(text: str) -> list[str]:
 
 
 def seeds(text: str) -> list[int]:
-    return [int(part) for part in names(text)]
+    return list(dict.fromkeys(int(part) for part in names(text)))
+
+
+def jobs(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 process makes the runs, not {text}")
+    return int(text)
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -56,9 +65,11 @@ def shard(text: str) -> tuple[int, int]:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "command", choices=("run", "one", "status", "keep", "table", "plot"), metavar="run|status|keep|table|plot"
+        "command",
+        choices=("run", "one", "status", "folded", "keep", "table", "plot"),
+        metavar="run|status|folded|keep|table|plot",
     )
-    parser.add_argument("--jobs", type=int, default=2, help="processes at a time, of one thread each")
+    parser.add_argument("--jobs", type=jobs, default=2, help="processes at a time, of one thread each")
     parser.add_argument("--only", type=names, default=[], help="patterns of rows, such as 'lsq_w4,*_w1'")
     parser.add_argument("--seeds", type=seeds, default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, default=EPOCHS)
@@ -92,6 +103,14 @@ def one(store: Store, only: Run) -> int:
     return pool.DONE
 
 
+def folded(store: Store, runs: list[Run]) -> int:
+    # Only here: it loads torch, which the other commands do without.
+    from accuracy_table.folded import add
+
+    print(f"{add(store, runs, lambda line: print(line, flush=True))} results have more to say")
+    return 0
+
+
 def status(store: Store, runs: list[Run]) -> int:
     done = diverged = 0
     for each in runs:
@@ -101,7 +120,7 @@ def status(store: Store, runs: list[Run]) -> int:
             continue
         done += current is not None
         diverged += current is not None and "diverged" in current
-        note = "" if current else "  (its code has changed since: to do again)"
+        note = "" if current else "  (of an earlier version: to do again)"
         print(f"{each.name:24} {outcome(result):>9}  {duration(result)}{note}")
         if "diverged" in result:
             print(f"{'':24} {result['diverged']}")
@@ -127,10 +146,12 @@ def main() -> int:
         return one(store, runs[0])
     if arguments.command == "status":
         return status(store, runs)
+    if arguments.command == "folded":
+        return folded(store, runs)
     if arguments.command == "keep":
         print(f"{sum(store.commit(each) for each in runs)} results new in {COMMITTED}")
         return 0
-    summary = table.summarise([(each.row, each.seed, result) for each in runs if (result := store.result(each))])
+    summary = summarise([(each.row, each.seed, result) for each in runs if (result := store.result(each))])
     text = table.markdown(summary)
     atomic_write(RESULTS, json.dumps(summary, indent=1) + "\n")
     atomic_write(TABLE, text)

@@ -87,11 +87,27 @@ def make(name: str, part: str, arguments: tuple[Any, ...], options: Mapping[str,
     """
     function = getattr(method(name), part, None)
     if function is None:
-        parts = ("weight",) if part == "weight" else ("activation", "relu")
-        others = ", ".join(other for other in names() if any(offers(other, p) for p in parts))
-        kind = "weights" if part == "weight" else "activations"
-        raise UserError(f"the quantisation method '{name}' is not for {kind}; these are: {others}.")
+        raise UserError(_not_for(name, part))
     return call(function, name, arguments, options)
+
+
+def _not_for(name: str, part: str) -> str:
+    """Return the sentence that a method is not for a part, with those that are."""
+    if part == "weight":
+        others = ", ".join(other for other in names() if offers(other, "weight"))
+        return f"the quantisation method '{name}' is not for weights; these are: {others}."
+    everywhere = [other for other in names() if offers(other, "activation")]
+    # These stand in the place of a hidden layer's ReLU; what is at the width of edges takes an `activation`.
+    hidden = [other for other in names() if offers(other, "relu") and other not in everywhere]
+    if part == "activation" and name in hidden:
+        return (
+            f"the quantisation method '{name}' is for the ReLUs of hidden layers alone; for edges, operands of "
+            f"additions and the input of the last layer, these are: {', '.join(everywhere)}."
+        )
+    return (
+        f"the quantisation method '{name}' is not for activations; these are: {', '.join(everywhere)}; for the ReLUs "
+        f"of hidden layers {', '.join(hidden)} too."
+    )
 
 
 def call(function: Callable[..., Any], name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

@@ -91,7 +91,10 @@ class BitatWeightQuant(BinaryWeightQuant):
 
 
 class BitatWeightPerChannel(SignWeightPerChannel):
-    """Binary weights, one scale per output channel, for a training with `companion`; defaults as in `weight`."""
+    """Binary weights, one scale per output channel, for a training with `companion`; defaults as in `weight`.
+
+    A `weight_bit_width` given to the layer is ignored: they are binary.
+    """
 
     tensor_quant = BitatWeightQuant  # type: ignore[assignment]
     correlation = "inputs"
@@ -101,7 +104,7 @@ class BitatWeightPerChannel(SignWeightPerChannel):
 
 
 class BitatWeightPerTensor(BitatWeightPerChannel):
-    """Binary weights with one scale, for a training with `companion`."""
+    """Binary weights with one scale, for a training with `companion`; a `weight_bit_width` is ignored."""
 
     per_channel = False
 

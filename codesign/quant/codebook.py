@@ -87,7 +87,8 @@ class CodebookQuant(Quantizer):
     levels : tuple of int
         Magnitudes, ascending from 0.
     scaling_shape : tuple of int
-        () for one scale, (channels, 1, …) for one per output channel.
+        () for one scale, (channels, 1, …) for one per output channel, or per input channel of a transposed
+        convolution.
     start : float
         α starts at this quantile of |w|.
     tracked_parameter_list : list of Parameter
@@ -160,7 +161,7 @@ class CodebookWeight(ExtendedInjector):
 
 
 class PerChannel(ExtendedInjector):
-    """Mixed in, makes one scale per output channel."""
+    """Mixed in, makes one scale per output channel; per input channel of a transposed convolution."""
 
     @value
     def scaling_shape(module: Any) -> tuple[int, ...]:  # noqa: N805

@@ -128,7 +128,8 @@ class LsqScaling(nn.Module):
     Parameters
     ----------
     shape : tuple of int
-        () for one step, (channels, 1, ...) for one per output channel.
+        () for one step, (channels, 1, ...) for one per output channel, or per input channel of a transposed
+        convolution.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -223,12 +224,14 @@ class LsqWeightPerTensor(_Lsq):
 class LsqWeightPerChannel(LsqWeightPerTensor):
     """Signed weights with one step per output channel, 8 bits unless changed.
 
+    Transposed convolutions have input channels first in their weights, so that they get one step per input channel.
+
     Use as `QuantConv2d(..., weight_quant=LsqWeightPerChannel, weight_bit_width=3)`.
     """
 
     @value
     def scaling_shape(module: Any) -> tuple[int, ...]:  # noqa: N805
-        """Shape with the output channels first and ones for the rest."""
+        """Shape with the channels that come first in the weights, and ones for the rest."""
         return channel_shape(module)
 
 

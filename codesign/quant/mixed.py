@@ -13,6 +13,9 @@ POST_BITS = 5
 
 SCHEMES = ("uniform", "post")
 
+SCHEME_OF = {"lsq": "uniform", "post": "post"}
+"""Kind of weights by the name of the method, of those that have widths by layer and channel."""
+
 
 class Mixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Widths of hidden layers that are not those of `Widths`.
@@ -25,7 +28,8 @@ class Mixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     activations : dict of str to int
         By path of the activation, such as "stack1.act1": 1 to 8 bits.
     schemes : dict of str to str
-        Kind of the weights of a layer of `weights`: "uniform" (LSQ), which it is unless given, or "post".
+        Kind of the weights of a layer of `weights`: "uniform" (LSQ) or "post"; that of the method of the network's
+        weights unless given, which must then be "lsq" or "post".
 
     Raises
     ------
@@ -69,6 +73,37 @@ class Mixed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         if len(bits) != channels:
             raise ValueError(f"{name} has {channels} output channels, but 'mixed.weights' gives it {len(bits)} widths")
         return bits
+
+    def scheme_of(self, name: str, method: str) -> str:
+        """Return the kind of the weights of a layer of `weights`, "uniform" or "post".
+
+        Parameters
+        ----------
+        name : str
+            Path of the layer.
+        method : str
+            Of the weights of the network.
+
+        Raises
+        ------
+        ValueError
+            When the method has no widths by layer and the file does not say what the layer is to have instead, or the
+            width of the layer is none of the kind's.
+        """
+        scheme = self.schemes.get(name, SCHEME_OF.get(method))
+        if scheme is None:
+            raise ValueError(
+                f"[mixed.weights] names {name}, but {method} weights cannot have a width of their own; give "
+                f'mixed.schemes.{name} = "uniform" (LSQ) or "post", or take the layer out'
+            )
+        own = self.weights[name]
+        widest = max((own,) if isinstance(own, int) else own, default=0)
+        if scheme == "post" and widest > POST_BITS:
+            raise ValueError(
+                f"the field 'mixed.weights.{name}' must be 0 to {POST_BITS} for post weights, found {widest}; lower "
+                f'it or give mixed.schemes.{name} = "uniform"'
+            )
+        return scheme
 
     def words(self, part: str, bits: int) -> str:
         """Return the widths of "weights" or "activations" for people; `bits` is that of the layers not named."""

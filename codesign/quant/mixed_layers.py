@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from codesign import quant
 from codesign.errors import UserError
 from codesign.quant.brevitas_layers import BrevitasLayers
+from codesign.quant.choice import Method
 from codesign.quant.lsq_channels import LsqWeightChannels
-from codesign.quant.mixed import Mixed
+from codesign.quant.mixed import SCHEME_OF, Mixed
 from codesign.quant.post_channels import PostWeightChannels
 from codesign.quant.recorded import Asked, RecordedLayers
 
@@ -40,7 +41,8 @@ def give_widths(network: nn.Module, layers: RecordedLayers, mixed: Mixed) -> Non
     Raises
     ------
     UserError
-        When the network has no such hidden layer, or widths do not fit it.
+        When the network has no such hidden layer, widths or the method of its weights do not fit it, or options of
+        the method would be lost.
     """
     maker = layers.layers
     if not isinstance(maker, BrevitasLayers):
@@ -53,9 +55,11 @@ def give_widths(network: nn.Module, layers: RecordedLayers, mixed: Mixed) -> Non
         layer = network.get_submodule(name)
         try:
             widths = mixed.widths_of(name, asked[name].channels)
+            scheme = mixed.scheme_of(name, maker.method.weights)
         except ValueError as error:
             raise UserError(f"{error}.") from error
-        kind = PostWeightChannels if mixed.schemes.get(name) == "post" else LsqWeightChannels
+        _require_no_options(name, scheme, maker.method)
+        kind = PostWeightChannels if scheme == "post" else LsqWeightChannels
         proxy = _proxy(kind.let(widths=widths), layer)
         _state_widths(proxy, widths)
         layer.weight_quant = proxy
@@ -70,7 +74,7 @@ def give_widths(network: nn.Module, layers: RecordedLayers, mixed: Mixed) -> Non
 def require_loaded(network: nn.Module) -> None:
     """Raise `UserError` when weights of other widths than the network's were loaded into it last."""
     for name, module in network.named_modules():
-        if getattr(module, "widths_differed", False):
+        if getattr(getattr(module, "update_state_dict_impl", None), "differed", False):
             layer = name.rpartition(".")[0]
             raise UserError(f"its checkpoint was trained with other widths of {layer}; train the model again")
 
@@ -83,20 +87,42 @@ def _state_widths(proxy: Any, widths: Sequence[int]) -> None:
     """Have a quantizer's state tell its widths, and refuse steps that were trained for others."""
     own = torch.tensor(widths, dtype=torch.uint8)
     proxy.register_buffer(KEY, own)
-    proxy.widths_differed = False
-    proxy.update_state_dict_impl = _keeper(proxy, own.clone())
+    proxy.update_state_dict_impl = _Keeper(own.clone())
 
 
-def _keeper(proxy: Any, own: Tensor) -> Callable[[str, dict[str, Tensor]], None]:
-    # Brevitas calls it before it loads a quantizer's state.
-    def keep_own_widths(prefix: str, state: dict[str, Tensor]) -> None:
+class _Keeper:
+    """Brevitas calls it before it loads a quantizer's state; what is copied with a network tells of the copy.
+
+    Parameters
+    ----------
+    own : Tensor
+        Widths of the quantizer.
+
+    Attributes
+    ----------
+    differed : bool
+        Whether the state that was loaded last had other widths, or none.
+    """
+
+    def __init__(self, own: Tensor) -> None:
+        self.own, self.differed = own, False
+
+    def __call__(self, prefix: str, state: dict[str, Tensor]) -> None:
+        """Take a quantizer's tensors out of a state of other widths."""
         given = state.get(prefix + KEY)
-        proxy.widths_differed = given is None or not torch.equal(given.to(own.dtype), own)
-        if proxy.widths_differed:
+        self.differed = given is None or not torch.equal(given.to(self.own.dtype), self.own)
+        if self.differed:
             for key in [key for key in state if key.startswith(prefix)]:
                 del state[key]
 
-    return keep_own_widths
+
+def _require_no_options(name: str, scheme: str, method: Method) -> None:
+    """Raise `UserError` when a layer has the method of the network, and would not have its options."""
+    if method.weight_options and SCHEME_OF.get(method.weights) == scheme:
+        raise UserError(
+            f"[mixed.weights] names {name}, whose weights take no options; remove [method.weight_options] "
+            f"({', '.join(method.weight_options)}), or take the layer out."
+        )
 
 
 def _require_methods(maker: BrevitasLayers) -> None:

@@ -2,7 +2,8 @@
 
 A weight of b bits is α times one of the 2^b - 1 levels 0 and ±2^-i, i = 0 … 2^(b-1) - 2. At 2 bits the weights
 are ternary. Ties go to the level nearer to zero. α, one per output channel, starts at a quantile of |w| and is
-learned with the gradient of LSQ, as in POST, so that the two differ in their levels alone.
+learned with the gradient of LSQ, as in POST. From POST it differs in its levels, and at 3 bits in that quantile, which
+fits them. At 2 bits the two are the same.
 
 References
 ----------

@@ -66,6 +66,9 @@ class WeightProxy(WeightQuantProxyFromInjector):
 def channel_shape(module: Any) -> tuple[int, ...]:
     """Return the shape of one scale per output channel: (outputs, 1, …).
 
+    That is one for each index of the first dimension of the weights: the output channels of convolutions and dense
+    layers. Transposed convolutions have their input channels first, so that theirs is one per input channel.
+
     Parameters
     ----------
     module : Module or tuple of Module

@@ -42,9 +42,9 @@ def magnitude(w: Tensor, per_channel: bool = True) -> Tensor:
     Parameters
     ----------
     w : Tensor
-        Latent weights, output channels first.
+        Latent weights, output channels first; input channels first in a transposed convolution.
     per_channel : bool
-        One value for each output channel, else one in all.
+        One value for each output channel (input channel of a transposed convolution), else one in all.
 
     Returns
     -------
@@ -123,7 +123,8 @@ class BinaryWeightQuant(Quantizer):
     Parameters
     ----------
     per_channel : bool
-        One scale for each output channel, else one in all.
+        One scale for each output channel, else one in all. Of a transposed convolution, whose weights have the input
+        channels first, one for each input channel.
     """
 
     def __init__(self, per_channel: bool) -> None:
@@ -167,7 +168,10 @@ class StepQuant(Quantizer):
 
 
 class SignWeightPerChannel(ExtendedInjector):
-    """Binary weights with one scale per output channel: `QuantConv2d(..., weight_quant=SignWeightPerChannel)`."""
+    """Binary weights with one scale per output channel: `QuantConv2d(..., weight_quant=SignWeightPerChannel)`.
+
+    Per input channel in a transposed convolution. A `weight_bit_width` given to the layer is ignored: they are binary.
+    """
 
     proxy_class = WeightQuantProxyFromInjector
     tensor_quant = BinaryWeightQuant
@@ -180,7 +184,7 @@ class SignWeightPerChannel(ExtendedInjector):
 
 
 class SignWeightPerTensor(SignWeightPerChannel):
-    """Binary weights with one scale."""
+    """Binary weights with one scale; a `weight_bit_width` given to the layer is ignored."""
 
     per_channel = False
 

@@ -12,7 +12,7 @@ from codesign import quant, zoo
 from codesign.errors import UserError
 from codesign.files import atomic_write
 from codesign.quant.choice import Method
-from codesign.quant.mixed import Mixed
+from codesign.quant.mixed import SCHEME_OF, Mixed
 from codesign.search.space import Assignment, Space
 
 if TYPE_CHECKING:
@@ -50,13 +50,15 @@ def assignment_of(model: Model, space: Space) -> Assignment:
     for layer in space.layers:
         if layer.name in mixed.weights:
             weights[layer.name] = mixed.widths_of(layer.name, layer.channels)
-            scheme = mixed.schemes.get(layer.name, "uniform")
+            try:
+                scheme = mixed.scheme_of(layer.name, model.method.weights)
+            except ValueError as error:
+                raise UserError(f"{model.path}: {error}.") from error
         else:
             weights[layer.name] = (model.widths.weight_bits,) * layer.channels
-            known = {"lsq": "uniform", "post": "post"}
-            if model.method.weights not in known:
+            if model.method.weights not in SCHEME_OF:
                 raise UserError(f"{model.name} has {model.method.weights} weights, which are no kind of a search.")
-            scheme = known[model.method.weights]
+            scheme = SCHEME_OF[model.method.weights]
         if scheme != "uniform":
             schemes[layer.name] = scheme
     activations = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,12 @@ from codesign.errors import UserError
 from codesign.frontends.brevitas_reference import compared
 from codesign.ir import golden
 from codesign.ir.ops import Conv2d
+from codesign.quant.lsq_channels import LsqChannelsQuant
 from codesign.quant.mixed import Mixed
 from codesign.quant.mixed_layers import require_loaded
+from codesign.quant.post_channels import PostChannelsQuant
+from codesign.search import mixed_model
+from codesign.search.space_of import space_of
 from codesign.train import checkpoint
 from codesign.train.run import train
 
@@ -175,6 +180,97 @@ def test_an_interrupted_training_continues_bit_for_bit(tmp_path: Path, source: P
 def test_what_does_not_fit_the_network_is_told(tmp_path: Path, mixed: str, sentence: str) -> None:
     with pytest.raises(UserError, match=rf"tiny.toml: .*{sentence}"):
         model(tmp_path, mixed=mixed).module()
+
+
+LAYER = "[mixed.weights]\npointwise = {bits}\n"
+POST = '[mixed.schemes]\npointwise = "post"\n'
+UNIFORM = '[mixed.schemes]\npointwise = "uniform"\n'
+
+
+@pytest.mark.parametrize(
+    ("method", "schemes", "kind"),
+    [
+        ("lsq", "", LsqChannelsQuant),
+        ("lsq", POST, PostChannelsQuant),
+        ("post", "", PostChannelsQuant),
+        ("post", UNIFORM, LsqChannelsQuant),
+        ("dorefa", UNIFORM, LsqChannelsQuant),
+        ("pot", POST, PostChannelsQuant),
+    ],
+)
+def test_a_layer_has_the_method_of_the_network_unless_another_is_given(
+    tmp_path: Path, method: str, schemes: str, kind: type
+) -> None:
+    mine = model(tmp_path, mixed=f'[method]\nweights = "{method}"\n{LAYER.format(bits=3)}{schemes}')
+    network = mine.module()
+    assert type(network.pointwise.weight_quant.tensor_quant) is kind
+    if method in ("lsq", "post"):
+        # A search that begins there sees the same network.
+        schemes_of = mixed_model.assignment_of(mine, space_of(mine)).schemes
+        assert (schemes_of.get("pointwise") == "post") == (kind is PostChannelsQuant)
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "sentence"),
+    [
+        (
+            'weights = "dorefa"',
+            "",
+            r"names pointwise, but dorefa weights cannot have a width of their own; give",
+        ),
+        ('weights = "pot"', "", r'give mixed.schemes.pointwise = "uniform" \(LSQ\) or "post", or take the layer out'),
+        (
+            'weights = "post"\nweight_options = {quantile = 0.9}',
+            "",
+            r"remove \[method.weight_options\] \(quantile\)",
+        ),
+        ('weights = "post"\nweight_options = {quantile = 0.9}', POST, r"whose weights take no options"),
+    ],
+)
+def test_a_method_is_not_replaced_unseen(tmp_path: Path, method: str, more: str, sentence: str) -> None:
+    text = f"[method]\n{method}\n{LAYER.format(bits=3)}{more}"
+    with pytest.raises(UserError, match=rf"tiny.toml: .*{sentence}"):
+        model(tmp_path, mixed=text).module()
+
+
+def test_binary_methods_ask_for_the_kind_of_a_wider_layer(tmp_path: Path) -> None:
+    path = Path(model(tmp_path, mixed=f'[method]\nweights = "sign"\n{LAYER.format(bits=3)}').path)
+    path.write_text(path.read_text().replace("\nweight_bits = 3", "\nweight_bits = 1"))
+    with pytest.raises(UserError, match=r"names pointwise, but sign weights cannot have a width of their own"):
+        zoo.read(path).module()
+
+
+def test_options_of_the_method_stay_with_its_own_layers(tmp_path: Path) -> None:
+    """A layer that is said to be of another kind loses nothing by being it."""
+    text = f'[method]\nweights = "post"\nweight_options = {{quantile = 0.9}}\n{LAYER.format(bits=3)}{UNIFORM}'
+    network = model(tmp_path, mixed=text).module()
+    assert type(network.pointwise.weight_quant.tensor_quant) is LsqChannelsQuant
+
+
+def test_a_method_of_float_hidden_layers_is_that_of_those_with_a_width(tmp_path: Path) -> None:
+    path = Path(model(tmp_path, mixed=f'[method]\nweights = "post"\n{LAYER.format(bits=3)}').path)
+    path.write_text(path.read_text().replace("\nweight_bits = 3", "\nweight_bits = 32"))
+    network = zoo.read(path).module()
+    assert type(network.pointwise.weight_quant.tensor_quant) is PostChannelsQuant
+    assert not network.depthwise.weight_quant.is_quant_enabled
+
+
+def test_post_has_no_six_bits_wherever_it_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'mixed.weights.pointwise' must be 0 to 5 for post weights, found 6; lower"):
+        model(tmp_path, mixed=f'[method]\nweights = "post"\n{LAYER.format(bits=6)}').module()
+
+
+def test_a_copy_of_a_network_tells_what_was_loaded_into_it(source: Path) -> None:
+    mine = zoo.read(source / "tiny.toml")
+    network = mine.module()
+    checkpoint.load_weights(network, source / "tiny.safetensors")
+    copied = copy.deepcopy(network)
+    checkpoint.load_weights(copied, source / "source.safetensors", partial=True)
+    require_loaded(network)
+    with pytest.raises(UserError, match="trained with other widths of"):
+        require_loaded(copied)
+    checkpoint.load_weights(copied, source / "tiny.safetensors")
+    require_loaded(copied)
 
 
 def test_a_method_that_acts_on_the_whole_network_is_refused(tmp_path: Path) -> None:

@@ -348,6 +348,23 @@ def test_a_batch_norm_does_not_see_that_apot_multiplies_by_the_deviation_again()
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
 
 
+def test_apot_passes_the_gradient_of_weights_wherever_they_lie() -> None:
+    """POT and POST hold weights beyond ±α."""
+    torch.manual_seed(4)
+    for name, passes in (("apot", True), ("pot", False), ("post", False)):
+        layer = qnn.QuantLinear(200, 3, bias=False, weight_quant=quant.make(name, "weight", (3, True), {}))
+        quantizer = layer.weight_quant.tensor_quant
+        with torch.no_grad():
+            layer.weight.normal_()
+            quantizer.alpha.fill_(0.7)
+        w, alpha = quantizer.scaled(layer.weight.detach())
+        beyond = w.abs() > alpha
+        assert 0.3 < beyond.float().mean() < 0.7
+        upstream = torch.randn(3, 200)
+        (layer.quant_weight().value * upstream).sum().backward()
+        assert torch.equal(layer.weight.grad, upstream if passes else upstream * ~beyond), name
+
+
 def test_apot_of_a_layer_is_the_formula() -> None:
     torch.manual_seed(2)
     layer = qnn.QuantConv2d(5, 4, 3, weight_quant=quant.make("apot", "weight", (4, True), {}))

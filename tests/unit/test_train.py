@@ -293,6 +293,27 @@ def test_the_recipe_knows_its_limits() -> None:
         msgspec.convert({"teacher": "t", "temperature": 0}, Distillation)
 
 
+@pytest.mark.parametrize(("pool", "cycles"), [(None, [0, 1, 2]), (2, [0, 1, 0])])
+def test_each_epoch_has_an_augmentation_of_its_own(
+    pool: int | None, cycles: list[int], tmp_path: Path, taught: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until those of a teacher's pool come again."""
+    seen: dict[int | None, np.ndarray] = {}
+    original = run.Training._input
+
+    def noted(self: run.Training, index: np.ndarray) -> torch.Tensor:
+        # The first examples as the epoch has them, whatever their order.
+        seen.setdefault(getattr(self, "epoch", None), self.augmentation.take(np.arange(40)))
+        return original(self, index)
+
+    monkeypatch.setattr(run.Training, "_input", noted)
+    more = "" if pool is None else DISTIL.replace("pool = 2", f"pool = {pool}")
+    student = model(taught, "student" if pool else "alone", more=more)
+    train(student, tmp_path / "run", progress=False)
+    same = [[np.array_equal(seen[one], seen[other]) for other in range(3)] for one in range(3)]
+    assert same == [[one == other for other in cycles] for one in cycles]
+
+
 def test_augmentation_of_an_example_depends_on_nothing_else() -> None:
     x = np.random.default_rng(0).integers(1, 255, (50, 6, 6, 2), dtype=np.uint8)
     augmentation = Augmentation(x, 2, True, seed=5)

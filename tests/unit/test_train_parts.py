@@ -53,6 +53,8 @@ def test_every_example_once_an_epoch() -> None:
     assert len(set(np.concatenate(taken))) == 64
     assert set(np.concatenate(taken)) <= set(members)
     assert not np.array_equal(taken[0], next(batches(members, 16, seed=1, epoch=1)))
+    assert not np.array_equal(taken[0], next(batches(members, 16, seed=2, epoch=0)))
+    assert np.array_equal(taken[0], next(batches(members, 16, seed=1, epoch=0)))
     assert [len(b) for b in batches(members[:5], 16, seed=1, epoch=0)] == [5]
 
 
@@ -225,10 +227,24 @@ def test_methods_refuse_options_that_they_do_not_have() -> None:
         layers.make(Widths(3, 3), Method(activation_options={"entries": 3})).relu(4)
     with pytest.raises(UserError, match="'lsq': signed values need at least 2 bits here, not 1"):
         layers.make(Widths(1, 3), Method()).conv(1, 1, 1)
-    with pytest.raises(UserError, match=r"'post' is not for activations; these are: asq, .*, sign"):
-        layers.make(Widths(3, 3), Method(activations="post")).relu(4)
+    with pytest.raises(UserError, match="'asq' is not for weights; these are: apot, bitat, "):
+        layers.make(Widths(3, 3), Method(weights="asq")).conv(1, 1, 1)
     # TOML has a whole number where the option is a float.
     assert layers.make(Widths(3, 3), Method("apot", weight_options={"alpha": 3})).conv(1, 1, 1).weight.shape[0] == 1
+
+
+def test_a_method_for_edges_is_none_that_stands_in_the_place_of_a_relu() -> None:
+    edge = layers.make(Widths(3, 3), Method(edges="sign"))
+    for make in (edge.residual, lambda: edge.relu(4, last=True)):
+        with pytest.raises(UserError, match="'sign' is for the ReLUs of hidden layers alone") as caught:
+            make()
+        named = str(caught.value).partition("these are: ")[2].rstrip(".").split(", ")
+        assert {"lsq", "dorefa", "pact"} <= set(named)
+        for name in named:
+            assert layers.make(Widths(3, 3), Method(edges=name)).residual() is not None
+    with pytest.raises(UserError, match="'post' is not for activations") as caught:
+        layers.make(Widths(3, 3), Method(activations="post")).relu(4)
+    assert str(caught.value).endswith("for the ReLUs of hidden layers asq, bitat, react, sign too.")
 
 
 def test_the_network_within_an_adaptive_step_learns_as_fast_as_the_one_around_it() -> None:

@@ -11,6 +11,7 @@ from codesign import data, resources, zoo
 from codesign.errors import UserError
 from codesign.train import topologies
 from codesign.train.checkpoint import sha256
+from codesign.train.run import train
 
 MODELS = sorted(path.stem for path in resources.folder("models").glob("*.toml"))
 TEXT = """title = "mine"  # keep me
@@ -100,6 +101,8 @@ def test_a_name_is_never_a_path(name: str, mine: Path) -> None:
         ("[recipe]", "[recipe", ["TOML"]),
         ('dataset = "digits"', "dataset = 3", ["dataset", "str", "int"]),
         ("[recipe]", 'path = "x"\n[recipe]', ["path"]),
+        ("epochs = 2", "epochs = 2\nseed = 99999999999999", ["'recipe.seed' must be 0 to 2147483647, found 9999"]),
+        ("epochs = 2", "epochs = 2\ncrop_padding = 100000", ["'recipe.crop_padding' must be 0 to 32, found 100000"]),
     ],
 )
 def test_a_mistake_in_a_model_file_is_named(old: str, new: str, words: list[str], mine: Path) -> None:
@@ -110,6 +113,35 @@ def test_a_mistake_in_a_model_file_is_named(old: str, new: str, words: list[str]
     for word in ["mine.toml", *words]:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "method", "says"),
+    [
+        ("weight", 'weights = "post"', "asks for post weights, but widths.weight_bits = 32 is float"),
+        ("activation", 'activations = "asq"', "asks for asq activations, but widths.activation_bits = 32 is float"),
+        ("weight", "weight_options = {quantile = 0.9}", "asks for weight_options, but widths.weight_bits = 32"),
+        ("activation", "activation_options = {entries = 16}", "asks for activation_options, but widths.activation"),
+    ],
+)
+def test_a_method_of_what_is_left_float_is_told(field: str, method: str, says: str, mine: Path) -> None:
+    for whole in ("weight", "activation", "weight activation"):
+        text = f"{TEXT}\n[method]\n{method}\n"
+        for part in whole.split():
+            # Not given, it is 32 too.
+            text = text.replace(f"{part}_bits = 3\n", "" if part == field else f"{part}_bits = 32\n", 1)
+        mine.write_text(text)
+        if field in whole.split():
+            with pytest.raises(UserError, match=rf"mine.toml: \[method\] {says}"):
+                zoo.load("mine")
+        else:
+            assert zoo.load("mine").method.summary
+
+
+def test_the_greatest_seed_and_padding_can_be_trained_with(mine: Path, tmp_path: Path) -> None:
+    bounds = f"crop_padding = {zoo.MOST_PADDING}\nseed = {zoo.GREATEST_SEED}\n"
+    mine.write_text(TEXT.replace("epochs = 2", "epochs = 1\nbatch = 512") + bounds)
+    assert train(zoo.load("mine"), tmp_path / "run", progress=False).seed == zoo.GREATEST_SEED
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from codesign.errors import UserError
+
 # 97.5 % quantiles of Student's t distribution for 1, 2, 3, … degrees of freedom.
 QUANTILES = (
     *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281),
@@ -38,11 +40,15 @@ def estimate(values: Sequence[float]) -> Estimate:
     Raises
     ------
     ValueError
-        When there is no value, or more than the table of quantiles covers.
+        When there is no value.
+    UserError
+        When there are more than the table of quantiles covers.
     """
-    n = len(values)
-    if not 1 <= n <= len(QUANTILES) + 1:
-        raise ValueError(f"1 to {len(QUANTILES) + 1} values make an interval, not {n}")
+    n, most = len(values), len(QUANTILES) + 1
+    if not n:
+        raise ValueError("1 value at least makes a mean, not 0")
+    if n > most:
+        raise UserError(f"{n} seeds are more than intervals are made of here; choose {most} at most by --seeds.")
     mean = math.fsum(values) / n
     if n == 1:
         return Estimate(1, mean)

@@ -17,6 +17,7 @@ NEIGHBOURS = 12
 STYLE = {
     "lsq": ("#000000", "circle"),
     "lsq_distilled": ("#000000", "diamond"),
+    "lsq_fast": ("#000000", "triangle"),
     "asq": ("#0072b2", "circle"),
     "asq_continuous": ("#0072b2", "triangle"),
     "post": ("#d55e00", "circle"),
@@ -41,7 +42,7 @@ def svg(summary: Mapping[str, Any], lanes: Mapping[str, Any]) -> str:
     Parameters
     ----------
     summary : mapping
-        From `table.summarise`.
+        From `summary.summarise`.
     lanes : mapping
         LUT of one multiply-accumulate lane: family → kind → bits → number. Rows whose lane was not measured
         are left out of the right panel, and named below it.
@@ -173,7 +174,7 @@ def _notes(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, Any]) -> list[
             if row["diverged"] and row["accuracy"]
         ),
         "Not drawn, as every training diverged: ": named((row, "") for row in rows if not row["accuracy"]),
-        "Trained with an earlier version of the code: ": named((row, "") for row in rows if row["stale"]),
+        "Trained with an earlier version of code or start: ": named((row, "") for row in rows if row["stale"]),
         "Not on the right, as no lane was measured for their weights: ": named(
             (row, "") for row in rows if row["accuracy"] and lanes and _lut(row, lanes) is None
         ),
@@ -183,8 +184,12 @@ def _notes(rows: Sequence[Mapping[str, Any]], lanes: Mapping[str, Any]) -> list[
 
 
 def _legend(rows: Sequence[Mapping[str, Any]], x: float) -> list[str]:
-    parts, titles = [], {row["name"]: row for row in rows}
-    for index, row in enumerate(titles.values()):
+    parts: list[str] = []
+    named: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        # The widest; at another width the title may have more to say.
+        named.setdefault(row["name"], row)
+    for index, row in enumerate(named.values()):
         y = TOP + 12 + 24 * index
         parts.append(_mark(row, x, y))
         parts.append(_text(x + 14, y + 4.5, row["title"]))

@@ -16,6 +16,11 @@ EPOCHS = 10
 WEIGHT_DECAY = {4: 1e-4, 3: 5e-5, 2: 2.5e-5, 1: 0.0}
 LEARNING_RATE = {4: 0.05, 3: 0.05, 2: 0.05, 1: 0.1}
 
+# Of learned steps, relative to the learning rate. The fast one is about as fast as what ASQ has beside its step: the
+# bias of the adapter multiplies the step too, but learns at the full rate and without the gradient scale of LSQ.
+STEP_RATE = 0.2
+FAST_STEP_RATE = 10.0
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -28,7 +33,7 @@ class Row:
     bits : int
         Of the hidden weights and activations.
     title : str
-        For people.
+        For people; a part of the model file.
     weights, activations : str
         Files in `codesign/quant`, or quantizers of QKeras.
     lane : str
@@ -42,6 +47,10 @@ class Row:
         "brevitas" or "qkeras".
     scaled : bool
         Evaluate under scaled inputs too.
+    step_rate : float
+        Learning rate of quantisation steps, relative to that of the weights.
+    also : str
+        Title of a method that is the very same training at this width.
     """
 
     name: str
@@ -55,6 +64,13 @@ class Row:
     distilled: bool = False
     framework: str = "brevitas"
     scaled: bool = False
+    step_rate: float = STEP_RATE
+    also: str = ""
+
+    @property
+    def label(self) -> str:
+        """Title as the table has it."""
+        return f"{self.title} = {self.also}" if self.also else self.title
 
     @property
     def key(self) -> str:
@@ -66,7 +82,8 @@ def _low_bit(bits: int) -> dict[str, Row]:
     rows = (
         Row("lsq", bits, "LSQ", "lsq", "lsq", scaled=True),
         Row("asq", bits, "ASQ, 16 steps", "lsq", "asq", activation_options={"entries": 16}, scaled=True),
-        Row("post", bits, "POST", "post", "lsq", "post"),
+        # At 2 bits both have the levels -1, 0 and 1 and the same start.
+        Row("post", bits, "POST", "post", "lsq", "post", also="POT" if bits == 2 else ""),
         Row("pot", bits, "POT", "pot", "lsq", "pot"),
         Row("asqpost", bits, "ASQ + POST", "post", "asq", "post", activation_options={"entries": 16}, scaled=True),
         Row("lsq_distilled", bits, "LSQ + distillation", "lsq", "lsq", distilled=True),
@@ -76,6 +93,7 @@ def _low_bit(bits: int) -> dict[str, Row]:
         Row("brevitas_default", bits, "Brevitas' default", "brevitas_default", "brevitas_default"),
         Row("asq_continuous", bits, "ASQ, continuous", "lsq", "asq", activation_options={"entries": 0}, scaled=True),
         Row("qkeras", bits, "QKeras' own", "quantized_bits", "quantized_relu", framework="qkeras"),
+        Row("lsq_fast", bits, "LSQ, fast steps", "lsq", "lsq", scaled=True, step_rate=FAST_STEP_RATE),
     )
     return {row.name: row for row in rows}
 
@@ -100,9 +118,11 @@ def _rows() -> tuple[Row, ...]:
         Row("bitat_react", 1, "BiTAT + ReAct", "bitat", "react", "binary"),
     )
     rows = [by_bits[4][name] for name in first] + list(binary)
-    rows += [by_bits[bits][name] for bits in (3, 2) for name in first]
+    rows += [by_bits[3][name] for name in first]
+    rows += [by_bits[2][name] for name in first if name != "pot"]
     rows += [by_bits[bits][name] for bits in (4, 3, 2) for name in baselines]
     rows += [by_bits[4]["asq_continuous"], by_bits[4]["qkeras"], by_bits[2]["qkeras"]]
+    rows += [by_bits[4]["lsq_fast"], by_bits[2]["lsq_fast"]]
     return tuple(rows)
 
 
@@ -111,7 +131,7 @@ ROWS = _rows()
 
 
 def recipe(row: Row, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
-    """Return the recipe of a run, the same for all methods of a width.
+    """Return the recipe of a run, the same for all methods of a width but for the rate of steps of `lsq_fast`.
 
     No example is held out: nothing is chosen in these runs. QKeras trains in float32, and has no steps
     that learn.
@@ -130,7 +150,7 @@ def recipe(row: Row, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
         "seed": seed,
     }
     if row.framework == "brevitas":
-        values |= {"precision": "bfloat16", "step_rate": 0.2}
+        values |= {"precision": "bfloat16", "step_rate": row.step_rate}
     return values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import fnmatch
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from accuracy_table.rows import EPOCHS, ROWS, Row, model_file
-from accuracy_table.versions import code_digest
+from accuracy_table.versions import code_digest, origins, version_of
 from codesign import zoo
 from codesign.errors import DivergedError, UserError
 from codesign.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[3]
+
+ADDED = ("folded",)
+"""What a result may get after the training, by `accuracy_table.folded`."""
 
 
 class BusyError(Exception):
@@ -101,12 +105,16 @@ class Store:
         """Return the result of a run; None when there is none, or it is that of another recipe.
 
         It has either "accuracy" or, when the training diverged, "diverged", a sentence. Its code may be that of an
-        earlier version.
+        earlier version. What either of two results of the same weights has of `ADDED` counts for both.
         """
         found = [self._read(folder, run) for folder in (self.folder / "results", self.committed) if folder is not None]
         known = [one for one in found if one is not None]
         code = code_digest(run.row)
-        return next((one for one in known if one.get("code") == code), known[0] if known else None)
+        chosen = next((one for one in known if version_of(run.row, one) == code), known[0] if known else None)
+        if chosen is None:
+            return None
+        same = [one for one in known if all(one.get(key) == chosen.get(key) for key in ("code", "checkpoint_sha256"))]
+        return chosen | {key: one[key] for one in same for key in ADDED if key in one and key not in chosen}
 
     def _read(self, folder: Path, run: Run) -> dict[str, Any] | None:
         try:
@@ -116,7 +124,7 @@ class Store:
         return found if found.get("model_file") == model_file(run.row, run.seed, run.epochs) else None
 
     def commit(self, run: Run) -> bool:
-        """Put the result of a run with the checkout's, when it is of the present code; return whether that was new."""
+        """Put the result of a run with the checkout's, when it is of the present version; return whether it was new."""
         result, name = self.current(run), f"{run.name}.json"
         if self.committed is None or result is None or self._read(self.committed, run) == result:
             return False
@@ -124,9 +132,23 @@ class Store:
         return True
 
     def current(self, run: Run) -> dict[str, Any] | None:
-        """Return the result of a run, None unless it was trained with the code as it is now."""
+        """Return the result of a run, None unless of the code and the checkpoints as they are now."""
         found = self.result(run)
-        return found if found is not None and found.get("code") == code_digest(run.row) else None
+        return found if found is not None and version_of(run.row, found) == code_digest(run.row) else None
+
+    def training(self, run: Run, model: zoo.Model) -> Path:
+        """Return the folder of the training of a run, by its recipe, its code and what it starts from.
+
+        The state of another cannot be continued.
+        """
+        name = f"{run.name}-{model.fingerprint()[:8]}-{code_digest(run.row)[:8]}"
+        digests = "".join(digest for _, digest in sorted(origins(run.row, model).items()))
+        folder = self.folder / "train" / f"{name}-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
+        # One begun before names told the start, unless its result tells another.
+        earlier, told = self.folder / "train" / name, self.result(run)
+        if folder.exists() or not earlier.is_dir() or (told and version_of(run.row, told) != told.get("code")):
+            return folder
+        return earlier
 
     def write(self, run: Run, result: dict[str, Any]) -> None:
         """Write the result of a run, whole or not at all."""
@@ -164,8 +186,9 @@ Trainer = Callable[[zoo.Model, Path, Run], dict[str, Any]]
 def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str, Any]:
     """Train and evaluate one run unless its result is there, and return the result.
 
-    A training that was stopped continues after its last whole epoch. A result of an earlier version of the code is
-    replaced. A training that diverges has a result too: the same recipe and code would diverge again.
+    A training that was stopped continues after its last whole epoch. A result of an earlier version of the code, or of
+    another float start or teacher, is replaced. A training that diverges has a result too: the same recipe and code
+    would diverge again.
 
     Parameters
     ----------
@@ -186,9 +209,8 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
         if known is not None:
             return known
         model = store.model(run)
-        # A changed recipe or a changed method gets a folder of its own: the state of another cannot be continued.
-        code = code_digest(run.row)
-        folder = store.folder / "train" / f"{run.name}-{model.fingerprint()[:8]}-{code[:8]}"
+        code, learned_from = code_digest(run.row), origins(run.row, model)
+        folder = store.training(run, model)
         begin, fresh = time.monotonic(), not folder.exists()
         try:
             result = (trainer or _train)(model, folder, run)
@@ -196,7 +218,7 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
             result = {"diverged": str(error)}
         # Of a training that was interrupted, nobody knows how long it took.
         seconds = round(time.monotonic() - begin, 1) if fresh else None
-        store.write(run, {**result, "code": code, "seconds": seconds})
+        store.write(run, {**result, "code": code, **learned_from, "seconds": seconds})
     found = store.result(run)
     assert found is not None
     return found

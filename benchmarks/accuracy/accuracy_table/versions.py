@@ -1,15 +1,17 @@
-"""Which version of the code trains a row, as a digest."""
+"""Which version of the code trains a row, and from which checkpoints, as digests."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import codesign
-from accuracy_table.rows import Row
+from accuracy_table.rows import FLOAT_START, TEACHER, Row
+from codesign import zoo
 
 PACKAGE = Path(codesign.__path__[0])
 HERE = Path(__file__).parent
@@ -38,6 +40,40 @@ def code_digest(row: Row) -> str:
     for name, text in sorted(sources(row).items()):
         digest.update(name.encode() + b"\0" + _parsed(name, text)[0].encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def version_of(row: Row, result: Mapping[str, Any]) -> str:
+    """Return the version that a result is of: `code_digest(row)` when it is the present one.
+
+    That of a result which tells of other checkpoints than those that are here, its float start or its teacher, has
+    their digests too. What a result does not tell, or a checkpoint that is missing here, makes no other version.
+    """
+    found = str(result.get("code"))
+    present = origins(row)
+    for name in sorted(present.keys() & result.keys()):
+        if result[name] != present[name]:
+            found += f" {name} {result[name]}"
+    return found
+
+
+def origins(row: Row, model: zoo.Model | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the checkpoints that a row learns from, "start_sha256" and so on, of those that are here.
+
+    Parameters
+    ----------
+    row : Row
+    model : Model, optional
+        Of a run; models beside its file come first.
+    """
+    names = {"start_sha256": FLOAT_START} | ({"teacher_sha256": TEACHER} if row.distilled else {})
+    paths = {key: (model.sibling(name) if model else zoo.load(name)).checkpoint_path for key, name in names.items()}
+    return {key: _sha256(path, path.stat().st_mtime_ns) for key, path in paths.items() if path.is_file()}
+
+
+@functools.cache
+def _sha256(path: Path, _changed: int) -> str:
+    # Not that of `codesign.train.checkpoint`, which loads torch.
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def sources(row: Row) -> dict[str, str]:

@@ -7,15 +7,24 @@ A method is a module with any of
   when it is unsigned.
 
 Both compute what the torch method of the same name computes, forwards and backwards. The quantizers are Keras
-layers and go where QKeras takes a quantizer; what they learn are variables of the layer they serve::
+layers and go where QKeras takes a quantizer; what they learn are variables of the layer they serve. Give them as
+strings, which every format of saved models keeps::
 
     from codesign.quant.keras import post, lsq
-    QConv2D(16, 3, kernel_quantizer=post.PostWeight(4), use_bias=False)
+    QConv2D(16, 3, kernel_quantizer="PostWeight(4)", use_bias=False)
     QActivation("LsqActivation(4)")
 
 Their names are known to `qkeras.get_quantizer` and to Keras' own registry as soon as this package is imported
-and one of its methods loaded, so that saved models can be read. An activation is given by its string, as QKeras
-keeps nothing else of it in a saved model. Adding a method is adding a file.
+and one of its methods loaded, so that saved models can be read. Of weights, an object serves as well
+(``kernel_quantizer=post.PostWeight(4)``) and is kept by the formats .keras and .h5; a SavedModel of it is written but
+cannot be loaded, which ends in "'dict' object has no attribute '_serialized_attributes'", because QKeras puts the
+object's configuration in its place. An activation is given by its string in any case, as QKeras keeps nothing else of
+it in a saved model.
+
+Do not call `qkeras.utils.model_save_quantized_weights` for weights whose scale is learned, those of LSQ, POST, POT and
+APoT: it knows of kernel and bias alone, so that a layer with a bias ends in a ValueError of `set_weights`, with the
+layers before it overwritten, and one without has its scale in the place of the bias. `codesign.api.from_qkeras` gives
+their integers. Adding a method is adding a file.
 """
 
 from __future__ import annotations
