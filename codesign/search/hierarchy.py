@@ -2,17 +2,18 @@
 
 The high-level controller goes through the layers and sets for each the mean width of its channels (the goal) and the
 width of what it reads. The low-level controller goes through the channels of a layer and gives each a width. For a
-layer it is paid (1 − ζ)·(−|goal·channels − Σ widths|) + ζ·s·channels·(reward of the episode). The first part, in
-units of the range of widths, is paid out channel by channel, as the change of |Σ (width − goal)| so far: that is the
-same sum, and it is learned in far fewer steps. The reward is shared out in equal parts, s to each channel. It is
-brought to a scale of about 1 first, and s = layers / channels of the network, so that the parts of all channels come
-to one reward for each layer; the paper weighs rewards with ζ alone. For the high-level controller the reward of an episode comes at its end and nothing is discounted, so it
-is what every step of it leads to; its critic is told so, instead of handing it down from layer to layer.
+layer it is paid (1 − ζ)·(−|goal·channels − Σ widths|) + ζ·s·channels·(reward of the episode). The first part, in units
+of the range of widths, is paid out channel by channel, as the change of |Σ (width − goal)| so far: that is the same
+sum, and it is learned in far fewer steps. The reward is shared out in equal parts, s to each channel. It is brought to
+a scale of about 1 first, and s = layers / channels of the network, so that the parts of all channels come to one reward
+for each layer; the paper weighs rewards with ζ alone. For the high-level controller the reward of an episode comes at
+its end and nothing is discounted, so it is what every step of it leads to; its critic is told so, instead of handing it
+down from layer to layer.
 
-While the low-level controller learns, the same goal comes to mean other widths. So an episode from memory is seen
-again with the goal under which today's low-level controller would most likely do what it did then: among the goal
-that was set, the mean that came of it, and eight drawn around that. What was set is kept beside it, so that it is
-among them each time.
+While the low-level controller learns, the same goal comes to mean other widths. So an episode from memory is seen again
+with the goal under which today's low-level controller would most likely do what it did then: among the goal that was
+set, the mean that came of it, and eight drawn around that. What was set is kept beside it, so that it is among them
+each time.
 
 References
 ----------

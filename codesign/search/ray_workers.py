@@ -101,7 +101,7 @@ class RayWorkers:
         except failures.RayTaskError as error:
             raise UserError(_unfit(error, self._version)) from error
         except (failures.RayError, ConnectionError) as error:
-            raise UserError(f"the Ray cluster failed ({_last_line(error)}); start it again, and repeat this.") from error
+            raise UserError(f"the Ray cluster failed ({_last_line(error)}); start it, and this, again.") from error
         return found
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ def _answer(problem: Problem, digest: str, version: str | None, asked: Assignmen
     """Evaluate a candidate. Runs on the cluster."""
     own = _version()
     if None not in (own, version) and own != version:
-        return "user", f"a machine of the Ray cluster has codesign {own}, not {version}; install {version} on all of them."
+        return "user", f"a machine of the Ray cluster has codesign {own}, not {version}; install {version} on all."
     # Each task brings the problem anew, as names and settings alone. The first one is kept.
     if digest not in _KEPT:
         _KEPT.clear()

@@ -2,9 +2,10 @@
 
 Each width is b = low + (high − low)·σ(b̂). The evaluator runs a step of training in which values carry noise with the
 power of the error that was measured for quantising to that width, and returns the gradient of the loss by the width
-(`codesign.search.width_noise`; the paper's noise is that of a quantisation step). To the loss of the task 3·SmoothL1(bit operations / budget − 1) is added: the paper measures them in billions, which says little of small
-networks. Adam moves b̂; every few steps the rounded widths are evaluated, within the budget. The weights of the
-network stay as they are.
+(`codesign.search.width_noise`; the paper's noise is that of a quantisation step). To the loss of the task
+3·SmoothL1(bit operations / budget − 1) is added: the paper measures them in billions, which says little of small
+networks. Adam moves b̂; every few steps the rounded widths are evaluated, within the budget. The weights of the network
+stay as they are.
 
 References
 ----------
