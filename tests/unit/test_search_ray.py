@@ -35,14 +35,28 @@ def kept(monkeypatch):
     return found
 
 
+class Heard(Formula):
+    """Says which of several alike was asked."""
+
+    def accuracy(self, assignment):
+        heard.append(self)
+        return super().accuracy(assignment)
+
+
+heard: list[Heard] = []
+
+
 def test_a_process_keeps_the_problem_that_it_evaluates(kept):
-    first, again, other = problem(), problem(), problem(seed=1)
-    one = first.space.uniform(2, 2)
-    for each in (first, again):
-        assert ray_workers._answer(each, each.digest(), None, one) == evaluate(first, one)
-        assert kept == {first.digest(): first}
-        assert kept[first.digest()] is first
-    assert ray_workers._answer(other, other.digest(), None, one) == evaluate(other, one)
+    heard.clear()
+    first, again, other = (
+        Problem(made.space, made.constraint, Heard(made.space, made.evaluator.seed))
+        for made in (problem(), problem(), problem(seed=1))
+    )
+    for each in (first, again, other):
+        found = ray_workers._answer(each, each.digest(), None, each.space.uniform(2, 2))
+        assert found == evaluate(problem(seed=each.evaluator.seed), each.space.uniform(2, 2))
+    assert [each is first.evaluator for each in heard] == [True, True, False]
+    assert heard[2] is other.evaluator
     assert list(kept) == [other.digest()]
 
 
