@@ -9,6 +9,7 @@ import pytest
 
 from codesign.search import strategies
 from codesign.search.coordinates import Coordinates
+from codesign.search.evaluate import evaluate
 from codesign.search.measurements import PerChoice, Table
 from codesign.search.problem import Constraint, Evaluation, Problem
 from codesign.search.relaxed import relaxed, rounded
@@ -438,6 +439,15 @@ def test_bomp_stays_within_the_budget_by_itself_mostly():
     taken = np.sum([each.macs * each.channels for each in layers] * reads * means[:, :4], axis=1)
     assert np.all(taken <= 1.0001 * made.constraint.bit_operations)
     assert np.median(taken) > 0.95 * made.constraint.bit_operations
+
+
+def test_a_batch_of_bomp_may_be_as_large_as_its_pool(monkeypatch):
+    monkeypatch.setattr(bomp, "_FAR", 6)
+    monkeypatch.setattr(bomp, "_NEAR", 6)
+    made = problem((2, 2), budget=0.5)
+    found = bomp.strategy(made, 0, 60, warm_up=2, batch=20)
+    found.tell([evaluate(made, one) for one in found.ask()])
+    assert len(found.ask()) == 12
 
 
 def test_the_strategies_that_plan_tell_when_there_is_nothing_more():

@@ -154,7 +154,7 @@ class Bomp:
             warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at the end of its range is no harm
             process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(points, scores)
             fitted = process.kernel_
-            for index in range(self._batch):
+            for index in range(min(self._batch, len(candidates))):
                 if index:
                     process = GaussianProcessRegressor(fitted, optimizer=None, normalize_y=True).fit(points, scores)
                 mean, spread = process.predict(candidates, return_std=True)
@@ -171,11 +171,11 @@ class Bomp:
     def _new(self, points: np.ndarray, gain: np.ndarray) -> tuple[int, Assignment]:
         """Return where the largest gain is whose candidate is new, and that candidate; the last one tried if none."""
         order = iter(np.argsort(-gain, kind="stable"))
-        at = -1
+        at = 0
 
         def following() -> Assignment:
             nonlocal at
-            at = int(next(order))
+            at = int(next(order, at))
             return self._realised(points[at])
 
         one = self._fresh.draw(following)
@@ -203,6 +203,6 @@ def strategy(problem: Problem, seed: int, evaluations: int, *, warm_up: _Count =
     warm_up : int
         Random candidates at the beginning.
     batch : int
-        Candidates chosen from one fit.
+        Candidates chosen from one fit, at most as many as points are compared.
     """
     return Bomp(problem, seed, max(2, min(warm_up, evaluations // 3)), batch)
