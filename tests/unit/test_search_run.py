@@ -169,7 +169,7 @@ def test_what_scripts_read_is_there(tmp_path):
         ("random", {"batch": 0}, "the strategy 'random' refuses its option 'batch': Expected `int` >= 1"),
         ("ompq", {"beta": "inf"}, "the strategy 'ompq' refuses its option 'beta'"),
         ("haq", {"noise": "inf"}, "the strategy 'haq' refuses its option 'noise': a finite number is needed"),
-        ("nipq", {"rate": "inf"}, "the strategy 'nipq' refuses its option 'rate': a finite number is needed"),
+        ("nipq", {"rate": "inf"}, "the strategy 'nipq' refuses its option 'rate'"),
         ("autoqb", {"noise": "nan"}, "the strategy 'autoqb' refuses its option 'noise'"),
         ("hawq", {"granularity": "bit"}, "the strategy 'hawq' refuses its option 'granularity'"),
     ],
@@ -196,6 +196,15 @@ def test_a_batch_is_no_larger_than_the_search(name):
 def test_a_tournament_is_no_larger_than_the_search():
     made = problem((2, 2))
     assert len(search(made, "evolution", evaluations=20, options={"tournament": 10**9}).evaluations) == 20
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("nipq", {"rate": 1e6}), ("nipq", {"weight": 1e6}), ("ompq", {"beta": 1e6}), ("ohq", {"mu": 1e6})],
+)
+def test_the_largest_values_overflow_nothing(name, options):
+    assert search(problem(), name, evaluations=4, options=options).evaluations
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -110,7 +110,7 @@ class Nipq:
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))
+    return 1 / (1 + np.exp(-np.clip(values, -700, 700)))
 
 
 def strategy(
@@ -119,8 +119,8 @@ def strategy(
     evaluations: int,
     *,
     steps: Annotated[int, msgspec.Meta(ge=1)] = 20,
-    rate: Annotated[float, msgspec.Meta(gt=0)] = 0.05,
-    weight: Annotated[float, msgspec.Meta(gt=0)] = 3.0,
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.05,
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 3.0,
 ) -> Nipq:
     """Return the strategy.
 
