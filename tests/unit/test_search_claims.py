@@ -57,8 +57,12 @@ def test_qbitopt_is_as_good_as_uniform_widths_of_4_bits_and_better_than_those_of
         assert found.accuracy >= uniform + least
 
 
-def test_solving_for_widths_takes_less_than_a_hundredth_of_an_epoch():
-    """Of ResNet-8 on CIFAR-10, by the processor's clock: an epoch is 390 steps of 128 images each."""
+@pytest.mark.parametrize(("solver", "share"), [("relaxed", 0.01), ("exact", 0.02)])
+def test_solving_for_widths_takes_a_small_part_of_an_epoch(solver, share):
+    """Of ResNet-8 on CIFAR-10, by the processor's clock: an epoch is 390 steps of 128 images each.
+
+    The paper says less than a hundredth, of its closed form. The integer program takes about 0.7 %.
+    """
     model = zoo.load("resnet8_fp")
     space = space_of(model)
     network = model.module().train()
@@ -77,11 +81,11 @@ def test_solving_for_widths_takes_less_than_a_hundredth_of_an_epoch():
     solves = []
     for bits in (3, 4):
         made = Problem(space, Constraint(space.bit_operations(space.uniform(bits, bits))), Formula(space))
-        strategy = qbitopt.strategy(made, 0, 10)
+        strategy = qbitopt.strategy(made, 0, 10, solver=solver)
         begin = time.process_time()
         assert strategy.solve(made.bit_operation_budget)
         solves.append(time.process_time() - begin)
-    assert np.mean(solves) < 0.01 * 390 * min(steps)
+    assert np.mean(solves) < share * 390 * min(steps)
 
 
 @pytest.mark.slow
