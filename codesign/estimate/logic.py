@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,8 +148,3 @@ def multiplexer(choices: int) -> int:
 def widths(value: int | Sequence[int], count: int) -> Sequence[int]:
     """Return a parameter that is one number for all lanes, or one for each."""
     return (value,) * count if isinstance(value, int) else value
-
-
-def all_alike(values: Iterable[int]) -> bool:
-    """Return whether there are no two different values."""
-    return len(set(values)) <= 1

@@ -1,15 +1,19 @@
 """The two controllers of AutoQB: what they see, what they do, and goals that are seen again in hindsight.
 
 The high-level controller goes through the layers and sets for each the mean width of its channels (the goal) and the
-width of what it reads. The low-level controller goes through the channels of a layer and gives each a width. What it
-is paid is (1 − ζ)·(−|goal·channels − Σ widths|) + ζ·(reward of the episode). The first part is paid out channel by
-channel, as the change of |Σ (width − goal)| so far: that is the same sum, and it is learned in far fewer steps. The
-reward of an episode comes at its end and nothing is discounted, so it is what every step of it leads to; the
-high-level critic is told so, instead of handing it down from layer to layer.
+width of what it reads. The low-level controller goes through the channels of a layer and gives each a width. For a
+layer it is paid (1 − ζ)·(−|goal·channels − Σ widths|) + ζ·s·channels·(reward of the episode). The first part, in units
+of the range of widths, is paid out channel by channel, as the change of |Σ (width − goal)| so far: that is the same
+sum, and it is learned in far fewer steps. The reward is shared out in equal parts, s to each channel. It is brought to
+a scale of about 1 first, and s = layers / channels of the network, so that the parts of all channels come to one reward
+for each layer; the paper weighs rewards with ζ alone. For the high-level controller the reward of an episode comes at
+its end and nothing is discounted, so it is what every step of it leads to; its critic is told so, instead of handing it
+down from layer to layer.
 
-While the low-level controller learns, the same goal comes to mean other widths. So an episode from memory is seen
-again with the goal under which today's low-level controller would most likely do what it did then: among the goal
-itself, the mean that came of it, and eight drawn around that.
+While the low-level controller learns, the same goal comes to mean other widths. So an episode from memory is seen again
+with the goal under which today's low-level controller would most likely do what it did then: among the goal that was
+set, the mean that came of it, and eight drawn around that. What was set is kept beside it, so that it is among them
+each time.
 
 References
 ----------
@@ -20,7 +24,7 @@ Nachum et al., Data-efficient hierarchical reinforcement learning, NeurIPS 2018 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -52,12 +56,17 @@ class Layer:
     action : array of shape (2,)
         Goal, and width of what it reads, before the budget; in [0, 1].
     goal : float
-        In bits, after the budget.
+        In bits, after the budget: what was set when the episode was played.
     lowered : float
         Bits that the budget took from the goal.
     actions : array of shape (channels,)
         Of the low-level controller, in [0, 1].
     bits : int array of shape (channels,)
+
+    Attributes
+    ----------
+    hindsight : float
+        The goal that the layer is seen with now; what was set until it is seen again. `action` goes with it.
     """
 
     index: int
@@ -67,6 +76,10 @@ class Layer:
     lowered: float
     actions: np.ndarray
     bits: np.ndarray
+    hindsight: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hindsight = self.goal
 
 
 class High:
@@ -117,8 +130,8 @@ class High:
             mean = float(np.mean(layer.bits))
             drawn = np.clip(self._generator.normal(mean, _DRAWN_SPREAD, _DRAWN), low.low, low.high)
             goals = np.array([layer.goal, mean, *drawn])
-            layer.goal = float(goals[np.argmax(low.likelihoods(layer, goals))])
-            before = (layer.goal + layer.lowered - low.low) / (low.high - low.low)
+            layer.hindsight = float(goals[np.argmax(low.likelihoods(layer, goals))])
+            before = (layer.hindsight + layer.lowered - low.low) / (low.high - low.low)
             layer.action = np.array([min(before, 1.0), layer.action[1]])
 
     def imitate(self, steps: int) -> None:

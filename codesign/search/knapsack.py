@@ -1,4 +1,4 @@
-"""A multiple-choice knapsack whose choices come in groups, solved exactly.
+"""A multiple-choice knapsack whose choices come in groups, solved exactly but where branch and bound is cut off.
 
 A group has alternatives (widths of an activation) and members (layers that read it); each member takes one of its
 columns (sums of widths). What a column costs depends on the alternative of its group. The least loss within a budget
@@ -7,6 +7,9 @@ is wanted.
 Before HiGHS gets the integer program, choices that no optimum can hold are left out: a price on the budget gives a
 lower bound of the loss, and a choice whose own bound is above a known solution is none. That changes nothing of the
 optimum and leaves hundreds of variables of tens of thousands.
+
+Branch and bound ends after a number of nodes, and in rare cases HiGHS ends without an answer. Then the best solution
+that is known is returned, within the budget like any other, and it is told that nobody proved it to be the optimum.
 
 References
 ----------
@@ -26,7 +29,8 @@ import numpy as np
 _NODES = 20_000
 """Most nodes of branch and bound; a bound in seconds would make the result depend on the machine."""
 _BISECTIONS = 60
-_INFEASIBLE = 2
+_ATTEMPTS = 8
+_OPTIMAL = 0
 """Status of `scipy.optimize.milp`."""
 
 
@@ -53,6 +57,22 @@ Choice = tuple[int, tuple[int, ...]]
 """Of a group: the alternative, and a column of each member."""
 
 
+@dataclass(frozen=True)
+class Solution:
+    """What was found.
+
+    Parameters
+    ----------
+    choices : list of Choice
+        Of each group; within the budget.
+    proved : bool
+        Whether no other solution has a smaller loss for certain, but for the rounding of sums.
+    """
+
+    choices: list[Choice]
+    proved: bool
+
+
 def loss(groups: Sequence[Group], solution: Sequence[Choice]) -> float:
     """Return the loss of a solution."""
     return sum(
@@ -70,7 +90,7 @@ def cost(groups: Sequence[Group], solution: Sequence[Choice]) -> int:
     )
 
 
-def solve(groups: Sequence[Group], room: int) -> list[Choice] | None:
+def solve(groups: Sequence[Group], room: int) -> Solution | None:
     """Return the solution with the least loss whose cost is at most `room`, or None.
 
     Parameters
@@ -78,15 +98,10 @@ def solve(groups: Sequence[Group], room: int) -> list[Choice] | None:
     groups : sequence of Group
         Losses are finite, costs not negative.
     room : int
-
-    Raises
-    ------
-    RuntimeError
-        When HiGHS fails.
     """
     free = _priced(groups, 0.0)
     if cost(groups, free.solution) <= room:
-        return free.solution
+        return Solution(free.solution, proved=True)
     if sum(min(sum(int(np.min(each)) for each in row) for row in group.cost) for group in groups) > room:
         return None
     low, high, known = _bracket(groups, room)
@@ -104,7 +119,7 @@ def solve(groups: Sequence[Group], room: int) -> list[Choice] | None:
     # Sums of floating-point numbers, each of them rounded.
     slack += 1e-12 * (abs(loss(groups, known)) + high * room)
     if slack <= 0:
-        return known
+        return Solution(known, proved=True)
     return _Program(groups, priced.left(slack), slack).solved(room, known)
 
 
@@ -206,8 +221,8 @@ class _Program:
         self._rows.append(row)
         self._equals.append(equals)
 
-    def solved(self, room: int, known: list[Choice]) -> list[Choice]:
-        """Run HiGHS; return its solution, or the known one where that is as good."""
+    def solved(self, room: int, known: list[Choice]) -> Solution:
+        """Run HiGHS; return its solution, or the known one where that is as good or HiGHS has none."""
         from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
@@ -217,7 +232,7 @@ class _Program:
         matrix = csr_array((values, (rows, columns)), (len(self._rows), len(self._losses)))
         budget = np.array(self._costs, dtype=float)[None] / unit
         within = room // unit
-        for _ in range(8):
+        for attempt in range(_ATTEMPTS):
             found = milp(
                 np.array(self._losses) * self._scale,
                 integrality=np.ones(len(self._losses)),
@@ -228,17 +243,17 @@ class _Program:
                 ],
                 options={"mip_rel_gap": 0, "node_limit": _NODES},
             )
+            # Under a smaller budget than was asked for nothing is proved.
+            proved = attempt == 0 and found.status == _OPTIMAL
             if found.x is None:
-                if found.status == _INFEASIBLE or found.status == 1:
-                    return known
-                raise RuntimeError(f"HiGHS ended without a solution: {found.message}")
+                return Solution(known, proved)
             solution = self._read(found.x)
             over = cost(self._groups, solution) - room
             if over <= 0:
-                return min(known, solution, key=lambda one: loss(self._groups, one))
+                return Solution(min(known, solution, key=lambda one: loss(self._groups, one)), proved)
             # HiGHS allows a budget to be exceeded by its tolerance; we do not.
             within -= -(-over // unit)
-        return known
+        return Solution(known, proved=False)
 
     def _read(self, x: np.ndarray) -> list[Choice]:
         solution: list[Choice] = []

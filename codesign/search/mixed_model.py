@@ -70,7 +70,8 @@ def assignment_of(model: Model, space: Space) -> Assignment:
 def given_widths(source: Model, chosen: Assignment) -> Model:
     """Return the model that has these widths, with the recipe, the result and the path of its source.
 
-    Weights and activations without a companion keep their methods.
+    Weights are trained as LSQ does, or as POST where the choice says so, whatever method the source has. An activation
+    method with a companion becomes LSQ; another one is kept.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ def write_model(
 ) -> Model:
     """Write a choice of widths as a new model, ready for `codesign train`.
 
-    Its training starts from the weights of `source`, by the same recipe unless another is given. Weights and
-    activations without a companion keep their methods.
+    Its training starts from the weights of `source`, by the same recipe unless another is given. Methods are those of
+    `given_widths`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The widths with the least rise of the loss within a budget of bit operations, exactly.
+"""The widths with the least rise of the loss within a budget of bit operations, exactly (see `Program.proved`).
 
 The rise is a sum over channels and activations, from a table. The bit operations of a layer are its
 multiply-accumulates per channel, times the width of what it reads, times the sum of its channels' widths. So for each
@@ -55,6 +55,12 @@ class Program:
     granularity : {"channel", "layer"}
         Whether each channel has a width of its own, or each layer.
 
+    Attributes
+    ----------
+    proved : bool
+        Whether all that `solve` returned so far is the optimum for certain. Of programs with very many choices that
+        are about as good, branch and bound may be cut off before it has looked at all of them.
+
     Raises
     ------
     ValueError
@@ -62,7 +68,7 @@ class Program:
     """
 
     def __init__(self, space: Space, rise: Table, granularity: Granularity = "channel") -> None:
-        self.space, self.rise = space, rise
+        self.space, self.rise, self.proved = space, rise, True
         numbers = [*rise.activations.values(), *(rows for kind in rise.weights.values() for rows in kind.values())]
         if not all(np.all(np.isfinite(each)) for each in numbers):
             raise ValueError("a rise of the loss is no finite number")
@@ -87,14 +93,16 @@ class Program:
     def solve(self, budget: int) -> Assignment | None:
         """Return the assignment with the least rise within so many bit operations, or None.
 
-        Of several with the same rise any may be returned; the same program always gives the same one.
+        Of several with the same rise any may be returned; the same program always gives the same one. Within the
+        budget it always is; whether its rise is the least for certain, `proved` tells.
         """
         solution = knapsack.solve(self._groups, budget - self.space.fixed_bit_operations)
         if solution is None:
             return None
+        self.proved = self.proved and solution.proved
         weights: dict[str, Widths] = {}
         activations: dict[str, int] = {}
-        for (name, members), (at, columns) in zip(self._members, solution, strict=True):
+        for (name, members), (at, columns) in zip(self._members, solution.choices, strict=True):
             if name is not None:
                 activations[name] = self.space.activation_bits[at]
             for index, column in zip(members, columns, strict=True):

@@ -162,10 +162,6 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             total += layer.macs * width * sum(chosen.weights[layer.name])
         return total
 
-    def weight_memory(self, chosen: Assignment) -> int:
-        """Return the bits of all weights that are chosen."""
-        return sum(layer.weights * sum(chosen.weights[layer.name]) for layer in self.layers)
-
 
 def _same_names(kind: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
     if missing := [name for name in known if name not in given]:

@@ -6,9 +6,9 @@ widths log σ is a line, so that σ has a derivative. The loss then has one by t
 
 References
 ----------
-Park, Yoo and Cho, NIPQ, ICCV 2023, arXiv 2206.00820: noise in the place of quantisation, widths learned by gradients.
-There the noise is that of a step; here it has the power of the error found, so that pruned, binary and POST weights
-are told alike.
+Shin et al., NIPQ: noise proxy-based integrated pseudo-quantization, CVPR 2023, arXiv 2206.00820: noise in the place of
+quantisation, widths learned by gradients. There the noise is that of a step; here it has the power of the error found,
+so that pruned, binary and POST weights are told alike.
 """
 
 from __future__ import annotations

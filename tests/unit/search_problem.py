@@ -88,10 +88,11 @@ class Formula:
             layer.weights * sum(assignment.weights[layer.name]) * (width.get(layer.activation or "", 8) + 1) / 16
             for layer in space.layers
         )
+        memory = sum(layer.weights * sum(assignment.weights[layer.name]) for layer in space.layers)
         return {
             "lut": float(np.ceil(lut)),
             "ff": float(np.ceil(1.3 * lut)),
-            "bram36": float(-(-space.weight_memory(assignment) // 36864)),
+            "bram36": float(-(-memory // 36864)),
             "dsp": 0.0,
             "cycles_per_frame": 1000.0,
         }

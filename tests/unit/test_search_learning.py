@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from codesign.search import features
+from codesign.search import features, strategies
 from codesign.search.ddpg import Agent, Memory, Standard, noisy, one_thread
 from codesign.search.evaluate import evaluate
 from codesign.search.hierarchy import High, Layer, Low
 from codesign.search.practice import Sharing
 from codesign.search.problem import Problem
 from codesign.search.run import search
-from codesign.search.strategies import autoqb
+from codesign.search.strategies import autoqb, haq
 from tests.unit.search_problem import problem
 
 
@@ -96,6 +96,11 @@ def test_features_of_layers_and_channels_are_scaled():
     for layer, own in zip(made.space.layers, features.of_channels(made, "autoqb"), strict=True):
         assert np.array_equal(np.argsort(own[:, 0]), np.argsort(scales[layer.name]))
         assert np.array_equal(np.argsort(own[:, 1]), np.argsort(scales[layer.name]))
+
+
+def test_the_reference_of_haq_begins_with_the_first_batch():
+    agent = haq.strategy(problem(), 0, 10)
+    assert [agent._reference(mean) for mean in (-6.0, -2.0, 0.0)] == [-6.0, -4.0, -2.0]
 
 
 # AutoQB
@@ -223,13 +228,40 @@ def test_goals_in_hindsight_are_the_likeliest_of_the_candidates():
     before = [float(low.likelihoods(layer, np.array([layer.goal]))[0]) for layer in layers]
     high.remember(layers, 1.0)
     high.look_again(low)
-    after = [float(low.likelihoods(layer, np.array([layer.goal]))[0]) for layer in layers]
+    after = [float(low.likelihoods(layer, np.array([layer.hindsight]))[0]) for layer in layers]
     assert all(new >= old for new, old in zip(after, before, strict=True))
     assert any(new > old for new, old in zip(after, before, strict=True))
     for layer in layers:
-        assert low.low <= layer.goal <= low.high
-        if layer.goal != 7.5:
-            assert layer.action[0] == pytest.approx(layer.goal / 8)
+        assert low.low <= layer.hindsight <= low.high
+        if layer.hindsight != 7.5:
+            assert layer.action[0] == pytest.approx(layer.hindsight / 8)
+
+
+def test_the_goal_that_was_set_is_among_the_candidates_each_time(monkeypatch):
+    made = problem((4, 6, 6, 8))
+    generator = np.random.default_rng(0)
+    low, high = Low(made, 0, generator), High(made, 0, generator)
+    layers = [layer_of(low, index, 7.5, generator) for index in range(4)]
+    high.remember(layers, 1.0)
+    likelihoods, offered = low.likelihoods, []
+
+    def noted(layer, goals):
+        offered.append(float(goals[0]))
+        return likelihoods(layer, goals)
+
+    monkeypatch.setattr(low, "likelihoods", noted)
+    for _ in range(3):
+        high.look_again(low)
+    assert len(offered) == 48
+    assert set(offered) == {7.5}
+    assert {layer.goal for layer in layers} == {7.5}
+    assert any(layer.hindsight != 7.5 for layer in layers)
+    # When the goal that was set is the likeliest again, it comes back, and with it what the controller did.
+    monkeypatch.setattr(low, "likelihoods", lambda layer, goals: -np.arange(len(goals)))
+    for _ in range(8):
+        high.look_again(low)
+    assert {layer.hindsight for layer in layers} == {7.5}
+    assert [layer.action[0] for layer in layers] == pytest.approx([7.5 / 8] * 4)
 
 
 def test_goals_are_within_the_budget_before_the_channels_follow_them():
@@ -265,6 +297,34 @@ def test_the_channels_come_to_follow_their_goals(seed):
     assert np.mean(found.goal_errors[-20:]) < 0.25
     # What was learned is worth something: the last episodes are better than the random ones at the beginning.
     assert np.median(scores[-20:]) > np.median(scores[:40])
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "bomp"])
+def test_nothing_is_asked_for_twice(name):
+    made = problem((4, 6, 6, 8), coupling=0.5)
+    result = search(made, name, evaluations=60)
+    assert len({one.assignment.digest() for one in result.evaluations}) == 60
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "bomp"])
+def test_what_a_repair_made_is_not_asked_for_again(name):
+    made = problem((4, 6, 6, 8), budget=None, limits={"lut": 450})
+    strategy, told = strategies.make(name, made, 0, 40, {}), set()
+    while len(told) < 24:
+        asked = strategy.ask()
+        assert not told & {one.digest() for one in asked}
+        found = [evaluate(made, one) for one in asked]
+        assert any(one.repaired for one in found)
+        told |= {one.digest() for one in asked} | {one.assignment.digest() for one in found}
+        strategy.tell(found)
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "bomp"])
+def test_where_there_is_nothing_new_any_more_a_search_ends_all_the_same(name):
+    made = problem((2, 2), budget=None, weight_bits=(1, 2), activation_bits=(1, 2))
+    result = search(made, name, evaluations=40)
+    assert len(result.evaluations) == 40
+    assert len({one.assignment.digest() for one in result.evaluations}) <= 32
 
 
 def best_scores(made, name, evaluations, seeds, **options):

@@ -1,12 +1,15 @@
 """Each method computes what its paper says, on problems small enough to try everything."""
 
 import itertools
+import sys
 
+import msgspec
 import numpy as np
 import pytest
 
 from codesign.search import strategies
 from codesign.search.coordinates import Coordinates
+from codesign.search.evaluate import evaluate
 from codesign.search.measurements import PerChoice, Table
 from codesign.search.problem import Constraint, Evaluation, Problem
 from codesign.search.relaxed import relaxed, rounded
@@ -177,6 +180,82 @@ def test_where_a_board_binds_the_sweep_finds_the_largest_budget_that_holds():
     held = [one for one in result.evaluations if not one.repaired]
     assert max(one.cost["lut"] for one in held) > 0.9 * 2000
     assert all(one.cost["lut"] <= 2000 for one in result.evaluations)
+
+
+# Uniform widths
+
+
+class Counted(Formula):
+    """Counts the costs that were asked for, and may have one that is out of line."""
+
+    def cost(self, assignment):
+        counts.append(assignment.digest())
+        found = dict(Formula.cost(self, assignment))
+        return {**found, "lut": 1e6} if assignment.digest() == odd else found
+
+
+counts: list[str] = []
+odd = ""
+
+
+def pairs_that_hold(made):
+    space = made.space
+    kinds = [{}] + [{layer.name: "post" for layer in space.layers}] * ("post" in space.schemes)
+    return {
+        one.digest()
+        for schemes in kinds
+        for weight in space.widths("post" if schemes else "uniform")
+        for activation in space.activation_bits
+        if weight
+        for one in [msgspec.structs.replace(space.uniform(weight, activation), schemes=schemes)]
+        if not made.constraint.exceeded(space.bit_operations(one), Formula.cost(made.evaluator, one))
+    }
+
+
+def all_asked(made):
+    strategy, asked = strategies.make("uniform", made, 0, 100, {}), []
+    while batch := strategy.ask():
+        asked += [one.digest() for one in batch]
+    return asked
+
+
+@pytest.mark.parametrize("lut", [600, 1000, 2000, 1e9])
+@pytest.mark.parametrize("budget", [None, 0.4])
+@pytest.mark.parametrize("schemes", [("uniform",), ("uniform", "post")])
+def test_uniform_asks_for_each_pair_that_holds_and_estimates_few_others(lut, budget, schemes):
+    made = problem((4, 6, 8), budget=budget, limits={"lut": lut}, schemes=schemes)
+    made = Problem(made.space, made.constraint, Counted(made.space))
+    holding = pairs_that_hold(made)
+    counts.clear()
+    asked = all_asked(made)
+    assert sorted(asked) == sorted(holding)
+    assert len(counts) == len(set(counts))
+    # Beside those that are asked for, what exceeds is met no oftener than there are widths of weights.
+    assert len(set(counts) - holding) <= sum(len(made.space.widths(kind)) for kind in schemes)
+
+
+def test_uniform_has_something_to_evaluate_after_few_estimates():
+    made = problem((4, 6, 8), budget=None, limits={"lut": 600})
+    made = Problem(made.space, made.constraint, Counted(made.space))
+    counts.clear()
+    first = strategies.make("uniform", made, 0, 100, {}).ask()
+    assert len(first) == 8
+    assert len(counts) <= 8 + 8 + len(first) < 64 / 2
+
+
+def test_a_pair_that_is_out_of_line_is_not_asked_for(monkeypatch):
+    """Its neighbours hold, and it does not: a repair would make mixed widths of it."""
+    made = problem((4, 6, 8), budget=None, limits={"lut": 1000})
+    made = Problem(made.space, made.constraint, Counted(made.space))
+    whole = all_asked(made)
+    monkeypatch.setattr(sys.modules[__name__], "odd", made.space.uniform(2, 2).digest())
+    assert odd in whole
+    asked = all_asked(made)
+    assert odd not in asked
+    assert set(asked) <= set(whole)
+    result = search(made, "uniform", evaluations=100)
+    assert not any(one.repaired for one in result.evaluations)
+    assert len({*result.best.assignment.activations.values()}) == 1
 
 
 # OMPQ
@@ -360,6 +439,15 @@ def test_bomp_stays_within_the_budget_by_itself_mostly():
     taken = np.sum([each.macs * each.channels for each in layers] * reads * means[:, :4], axis=1)
     assert np.all(taken <= 1.0001 * made.constraint.bit_operations)
     assert np.median(taken) > 0.95 * made.constraint.bit_operations
+
+
+def test_a_batch_of_bomp_may_be_as_large_as_its_pool(monkeypatch):
+    monkeypatch.setattr(bomp, "_FAR", 6)
+    monkeypatch.setattr(bomp, "_NEAR", 6)
+    made = problem((2, 2), budget=0.5)
+    found = bomp.strategy(made, 0, 60, warm_up=2, batch=20)
+    found.tell([evaluate(made, one) for one in found.ask()])
+    assert len(found.ask()) == 12
 
 
 def test_the_strategies_that_plan_tell_when_there_is_nothing_more():

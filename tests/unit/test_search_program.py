@@ -46,8 +46,59 @@ def test_a_knapsack_equals_trying_everything(seed):
         found, expected = knapsack.solve(groups, room), tried(groups, room)
         assert (found is None) == (expected is None)
         if found is not None:
-            assert knapsack.cost(groups, found) <= room
-            assert knapsack.loss(groups, found) == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)
+            assert found.proved
+            assert knapsack.cost(groups, found.choices) <= room
+            assert knapsack.loss(groups, found.choices) == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)
+
+
+def hard(generator):
+    """Groups that bounds alone do not solve, and a room."""
+    groups = [
+        Group(np.zeros(1), [generator.random(20)], [[generator.integers(0, 1000, 20)]]) for _ in range(12)
+    ]  # fmt: skip
+    return groups, 2000
+
+
+@pytest.mark.parametrize("status", [1, 4])
+@pytest.mark.parametrize("incumbent", [True, False], ids=["with an incumbent", "without"])
+def test_what_is_known_is_returned_where_branch_and_bound_is_cut_off(monkeypatch, status, incumbent):
+    """At the limit of nodes (1), and where HiGHS does not know (4)."""
+    import scipy.optimize
+
+    groups, room = hard(np.random.default_rng(0))
+    whole = knapsack.solve(groups, room)
+    assert whole.proved
+    solve, calls = scipy.optimize.milp, []
+
+    def cut_off(*arguments, **settings):
+        calls.append(settings["options"]["node_limit"])
+        found = solve(*arguments, **settings)
+        found.status, found.x = status, found.x if incumbent else None
+        return found
+
+    monkeypatch.setattr(scipy.optimize, "milp", cut_off)
+    found = knapsack.solve(groups, room)
+    assert calls
+    assert not found.proved
+    assert knapsack.cost(groups, found.choices) <= room
+    least = knapsack.loss(groups, whole.choices)
+    assert least - 1e-12 <= knapsack.loss(groups, found.choices) <= (least + 1e-12 if incumbent else 1.2 * least)
+
+
+def test_a_program_tells_that_its_optimum_is_not_proved(monkeypatch):
+    where = space((8, 16, 16))
+    table = random_table(where, np.random.default_rng(1))
+    budget = int(0.1 * where.bit_operations(where.uniform(8, 8)))
+    program = Program(where, table)
+    program.solve(budget)
+    assert program.proved
+    solve = knapsack.solve
+    monkeypatch.setattr(knapsack, "solve", lambda *given: knapsack.Solution(solve(*given).choices, proved=False))
+    assert where.bit_operations(program.solve(budget)) <= budget
+    assert not program.proved
+    monkeypatch.undo()
+    program.solve(budget)
+    assert not program.proved
 
 
 def shared(**settings):

@@ -115,7 +115,8 @@ def test_what_each_width_bought_adds_up(found):
         key=lambda one: (made.score(one), -one.bit_operations),
     )
     assert sum(row["bit_operations"] for row in shown["layers"]) == best.bit_operations
-    assert sum(row["memory"] for row in shown["layers"]) == made.space.weight_memory(best.assignment)
+    memory = sum(layer.weights * sum(best.assignment.weights[layer.name]) for layer in made.space.layers)
+    assert sum(row["memory"] for row in shown["layers"]) == memory
     errors = made.evaluator.errors(best.assignment)
     for row, layer in zip(shown["layers"], made.space.layers, strict=True):
         assert tuple(row["bits"]) == best.assignment.weights[layer.name]

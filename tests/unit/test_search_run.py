@@ -173,6 +173,10 @@ def test_what_scripts_read_is_there(tmp_path):
         ("random", {"batches": 3}, "the strategy 'random' has no option 'batches'; it accepts batch"),
         ("uniform", {"batch": 3}, "has no option 'batch'; it accepts none"),
         ("random", {"batch": 0}, "the strategy 'random' refuses its option 'batch': Expected `int` >= 1"),
+        ("ompq", {"beta": "inf"}, "the strategy 'ompq' refuses its option 'beta'"),
+        ("haq", {"noise": "inf"}, "the strategy 'haq' refuses its option 'noise': a finite number is needed"),
+        ("nipq", {"rate": "inf"}, "the strategy 'nipq' refuses its option 'rate'"),
+        ("autoqb", {"noise": "nan"}, "the strategy 'autoqb' refuses its option 'noise'"),
         ("hawq", {"granularity": "bit"}, "the strategy 'hawq' refuses its option 'granularity'"),
     ],
 )
@@ -185,6 +189,28 @@ def test_options_come_as_text_from_the_command_line():
     made = problem()
     assert search(made, "random", evaluations=3, options={"batch": "1"}).evaluations
     assert strategies.options("evolution") == {"population": 32, "tournament": 8, "crossover": 0.3, "batch": 8}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "batch" in strategies.options(name)])
+def test_a_batch_is_no_larger_than_the_search(name):
+    made = problem((2, 2))
+    settings = {"batch": 10**8} | ({"practise": False} if name == "autoqb" else {})
+    assert len(strategies.make(name, made, 0, 6, settings).ask()) <= 6
+    assert len(search(made, name, evaluations=6, options=settings).evaluations) == 6
+
+
+def test_a_tournament_is_no_larger_than_the_search():
+    made = problem((2, 2))
+    assert len(search(made, "evolution", evaluations=20, options={"tournament": 10**9}).evaluations) == 20
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("nipq", {"rate": 1e6}), ("nipq", {"weight": 1e6}), ("ompq", {"beta": 1e6}), ("ohq", {"mu": 1e6})],
+)
+def test_the_largest_values_overflow_nothing(name, options):
+    assert search(problem(), name, evaluations=4, options=options).evaluations
 
 
 @pytest.mark.parametrize("name", NAMES)

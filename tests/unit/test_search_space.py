@@ -17,9 +17,8 @@ SPACE = Space(
 CHOSEN = Assignment({"a": (0, 3), "b": (1, 2, 8)}, {"x": 4})
 
 
-def test_bit_operations_and_memory_are_those_counted_by_hand():
+def test_bit_operations_are_those_counted_by_hand():
     assert SPACE.bit_operations(CHOSEN) == 1000 + 90 * 8 * (0 + 3) + 4 * 4 * (1 + 2 + 8)
-    assert SPACE.weight_memory(CHOSEN) == 9 * 3 + 4 * 11
     assert SPACE.bit_operations(SPACE.uniform(3, 4)) == 1000 + 90 * 8 * 6 + 4 * 4 * 9
 
 

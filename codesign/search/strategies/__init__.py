@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 import typing
 from collections.abc import Mapping, Sequence
@@ -71,13 +72,13 @@ def make(name: str, problem: Problem, seed: int, evaluations: int, given: Mappin
     problem : Problem
     seed, evaluations : int
     given : mapping
-        Options.
+        Options; a batch is cut down to `evaluations`.
 
     Raises
     ------
     UserError
-        For an unknown strategy or option, a value of the wrong type or out of range, or when the strategy needs
-        what the evaluator does not measure.
+        For an unknown strategy or option, a value of the wrong type, out of range or not finite, or when the strategy
+        needs what the evaluator does not measure.
     """
     function = load(name).strategy
     hints = typing.get_type_hints(function, include_extras=True)
@@ -92,6 +93,11 @@ def make(name: str, problem: Problem, seed: int, evaluations: int, given: Mappin
             converted[option] = msgspec.convert(value, hints[option], strict=False)
         except msgspec.ValidationError as error:
             raise UserError(f"the strategy '{name}' refuses its option '{option}': {error}.") from error
+        if isinstance(converted[option], float) and not math.isfinite(converted[option]):
+            raise UserError(f"the strategy '{name}' refuses its option '{option}': a finite number is needed.")
+    if "batch" in converted:
+        # No more of a batch than the search has left is ever evaluated, but all of it would be made.
+        converted["batch"] = min(converted["batch"], max(1, evaluations))
     try:
         made: Strategy = function(problem, seed, evaluations, **converted)
     except ValueError as error:

@@ -20,6 +20,9 @@ What is found then is at least as good as the best of those, and what is learned
 `practise` the controllers are those of the paper, and a channel shows its sensitivity where that is measured: its
 number alone says nothing of it.
 
+The policy may ask for a candidate again: that takes one of the evaluations, though no time, and its reward is learned
+from again, as an episode of its own.
+
 References
 ----------
 Lou et al., AutoQ: automated kernel-wise neural network quantization, 2020 (arXiv 1902.05690, AutoQB in version 1).
@@ -71,7 +74,8 @@ class AutoQb:
     Attributes
     ----------
     goal_errors : list of float
-        Of each episode so far the mean over the layers of |mean width − goal|, before any repair.
+        Of each episode that the controllers played so far the mean over the layers of |mean width − goal|, before any
+        repair. Those that follow the sensitivity alone have no goals and are not counted.
     """
 
     def __init__(
@@ -245,15 +249,16 @@ def strategy(
     problem : Problem
     seed : int
     evaluations : int
-        Episodes; the paper has 400. At most a quarter of them are random.
+        Episodes; the paper has 400.
     warm_up : int
-        Random episodes at the beginning.
+        Random episodes at the beginning, at most a quarter of all. After practice none is random: instead it is the
+        most episodes that follow the sensitivity alone, of which there are four.
     noise : float, optional
         Spread of the exploration after them: 0.5 in the paper, 0.1 after practice.
     zeta : float
         Weight of the episode's reward in what the low-level controller is paid, in the end; it rises from 0.
     batch : int
-        Episodes of one policy; 1 in the paper.
+        Episodes of one policy, at most all of them; 1 in the paper.
     practise : bool
         Put a sensitivity that is measured to use before the first candidate.
     """

@@ -1,13 +1,17 @@
 """BOMP: Bayesian optimisation of the widths, layer by layer.
 
-A point has the mean width of each layer's weights and the width of each activation. A Gaussian process (Matérn 5/2)
-is fitted to the scores so far, and the points with the highest expected improvement are evaluated next; within a
-batch the process is told its own expectation for the points already taken. The first candidates are random. Within a
-layer the bits go where the sensitivity says that they serve most, if that is measured; else the channels at the front
-get the wider of the two widths next to the mean.
+A point has the mean width of each layer's weights and the width of each activation. A Gaussian process (Matérn 5/2) is
+fitted to the scores so far, and the points with the highest expected improvement are evaluated next; within a batch the
+process is told its own expectation for the points already taken. A point whose candidate was asked for before is passed
+over, as several points round to one. The first candidates are random. Within a layer the bits go where the sensitivity
+says that they serve most, if that is measured; else the channels at the front get the wider of the two widths next to
+the mean.
 
-A reconstruction of the search of widths; architecture is not searched here. The paper's score subtracts
-λ·max(0, log2(size / reference)); here the budget is a constraint, and costs are weighed by the objective.
+A reconstruction of the search of widths; architecture is not searched here. The paper trains each candidate, at last
+with quantisation, before it is scored, and holds that to be what makes small networks good. Here the supernet takes the
+place of that fine-tuning: its weights, trained once, have learned to work at all widths, and a candidate is evaluated
+as it is. The paper's score subtracts λ·max(0, log2(size / reference)); here the budget is a constraint, and costs are
+weighed by the objective.
 
 References
 ----------
@@ -24,6 +28,7 @@ import msgspec
 import numpy as np
 
 from codesign.search.coordinates import Coordinates, nearest
+from codesign.search.fresh import Fresh
 from codesign.search.measurements import MeasuresSensitivity
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.program import Sums, channel_sums
@@ -66,16 +71,21 @@ class Bomp:
             self._sums = [channel_sums(space, layer, rise) for layer in space.layers]
         self._points: list[np.ndarray] = []
         self._scores: list[float] = []
+        self._fresh = Fresh()
 
     def ask(self) -> list[Assignment]:
         """Return random candidates first, then those with the highest expected improvement."""
         if len(self._scores) < self._warm_up:
             count = min(self._batch, self._warm_up - len(self._scores))
-            return [self._realised(point) for point in self._within(self._generator.random((count, len(self._low))))]
-        return [self._realised(point) for point in self._promising()]
+            return [self._fresh.draw(self._chance) for _ in range(count)]
+        return self._promising()
+
+    def _chance(self) -> Assignment:
+        return self._realised(self._within(self._generator.random((1, len(self._low))))[0])
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Add the scores, at the points that were evaluated in the end."""
+        self._fresh.tell(evaluations)
         for one in evaluations:
             widths = self._coordinates.flatten(one.assignment)
             sums = self._coordinates.per_layer(widths) / [layer.channels for layer in self._problem.space.layers]
@@ -124,8 +134,8 @@ class Bomp:
             low, high = np.where(good, middle, low), np.where(good, high, middle)
         return points * np.where(fits, 1.0, low)[:, None]
 
-    def _promising(self) -> list[np.ndarray]:
-        """Return the points of the next batch."""
+    def _promising(self) -> list[Assignment]:
+        """Return the next batch."""
         import threadpoolctl
         from scipy.stats import norm
         from sklearn.exceptions import ConvergenceWarning
@@ -138,25 +148,38 @@ class Bomp:
         scores = [self._scores[index] for index in window]
         candidates = self._within(self._pool([self._points[index] for index in order[:_BEST]]))
         kernel = Matern(0.5, (0.05, 20), nu=2.5) + WhiteKernel(1e-3, (1e-6, 1e-1))
-        chosen: list[np.ndarray] = []
+        chosen: list[Assignment] = []
         # One thread: sums in another order would end in other last digits, and then in another search.
         with threadpoolctl.threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at the end of its range is no harm
             process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(points, scores)
             fitted = process.kernel_
-            for index in range(self._batch):
+            for index in range(min(self._batch, len(candidates))):
                 if index:
                     process = GaussianProcessRegressor(fitted, optimizer=None, normalize_y=True).fit(points, scores)
                 mean, spread = process.predict(candidates, return_std=True)
                 better = mean - max(self._scores)
                 spread = np.maximum(spread, 1e-12)
                 gain = better * norm.cdf(better / spread) + spread * norm.pdf(better / spread)
-                at = int(np.argmax(gain))
-                chosen.append(candidates[at])
+                at, one = self._new(candidates, gain)
+                chosen.append(one)
                 points.append(candidates[at])
                 scores.append(float(mean[at]))
                 candidates = np.delete(candidates, at, axis=0)
         return chosen
+
+    def _new(self, points: np.ndarray, gain: np.ndarray) -> tuple[int, Assignment]:
+        """Return where the largest gain is whose candidate is new, and that candidate; the last one tried if none."""
+        order = iter(np.argsort(-gain, kind="stable"))
+        at = 0
+
+        def following() -> Assignment:
+            nonlocal at
+            at = int(next(order, at))
+            return self._realised(points[at])
+
+        one = self._fresh.draw(following)
+        return at, one
 
     def _pool(self, best: Sequence[np.ndarray]) -> np.ndarray:
         """Return points at random, and points near the best in a few coordinates."""
@@ -180,6 +203,6 @@ def strategy(problem: Problem, seed: int, evaluations: int, *, warm_up: _Count =
     warm_up : int
         Random candidates at the beginning.
     batch : int
-        Candidates chosen from one fit.
+        Candidates chosen from one fit, at most as many as points are compared.
     """
     return Bomp(problem, seed, max(2, min(warm_up, evaluations // 3)), batch)

@@ -1,4 +1,4 @@
-"""Evolution: the oldest of a population dies, a changed copy of a good one is born.
+"""Evolution: the oldest of a population dies, a changed copy of a good one is born. None is born twice.
 
 References
 ----------
@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from codesign.search.coordinates import Coordinates
+from codesign.search.fresh import Fresh
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.repair import within_budget
 from codesign.search.sampling import cross, mutate, sample
@@ -43,23 +44,27 @@ class Evolution:
         self._alive: collections.deque[Evaluation] = collections.deque(maxlen=population)
         self._best: Evaluation | None = None
         self._asked = 0
+        self._fresh = Fresh()
 
     def ask(self) -> list[Assignment]:
         """Return random candidates until the population is full, then children."""
         full = self._alive.maxlen or 0
         batch = []
         for _ in range(self._batch):
-            batch.append(self._child() if self._asked >= full and self._alive else self._first(self._asked))
+            old = self._asked >= full and self._alive
+            batch.append(self._fresh.draw(self._child) if old else self._first(self._asked))
             self._asked += 1
         return batch
 
     def _first(self, number: int) -> Assignment:
         """Return one of the first generation: every other one a uniform candidate, lowered to the budget."""
-        if number % 2:
-            return sample(self._problem, self._coordinates, self._generator)
         space = self._problem.space
-        bits = space.activation_bits[::-1][(number // 2) % len(space.activation_bits)]
-        return within_budget(self._problem, space.uniform(space.weight_bits[-1], bits))
+        if number % 2 == 0 and number // 2 < len(space.activation_bits):
+            bits = space.activation_bits[-1 - number // 2]
+            uniform = within_budget(self._problem, space.uniform(space.weight_bits[-1], bits))
+            if self._fresh.take(uniform):
+                return uniform
+        return self._fresh.draw(lambda: sample(self._problem, self._coordinates, self._generator))
 
     def _child(self) -> Assignment:
         parent = self._pick().assignment
@@ -75,6 +80,7 @@ class Evolution:
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Let the new ones live, and as many of the oldest die."""
+        self._fresh.tell(evaluations)
         for one in evaluations:
             self._alive.append(one)
             if self._best is None or self._problem.score(one) > self._problem.score(self._best):
@@ -102,10 +108,11 @@ def strategy(
     population : int
         Candidates alive.
     tournament : int
-        Candidates of which the best becomes a parent.
+        Candidates, at most as many as evaluations, of which the best becomes a parent.
     crossover : float
         Share of children with two parents.
     batch : int
         Children born at a time.
     """
+    tournament = min(tournament, max(1, evaluations))
     return Evolution(problem, seed, max(2, min(population, evaluations // 4)), tournament, crossover, batch)

@@ -1,15 +1,23 @@
 """HAQ: one action of a DDPG agent for each layer's weights, and one for each activation.
 
 The agent goes through the network and sees of each step ten numbers: what kind of layer it is, channels in and out,
-stride, kernel, weights, size of the feature map, its place, the action before, and whether weights or an activation
-are meant. If the widths exceed the budget, they are lowered by a bit from the back to the front, again and again. All
-steps of an episode get its reward: 5 times the score, which is the paper's 0.1·(accuracy − reference) to first order
-near 100 %, where accuracy alone counts; a running mean takes the place of the reference. Each layer has one width:
-this is the baseline that widths per channel must beat.
+stride, kernel, weights, size of the feature map, its place, the action before, and whether weights or an activation are
+meant. If the widths exceed the budget, they are lowered by a bit from the back to the front, again and again. All steps
+of an episode get its reward: 5 times the score, which is the paper's 0.1·(accuracy − reference) to first order near 100
+%, where accuracy alone counts; a running mean takes the place of the reference, which begins with the first batch that
+is learned from, as in the code that the authors released. Each layer has one width: this is the baseline that widths
+per channel must beat.
+
+The paper fine-tunes each candidate for an epoch before its accuracy is measured. Here the supernet takes the place of
+that: its weights, trained once, have learned to work at all widths, and a candidate is evaluated as it is.
+
+The agent may ask for a candidate again: that takes one of the evaluations, though no time, and is learned from again,
+as an episode of its own.
 
 References
 ----------
-Wang et al., HAQ: hardware-aware automated quantization with mixed precision, CVPR 2019.
+Wang et al., HAQ: hardware-aware automated quantization with mixed precision, CVPR 2019 (arXiv 1811.08886; code:
+github.com/mit-han-lab/haq).
 """
 
 from __future__ import annotations
@@ -56,7 +64,7 @@ class Haq:
         self._steps = self._walk()
         self._memory = Memory(_EPISODES_KEPT * len(self._steps), _STATES, 1)
         self._episode = 0
-        self._average = 0.0
+        self._average: float | None = None
         self._pending: list[tuple[np.ndarray, np.ndarray]] = []
 
     def _walk(self) -> list[tuple[int, int | None]]:
@@ -133,8 +141,12 @@ class Haq:
             with one_thread():
                 for _ in range(len(self._steps) * len(evaluations)):
                     state, action, reward, after, lasts = self._memory.draw(_BATCH, self._generator)
-                    self._average += (1 - _AVERAGE) * (float(reward.mean()) - self._average)
-                    self._agent.learn((state, action, reward - self._average, after, lasts))
+                    self._agent.learn((state, action, reward - self._reference(float(reward.mean())), after, lasts))
+
+    def _reference(self, mean: float) -> float:
+        """Return the running mean of the rewards, with that of one more batch."""
+        self._average = mean if self._average is None else _AVERAGE * self._average + (1 - _AVERAGE) * mean
+        return self._average
 
 
 def strategy(
@@ -159,6 +171,6 @@ def strategy(
     noise : float
         Spread of the exploration after them.
     batch : int
-        Episodes of one policy; 1 in the paper.
+        Episodes of one policy, at most all of them; 1 in the paper.
     """
     return Haq(problem, seed, evaluations, max(1, min(warm_up, evaluations // 5)), noise, batch)

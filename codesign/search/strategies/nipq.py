@@ -1,14 +1,15 @@
 """NIPQ: widths by gradient descent, with noise in place of quantisation.
 
-Each width is b = low + (high − low)·σ(b̂). The evaluator runs a step of training in which values carry noise of the
-size of a quantisation step, which depends on the width, and returns the gradient by it. To the loss of the task
+Each width is b = low + (high − low)·σ(b̂). The evaluator runs a step of training in which values carry noise with the
+power of the error that was measured for quantising to that width, and returns the gradient of the loss by the width
+(`codesign.search.width_noise`; the paper's noise is that of a quantisation step). To the loss of the task
 3·SmoothL1(bit operations / budget − 1) is added: the paper measures them in billions, which says little of small
-networks. Adam moves b̂; every few steps the rounded widths are evaluated, within the budget. The weights of the
-network stay as they are.
+networks. Adam moves b̂; every few steps the rounded widths are evaluated, within the budget. The weights of the network
+stay as they are.
 
 References
 ----------
-Park et al., NIPQ: noise proxy-based integrated pseudo-quantization, CVPR 2023 (arXiv 2206.00820).
+Shin et al., NIPQ: noise proxy-based integrated pseudo-quantization, CVPR 2023 (arXiv 2206.00820).
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Nipq:
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))
+    return 1 / (1 + np.exp(-np.clip(values, -700, 700)))
 
 
 def strategy(
@@ -118,8 +119,8 @@ def strategy(
     evaluations: int,
     *,
     steps: Annotated[int, msgspec.Meta(ge=1)] = 20,
-    rate: Annotated[float, msgspec.Meta(gt=0)] = 0.05,
-    weight: Annotated[float, msgspec.Meta(gt=0)] = 3.0,
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 0.05,
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = 3.0,
 ) -> Nipq:
     """Return the strategy.
 

@@ -1,9 +1,13 @@
-"""OHQ: widths by an integer program over sensitivities and costs measured on the hardware.
+"""OHQ: widths by an integer program over sensitivities and what layers cost on the hardware.
 
-For a layer of sensitivity a and measured cost c at b bits, Σ a·4^(−b) + μ·c/c_max is minimised exactly within the
-budget, one width per layer. The sensitivity is how far the outputs move, as Kullback-Leibler divergence, when the
-layer is masked at random. The cost comes from what the evaluator measures (synthesis and cycle-exact simulation, or a
-board). The widths of activations are not part of the method: each candidate has one for all of them.
+For a layer of sensitivity a and cost c at b bits, Σ a·4^(−b) + μ·c/c_max is minimised exactly within the budget, one
+width per layer. The sensitivity is how far the outputs move, as Kullback-Leibler divergence, when the layer is masked
+at random. The widths of activations are not part of the method: each candidate has one for all of them.
+
+The paper measures the costs on the chip. Here nothing is measured for the model that is searched: the evaluator
+returns lookup tables by the estimate (`codesign.estimate`, fitted to syntheses of other networks), those of each layer
+when all layers have that width and all activations the middle one of the space. So the cost of a layer does not follow
+the width that a candidate gives to what it reads.
 
 A reconstruction: formulas by our best reading of the paper. Pruning a layer (4⁰) is left out.
 
@@ -26,14 +30,14 @@ from codesign.search.sweep import BudgetSweep
 
 
 def strategy(
-    problem: Problem, seed: int, evaluations: int, *, mu: Annotated[float, msgspec.Meta(ge=0)] = 0.01
+    problem: Problem, seed: int, evaluations: int, *, mu: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.01
 ) -> BudgetSweep:
     """Return the strategy.
 
     Parameters
     ----------
     problem : Problem
-        Its evaluator measures masking and the costs of layers.
+        Its evaluator measures masking and estimates the costs of layers.
     seed : int
         Of no effect.
     evaluations : int

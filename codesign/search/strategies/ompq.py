@@ -59,7 +59,7 @@ def suffix_means(theta: np.ndarray) -> np.ndarray:
 
 
 def strategy(
-    problem: Problem, seed: int, evaluations: int, *, beta: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    problem: Problem, seed: int, evaluations: int, *, beta: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 10.0
 ) -> BudgetSweep:
     """Return the strategy.
 
