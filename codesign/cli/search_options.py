@@ -13,7 +13,7 @@ from codesign.errors import UserError
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
-DEFAULT_STRATEGY = "hawq"
+DEFAULT_STRATEGY = "autoqb"
 
 model = click.argument("model", metavar="MODEL", required=False)
 strategies = click.option(

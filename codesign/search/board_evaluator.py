@@ -20,7 +20,9 @@ from codesign.backends.rtl.refolding import Refolding
 from codesign.boards import Board
 from codesign.estimate.corrections import Correction
 from codesign.search import measures
+from codesign.search.anchored import anchored
 from codesign.search.code_version import code_digest
+from codesign.search.kept_table import kept_table
 from codesign.search.measurements import NoiseStep, PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
@@ -112,10 +114,18 @@ class BoardEvaluator:
 
     @functools.cached_property
     def _sensitivity(self) -> Table:
-        return measures.sensitivities(self.space, self.accuracies.sensitivity())
+        own = self.accuracies
+        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
+        key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
+
+        def measure() -> Table:
+            second = measures.sensitivities(self.space, own.sensitivity())
+            return anchored(self.space, second, lambda chosen: own.evaluate(chosen).loss)
+
+        return kept_table(Path(own.folder) / f"sensitivity-{key}.json", measure)
 
     def sensitivity(self) -> Table:
-        """Return how much the loss is expected to rise by each width."""
+        """Return how much the loss is expected to rise by each width, see `codesign.search.anchored`."""
         return self._sensitivity
 
     def distortion(self) -> Table:

@@ -80,9 +80,11 @@ def search(
     UserError
         For an unknown strategy or option, a constraint that nothing satisfies, or a journal that is in use.
     """
+    began = time.monotonic()
+    # What a strategy measures beforehand takes its time too.
     chosen = strategies.make(strategy, problem, seed, evaluations, options or {})
     header = Header(problem.digest(), strategy, dict(options or {}), seed)
-    return _run(problem, chosen, header, evaluations, folder, workers, progress)
+    return _run(problem, chosen, header, evaluations, folder, workers, progress, began)
 
 
 def _run(
@@ -93,8 +95,8 @@ def _run(
     folder: Path | None,
     workers: str,
     progress: Progress | None,
+    began: float,
 ) -> Result:
-    began = time.monotonic()
     told: list[Evaluation] = []
     memory = _Memory(problem, workers, progress)
     try:
