@@ -19,11 +19,10 @@ from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.refolding import Refolding
 from codesign.boards import Board
 from codesign.estimate.corrections import Correction
-from codesign.search import measures
+from codesign.search import kept, measures, profile
 from codesign.search.anchored import anchored
 from codesign.search.code_version import code_digest
-from codesign.search.kept_table import kept_table
-from codesign.search.measurements import NoiseStep, PerChoice, Table
+from codesign.search.measurements import NoiseStep, PairCosts, PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
 from codesign.train import checkpoint, supernet
@@ -115,14 +114,18 @@ class BoardEvaluator:
     @functools.cached_property
     def _sensitivity(self) -> Table:
         own = self.accuracies
-        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
-        key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
+        key = self._key([own.images, own.calibration])
 
         def measure() -> Table:
             second = measures.sensitivities(self.space, own.sensitivity())
             return anchored(self.space, second, lambda chosen: own.evaluate(chosen).loss)
 
-        return kept_table(Path(own.folder) / f"sensitivity-{key}.json", measure)
+        return kept.table(Path(own.folder) / f"sensitivity-{key}.json", measure)
+
+    def _key(self, about: list[Any]) -> str:
+        """Return a digest of what a measurement depends on: supernet, version of the code, and more."""
+        parts = [code_digest(), checkpoint.sha256(Path(self.accuracies.folder) / supernet.FINAL), *about]
+        return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
     def sensitivity(self) -> Table:
         """Return how much the loss is expected to rise by each width, see `codesign.search.anchored`."""
@@ -172,6 +175,23 @@ class BoardEvaluator:
             for name, row in rows.items():
                 row.append(own[name].lut + DSP_LUTS * own[name].dsp)
         return {name: np.array(row) for name, row in rows.items()}
+
+    def pair_costs(self) -> PairCosts:
+        """Return lookup tables of layers that have one width each, from estimates of uniform networks.
+
+        The folding is that for the clocks of the search, as in `layer_costs`.
+        """
+        options = self.options
+        if options.fastest:
+            options = Options(cycles=_LAYER_COST_CYCLES, dsp=options.dsp)
+        fit = hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest()
+        key = self._key([self.board.name, options.wanted, options.dsp, fit])
+
+        def measure() -> PairCosts:
+            folding = Refolding(self.board, options)
+            return profile.pair_costs(self.space, lambda chosen: folding.estimate(self.accuracies.graph(chosen)))
+
+        return kept.pair_costs(Path(self.accuracies.folder) / f"pair-costs-{key}.json", measure)
 
 
 def cost_of(found: Any) -> dict[str, float]:

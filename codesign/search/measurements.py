@@ -148,6 +148,35 @@ class MeasuresLayerCosts(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PairCosts:
+    """Lookup tables by width of weights and of activations, as if those of a network added up.
+
+    Parameters
+    ----------
+    layers : mapping of str to mapping of str to array
+        By kind of weights, then by weight layer: shape (weight widths, activation widths), the latter of what it reads.
+        Beyond the widest width of a kind the value of the widest stands.
+    activations : mapping of str to array
+        What makes an activation, by its width: shape (activation widths,).
+    rest : float
+        All else.
+    """
+
+    layers: Mapping[str, Mapping[str, np.ndarray]]
+    activations: Mapping[str, np.ndarray]
+    rest: float
+
+
+@runtime_checkable
+class MeasuresPairCosts(Protocol):
+    """Knows what each layer costs on the hardware at each pair of widths."""
+
+    def pair_costs(self) -> PairCosts:
+        """Return lookup tables of layers that have one width each."""
+        ...
+
+
 @runtime_checkable
 class MeasuresNoise(Protocol):
     """Runs steps of training with noise in place of quantisation."""

@@ -30,11 +30,16 @@ class BudgetSweep:
     solve : callable
     evaluations : int
         How many may be asked for.
+    fixed, most : int, optional
+        The budget that is taken whatever is chosen, and the greatest one, where it is of something else than bit
+        operations.
     """
 
-    def __init__(self, problem: Problem, solve: Solve, evaluations: int) -> None:
-        self._fixed = problem.space.fixed_bit_operations
-        self._free = problem.bit_operation_budget - self._fixed
+    def __init__(
+        self, problem: Problem, solve: Solve, evaluations: int, fixed: int | None = None, most: int | None = None
+    ) -> None:
+        self._fixed = problem.space.fixed_bit_operations if fixed is None else fixed
+        self._free = (problem.bit_operation_budget if most is None else most) - self._fixed
         self._solve = solve
         self._evaluations = evaluations
         self._low, self._high = 0.0, 1.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.search.measurements import NoiseStep, PerChoice, Table
+from codesign.search.measurements import NoiseStep, PairCosts, PerChoice, Table
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.space import ActivationLayer, Assignment, Space, WeightLayer
 
@@ -139,6 +139,20 @@ class Formula:
     def layer_costs(self) -> Mapping[str, np.ndarray]:
         bits = np.array(self.space.weight_bits, dtype=float)
         return {layer.name: layer.weights * layer.channels * bits**1.2 for layer in self.space.layers}
+
+    def pair_costs(self) -> PairCosts:
+        """As `cost` has it: a bit of a weight takes a sixteenth of the bits that it meets and one more."""
+        bits, reads = np.array(self.space.weight_bits, dtype=float), np.array(self.space.activation_bits, dtype=float)
+        layers = {
+            layer.name: layer.weights
+            * layer.channels
+            * bits[:, None]
+            * ((reads if layer.activation else np.full_like(reads, 8.0)) + 1)
+            / 16
+            for layer in self.space.layers
+        }
+        activations = {one.name: np.zeros(len(reads)) for one in self.space.activations}
+        return PairCosts(dict.fromkeys(self.space.schemes, layers), activations, 200.0)
 
     def noise_step(self, widths: PerChoice, step: int) -> NoiseStep:
         scales = self.scales()

@@ -55,7 +55,7 @@ def test_what_a_seed_does_not_change_is_searched_once_and_trained_with_each(part
     ]
     assert {task.search.seed for task in trainings if task.search.strategy == "hawq"} == {1}
     every = parts["tasks"].plan([1, 2, 3], [], [])
-    assert (len(every[0]), len(every[1])) == (53, 81)
+    assert (len(every[0]), len(every[1])) == (55, 87)
 
 
 def test_a_task_is_done_by_one_process_and_its_result_is_kept(parts: dict[str, ModuleType], tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codesign.search import kept
 from codesign.search.anchored import MIDDLE, WIDE, anchored
-from codesign.search.kept_table import kept_table
 from codesign.search.measurements import Table
 from codesign.search.space import Assignment, Space
 from tests.unit.search_problem import Formula, problem, space
@@ -113,8 +113,8 @@ def test_a_table_is_measured_once_and_kept_to_the_last_bit(tmp_path: Path):
         measured.append(True)
         return second(SPACE)
 
-    first = kept_table(path, measure)
-    again = kept_table(path, measure)
+    first = kept.table(path, measure)
+    again = kept.table(path, measure)
     assert len(measured) == 1
     for kind, layers in first.weights.items():
         for name, rows in layers.items():
@@ -122,5 +122,5 @@ def test_a_table_is_measured_once_and_kept_to_the_last_bit(tmp_path: Path):
     assert all(np.array_equal(again.activations[name], row) for name, row in first.activations.items())
     for damaged in (b"{", b'{"weights":{}}', b"\xff"):
         path.write_bytes(damaged)
-        kept_table(path, measure)
+        kept.table(path, measure)
     assert len(measured) == 4

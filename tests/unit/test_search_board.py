@@ -306,3 +306,18 @@ def test_the_version_is_that_of_what_evaluates_and_not_of_what_asks(
         found.append(code_version.code_digest.__wrapped__())
     assert found[0] == found[1]
     assert len(set(found)) == 3
+
+
+def test_sizes_of_layers_add_up_to_what_is_estimated_and_are_kept(
+    problem: Problem, evaluator: BoardEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, where = evaluator.pair_costs(), problem.space
+    for bits, read in ((2, 2), (4, 3), (8, 8)):
+        row, column = where.weight_bits.index(bits), where.activation_bits.index(read)
+        total = found.rest + sum(rows[row, column] for rows in found.layers["uniform"].values())
+        total += sum(values[column] for values in found.activations.values())
+        assert total == pytest.approx(evaluator.cost(where.uniform(bits, read))["lut"], rel=0.08)
+    monkeypatch.setattr("codesign.search.profile.pair_costs", lambda *_: 1 / 0)
+    again = evaluator.pair_costs()
+    assert all(np.array_equal(again.layers["post"][name], rows) for name, rows in found.layers["post"].items())
+    assert again.rest == found.rest
