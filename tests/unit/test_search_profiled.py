@@ -88,6 +88,15 @@ def test_lookup_tables_are_what_counts_where_they_are_limited_and_bit_operations
     assert found.best.accuracy >= search(limited, "uniform", evaluations=64).best.accuracy
 
 
+def test_a_board_that_holds_anything_is_no_reason_to_stop_at_the_widest():
+    made = problem((4, 6, 8), budget=None, limits={"lut": 1e9})
+    found = search(made, "profiled", evaluations=12)
+    assert len(found.evaluations) == 12
+    sizes = [one.cost["lut"] for one in found.evaluations]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0] / 3
+
+
 def test_an_activation_without_readers_has_its_own_best_width():
     lonely = msgspec.structs.replace(SMALL, activations=(*SMALL.activations, ActivationLayer("lonely", 2, 2)))
     formula = Formula(lonely)

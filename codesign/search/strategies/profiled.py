@@ -26,6 +26,7 @@ from codesign.search.problem import Problem
 from codesign.search.space import Assignment, Space, WeightLayer
 from codesign.search.sweep import BudgetSweep
 
+_UNLIMITED = 1 << 53
 _ABOVE = 1.1
 """The greatest budget of lookup tables, as a multiple of the limit: sizes do not quite add up."""
 
@@ -63,6 +64,13 @@ class Profiled:
     def fixed(self) -> int:
         """What is taken whatever the widths are."""
         return self._space.fixed_bit_operations if self._costs is None else math.ceil(self._costs.rest)
+
+    @property
+    def most(self) -> int:
+        """What the solution takes where nothing is limited."""
+        found = knapsack.solve(self._groups, _UNLIMITED)
+        assert found is not None  # noqa: S101 - all choices are within that
+        return self.fixed + knapsack.cost(self._groups, found.choices)
 
     def solve(self, budget: int) -> list[Assignment]:
         """Return the solution within a budget in a list, an empty one where there is none."""
@@ -131,4 +139,5 @@ def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
     if problem.constraint.bit_operations is not None or limit is None or not problem.offers(MeasuresPairCosts):
         return BudgetSweep(problem, Profiled(problem.space, rise, None).solve, evaluations)
     program = Profiled(problem.space, rise, problem.measures(MeasuresPairCosts, "profiled").pair_costs())
-    return BudgetSweep(problem, program.solve, evaluations, program.fixed, math.floor(_ABOVE * limit))
+    most = min(program.most, math.floor(_ABOVE * limit))
+    return BudgetSweep(problem, program.solve, evaluations, program.fixed, most)
