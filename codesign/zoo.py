@@ -265,18 +265,22 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def imported(self) -> Imported:
         """Return the trained Brevitas network with its integer graph and the constants frozen on the way."""
+        self.require_integers()
+        self._require_trained_here()
+        return self.imported_of(self.build())
+
+    def imported_of(self, network: Any) -> Imported:
+        """Return a Brevitas network of this model's topology and widths, in evaluation mode, as `imported` does."""
         import torch
 
         from codesign import data
         from codesign.frontends.brevitas import import_brevitas
         from codesign.ir import IntType
 
-        self.require_integers()
-        self._require_trained_here()
         dataset = data.info(self.dataset)
         shape = dataset.shape if len(dataset.shape) == 1 else (dataset.shape[2], *dataset.shape[:2])
         return import_brevitas(
-            self.build(),
+            network,
             torch.zeros(1, *shape),
             input_type=IntType(dataset.input_bits, dataset.input_signed),
             input_scale=self.input_scale,

@@ -97,3 +97,5 @@ if __name__ == "__main__":
     except UserError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -8,9 +8,6 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from codesign import data
-from codesign.frontends.brevitas import import_brevitas
-from codesign.ir import IntType
 from codesign.quant.switchable import SwitchableReLU, activation_layers, weight_layers
 from codesign.search.mixed_model import given_widths
 from codesign.search.space import Assignment
@@ -41,17 +38,10 @@ def candidate_graph(model: Model, supernet: nn.Module, chosen: Assignment) -> Gr
     chosen : Assignment
         A point of its space.
     """
-    network = given_widths(learned_steps(model), chosen).module()
+    given = given_widths(learned_steps(model), chosen)
+    network = given.module()
     _fill(network, supernet, chosen)
-    info = data.info(model.dataset)
-    shape = info.shape if len(info.shape) == 1 else (info.shape[2], *info.shape[:2])
-    return import_brevitas(
-        network.eval(),
-        torch.zeros(1, *shape),
-        input_type=IntType(info.input_bits, info.input_signed),
-        input_scale=model.input_scale,
-        name=model.name,
-    ).graph
+    return given.imported_of(network.eval()).graph
 
 
 @torch.no_grad()
