@@ -105,27 +105,24 @@ class BoardEvaluator:
         if key not in self._costs:
             if len(self._costs) >= _KEPT:
                 self._costs.clear()
-            found = self._folding.estimate(self.accuracies.graph(assignment))
-            if self.correction is not None:
-                found = estimation.corrected(found, self.correction)
-            self._costs[key] = cost_of(found)
+            self._costs[key] = cost_of(self._estimate(self._folding, assignment))
         return self._costs[key]
+
+    def _estimate(self, folding: Refolding, assignment: Assignment) -> estimation.Estimate:
+        found = folding.estimate(self.accuracies.graph(assignment))
+        return found if self.correction is None else estimation.corrected(found, self.correction)
 
     @functools.cached_property
     def _sensitivity(self) -> Table:
         own = self.accuracies
-        key = self._key([own.images, own.calibration])
+        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
+        key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
 
         def measure() -> Table:
             second = measures.sensitivities(self.space, own.sensitivity())
             return anchored(self.space, second, lambda chosen: own.evaluate(chosen).loss)
 
         return kept.table(Path(own.folder) / f"sensitivity-{key}.json", measure)
-
-    def _key(self, about: list[Any]) -> str:
-        """Return a digest of what a measurement depends on: supernet, version of the code, and more."""
-        parts = [code_digest(), checkpoint.sha256(Path(self.accuracies.folder) / supernet.FINAL), *about]
-        return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
     def sensitivity(self) -> Table:
         """Return how much the loss is expected to rise by each width, see `codesign.search.anchored`."""
@@ -184,12 +181,10 @@ class BoardEvaluator:
         options = self.options
         if options.fastest:
             options = Options(cycles=_LAYER_COST_CYCLES, dsp=options.dsp)
-        fit = hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest()
-        key = self._key([self.board.name, options.wanted, options.dsp, fit])
+        folding, key = Refolding(self.board, options), hashlib.sha256(self.identity().encode()).hexdigest()[:16]
 
         def measure() -> PairCosts:
-            folding = Refolding(self.board, options)
-            return profile.pair_costs(self.space, lambda chosen: folding.estimate(self.accuracies.graph(chosen)))
+            return profile.pair_costs(self.space, lambda chosen: self._estimate(folding, chosen))
 
         return kept.pair_costs(Path(self.accuracies.folder) / f"pair-costs-{key}.json", measure)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import codesign
 
-_PARTS = ("ir", "frontends", "folding", "estimate", "backends/rtl", "quant", "train", "data", "search")
-"""Folders whose code decides accuracy and cost of a candidate."""
+_PARTS = ("ir", "frontends", "folding", "estimate", "backends/rtl", "quant", "train", "data", "search", "zoo.py")
+"""Folders and files whose code decides accuracy and cost of a candidate."""
 _APART = "search/strategies/"
 """What only asks."""
 
@@ -20,7 +20,7 @@ def code_digest() -> str:
     package = Path(codesign.__path__[0])
     total = hashlib.sha256()
     for part in _PARTS:
-        for path in sorted((package / part).rglob("*.py")):
+        for path in [package / part] if part.endswith(".py") else sorted((package / part).rglob("*.py")):
             name = path.relative_to(package).as_posix()
             if not name.startswith(_APART):
                 total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")

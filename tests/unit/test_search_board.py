@@ -281,6 +281,9 @@ def test_costs_are_corrected_by_reports_of_the_same_design(supernet: Path, probl
     plain, found = problem.evaluator.cost(asked), corrected.evaluator.cost(asked)
     assert found["lut"] == pytest.approx(1.5 * plain["lut"], abs=2)
     assert found["ff"] == plain["ff"]
+    sizes, plain_sizes = (each.evaluator.pair_costs() for each in (corrected, problem))
+    assert sizes.rest == pytest.approx(1.5 * plain_sizes.rest)
+    assert sizes.layers["uniform"]["depthwise"] == pytest.approx(1.5 * plain_sizes.layers["uniform"]["depthwise"])
     again = pickle.loads(pickle.dumps(corrected.evaluator))  # noqa: S301 - our own
     assert again.cost(asked) == found
     assert corrected.digest() != problem.digest()
@@ -295,17 +298,17 @@ def test_another_version_of_the_code_is_another_problem(problem: Problem, monkey
 def test_the_version_is_that_of_what_evaluates_and_not_of_what_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("search/repair.py", "search/strategies/haq.py", "estimate/blocks/add.py", "cli/main.py"):
+    for name in ("search/repair.py", "search/strategies/haq.py", "estimate/blocks/add.py", "cli/main.py", "zoo.py"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x = 1\n")
     monkeypatch.setattr(code_version.codesign, "__path__", [str(tmp_path)])
     found = []
-    for name in ("search/strategies/haq.py", "cli/main.py", "search/repair.py", "estimate/blocks/add.py"):
+    for name in ("search/strategies/haq.py", "cli/main.py", "search/repair.py", "estimate/blocks/add.py", "zoo.py"):
         (tmp_path / name).write_text("x = 2\n")
         found.append(code_version.code_digest.__wrapped__())
     assert found[0] == found[1]
-    assert len(set(found)) == 3
+    assert len(set(found)) == 4
 
 
 def test_sizes_of_layers_add_up_to_what_is_estimated_and_are_kept(
