@@ -174,7 +174,7 @@ class BoardEvaluator:
         return {name: np.array(row) for name, row in rows.items()}
 
     def pair_costs(self) -> PairCosts:
-        """Return lookup tables of layers that have one width each, from estimates of uniform networks.
+        """Return what layers that have one width each take, from estimates of uniform networks.
 
         The folding is that for the clocks of the search, as in `layer_costs`.
         """

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from codesign.files import atomic_write
-from codesign.search.measurements import PairCosts, Table
+from codesign.search.measurements import PairCosts, PairSizes, Table
 
 T = TypeVar("T")
 
@@ -22,12 +22,19 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activations: dict[str, list[float]]
 
 
-class _PairCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The numbers of `PairCosts`."""
+class _PairSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The numbers of `PairSizes`."""
 
     layers: dict[str, dict[str, list[list[float]]]]
     activations: dict[str, list[float]]
     rest: float
+
+
+class _PairCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The numbers of `PairCosts`."""
+
+    lut: _PairSizes
+    dsp: _PairSizes
 
 
 def table(path: Path, measure: Callable[[], Table]) -> Table:
@@ -58,10 +65,14 @@ def pair_costs(path: Path, measure: Callable[[], PairCosts]) -> PairCosts:
 
     def make() -> _PairCosts:
         found = measure()
-        return _PairCosts(_lists(found.layers), _lists(found.activations), found.rest)
+        return _PairCosts(
+            *(_PairSizes(_lists(each.layers), _lists(each.activations), each.rest) for each in (found.lut, found.dsp))
+        )
 
     kept = _kept(path, _PairCosts, make)
-    return PairCosts(_arrays(kept.layers), _arrays(kept.activations), kept.rest)
+    return PairCosts(
+        *(PairSizes(_arrays(each.layers), _arrays(each.activations), each.rest) for each in (kept.lut, kept.dsp))
+    )
 
 
 def _kept(path: Path, kind: type[T], make: Callable[[], T]) -> T:

@@ -2,11 +2,11 @@
 
 A group has alternatives (widths of an activation) and members (layers that read it); each member takes one of its
 columns (sums of widths). What a column costs depends on the alternative of its group. The least loss within a budget
-is wanted.
+is wanted. Costs may be of two kinds with a budget each, such as lookup tables and multiplier blocks.
 
 Before HiGHS gets the integer program, choices that no optimum can hold are left out: a price on the budget gives a
 lower bound of the loss, and a choice whose own bound is above a known solution is none. That changes nothing of the
-optimum and leaves hundreds of variables of tens of thousands.
+optimum and leaves hundreds of variables of tens of thousands. Where the second budget binds nothing is left out.
 
 Branch and bound ends after a number of nodes, and in rare cases HiGHS ends without an answer. Then the best solution
 that is known is returned, within the budget like any other, and it is told that nobody proved it to be the optimum.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +46,14 @@ class Group:
         For each member the loss of its columns.
     cost : sequence of sequence of int array
         For each alternative, and each member, the cost of its columns.
+    second : sequence of sequence of int array, optional
+        The same of another kind of cost.
     """
 
     base: np.ndarray
     loss: Sequence[np.ndarray]
     cost: Sequence[Sequence[np.ndarray]]
+    second: Sequence[Sequence[np.ndarray]] | None = None
 
 
 Choice = tuple[int, tuple[int, ...]]
@@ -83,14 +86,15 @@ def loss(groups: Sequence[Group], solution: Sequence[Choice]) -> float:
 
 def cost(groups: Sequence[Group], solution: Sequence[Choice]) -> int:
     """Return the cost of a solution."""
-    return sum(
-        int(each[column])
-        for group, (at, columns) in zip(groups, solution, strict=True)
-        for each, column in zip(group.cost[at], columns, strict=True)
-    )
+    return _summed([group.cost for group in groups], solution)
 
 
-def solve(groups: Sequence[Group], room: int) -> Solution | None:
+def second_cost(groups: Sequence[Group], solution: Sequence[Choice]) -> int:
+    """Return the cost of the second kind; every group has one."""
+    return _summed([_second(group) for group in groups], solution)
+
+
+def solve(groups: Sequence[Group], room: int, second_room: int | None = None) -> Solution | None:
     """Return the solution with the least loss whose cost is at most `room`, or None.
 
     Parameters
@@ -98,7 +102,38 @@ def solve(groups: Sequence[Group], room: int) -> Solution | None:
     groups : sequence of Group
         Losses are finite, costs not negative.
     room : int
+    second_room : int, optional
+        The most of the second kind of cost. Where it binds and branch and bound is cut off without a solution, None
+        is returned as well.
     """
+    found = _within(groups, room)
+    if found is None or second_room is None or second_cost(groups, found.choices) <= second_room:
+        return found
+    program = _Program(groups, _priced(groups, 0.0).left(math.inf), _range(groups))
+    return program.solved(room, None, second_room)
+
+
+def _summed(costs: Sequence[Sequence[Sequence[np.ndarray]]], solution: Sequence[Choice]) -> int:
+    return sum(
+        int(each[column])
+        for own, (at, columns) in zip(costs, solution, strict=True)
+        for each, column in zip(own[at], columns, strict=True)
+    )
+
+
+def _second(group: Group) -> Sequence[Sequence[np.ndarray]]:
+    if group.second is None:
+        raise ValueError("a second budget needs a second cost of every group")
+    return group.second
+
+
+def _range(groups: Sequence[Group]) -> float:
+    """Return by how much the losses of two solutions may differ; 1 where they do not."""
+    return sum(float(np.ptp(group.base)) + sum(float(np.ptp(each)) for each in group.loss) for group in groups) or 1.0
+
+
+def _within(groups: Sequence[Group], room: int) -> Solution | None:
+    """Return the solution within the first budget."""
     free = _priced(groups, 0.0)
     if cost(groups, free.solution) <= room:
         return Solution(free.solution, proved=True)
@@ -189,6 +224,7 @@ class _Program:
         self._scale = 1e4 / slack
         self._losses: list[float] = []
         self._costs: list[int] = []
+        self._seconds: list[int] = []
         self._rows: list[dict[int, float]] = []
         self._equals: list[float] = []
         self._alternatives: list[list[tuple[int, int, list[list[tuple[int, int]]]]]] = []
@@ -201,10 +237,11 @@ class _Program:
         for at, members in enumerate(rows):
             if not all(len(columns) for columns in members):
                 continue
-            chosen = self._variable(float(group.base[at]) - least, 0)
+            chosen = self._variable(float(group.base[at]) - least, 0, 0)
+            others = group.cost[at] if group.second is None else group.second[at]
             taken = [
-                [(self._variable(float(own[c]), int(each[c])), int(c)) for c in columns]
-                for own, each, columns in zip(group.loss, group.cost[at], members, strict=True)
+                [(self._variable(float(own[c]), int(each[c]), int(other[c])), int(c)) for c in columns]
+                for own, each, other, columns in zip(group.loss, group.cost[at], others, members, strict=True)
             ]
             for pairs in taken:
                 self._row({**{variable: 1.0 for variable, _ in pairs}, chosen: -1.0}, 0.0)
@@ -212,26 +249,27 @@ class _Program:
         self._row({chosen: 1.0 for chosen, _, _ in alternatives}, 1.0)
         self._alternatives.append(alternatives)
 
-    def _variable(self, own_loss: float, own_cost: int) -> int:
+    def _variable(self, own_loss: float, own_cost: int, own_second: int) -> int:
         self._losses.append(own_loss)
         self._costs.append(own_cost)
+        self._seconds.append(own_second)
         return len(self._losses) - 1
 
     def _row(self, row: dict[int, float], equals: float) -> None:
         self._rows.append(row)
         self._equals.append(equals)
 
-    def solved(self, room: int, known: list[Choice]) -> Solution:
+    def solved(self, room: int, known: list[Choice] | None, second_room: int | None = None) -> Solution | None:
         """Run HiGHS; return its solution, or the known one where that is as good or HiGHS has none."""
         from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
-        unit = functools.reduce(math.gcd, self._costs) or 1
         entries = [(i, j, value) for i, row in enumerate(self._rows) for j, value in row.items()]
         rows, columns, values = zip(*entries, strict=True)
         matrix = csr_array((values, (rows, columns)), (len(self._rows), len(self._losses)))
-        budget = np.array(self._costs, dtype=float)[None] / unit
-        within = room // unit
+        budgets = [_Budget(self._costs, room, cost)]
+        if second_room is not None:
+            budgets.append(_Budget(self._seconds, second_room, second_cost))
         for attempt in range(_ATTEMPTS):
             found = milp(
                 np.array(self._losses) * self._scale,
@@ -239,21 +277,21 @@ class _Program:
                 bounds=Bounds(0, 1),
                 constraints=[
                     LinearConstraint(matrix, self._equals, self._equals),
-                    LinearConstraint(budget, -np.inf, within),
+                    *(LinearConstraint(each.row, -np.inf, each.within) for each in budgets),
                 ],
                 options={"mip_rel_gap": 0, "node_limit": _NODES},
             )
             # Under a smaller budget than was asked for nothing is proved.
             proved = attempt == 0 and found.status == _OPTIMAL
             if found.x is None:
-                return Solution(known, proved)
+                break
             solution = self._read(found.x)
-            over = cost(self._groups, solution) - room
-            if over <= 0:
-                return Solution(min(known, solution, key=lambda one: loss(self._groups, one)), proved)
-            # HiGHS allows a budget to be exceeded by its tolerance; we do not.
-            within -= -(-over // unit)
-        return Solution(known, proved=False)
+            # Each is asked: all budgets become smaller where they have to.
+            held = [each.holds(self._groups, solution) for each in budgets]
+            if all(held):
+                both = [solution] if known is None else [known, solution]
+                return Solution(min(both, key=lambda one: loss(self._groups, one)), proved)
+        return None if known is None else Solution(known, proved=False)
 
     def _read(self, x: np.ndarray) -> list[Choice]:
         solution: list[Choice] = []
@@ -261,3 +299,22 @@ class _Program:
             _, at, taken = max(alternatives, key=lambda one: x[one[0]])
             solution.append((at, tuple(max(pairs, key=lambda pair: x[pair[0]])[1] for pairs in taken)))
         return solution
+
+
+class _Budget:
+    """A row of costs and what they may be together."""
+
+    def __init__(
+        self, costs: Sequence[int], room: int, total: Callable[[Sequence[Group], Sequence[Choice]], int]
+    ) -> None:
+        self._unit = functools.reduce(math.gcd, costs) or 1
+        self._room, self._total = room, total
+        self.row = np.array(costs, dtype=float)[None] / self._unit
+        self.within = room // self._unit
+
+    def holds(self, groups: Sequence[Group], solution: Sequence[Choice]) -> bool:
+        """Return whether a solution is within it; where not, become smaller, for HiGHS allows its tolerance."""
+        over = self._total(groups, solution) - self._room
+        if over > 0:
+            self.within -= -(-over // self._unit)
+        return over <= 0

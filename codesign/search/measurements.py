@@ -149,8 +149,8 @@ class MeasuresLayerCosts(Protocol):
 
 
 @dataclass(frozen=True)
-class PairCosts:
-    """Lookup tables by width of weights and of activations, as if those of a network added up.
+class PairSizes:
+    """Of one resource, by width of weights and of activations, as if those of a network added up.
 
     Parameters
     ----------
@@ -168,12 +168,26 @@ class PairCosts:
     rest: float
 
 
+@dataclass(frozen=True)
+class PairCosts:
+    """What layers and activations take at each pair of widths.
+
+    Parameters
+    ----------
+    lut, dsp : PairSizes
+        Lookup tables, and the multiplier blocks beside them in the same designs.
+    """
+
+    lut: PairSizes
+    dsp: PairSizes
+
+
 @runtime_checkable
 class MeasuresPairCosts(Protocol):
     """Knows what each layer costs on the hardware at each pair of widths."""
 
     def pair_costs(self) -> PairCosts:
-        """Return lookup tables of layers that have one width each."""
+        """Return lookup tables and multiplier blocks of layers that have one width each."""
         ...
 
 

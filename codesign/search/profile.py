@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from codesign.search.measurements import PairCosts
+from codesign.search.measurements import PairCosts, PairSizes
 from codesign.search.space import Assignment, Space
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _DENSE = 6
 
 
 def pair_costs(space: Space, estimated: Callable[[Assignment], Estimate]) -> PairCosts:
-    """Return lookup tables by pairs of widths; between the widths that are estimated they are interpolated.
+    """Return sizes by pairs of widths; between the widths that are estimated they are interpolated.
 
     Parameters
     ----------
@@ -28,40 +28,53 @@ def pair_costs(space: Space, estimated: Callable[[Assignment], Estimate]) -> Pai
     estimated : callable
         Returns the estimate of a candidate; operators are told by their labels.
     """
-    layers: dict[str, dict[str, np.ndarray]] = {}
-    activations: dict[str, np.ndarray] = {}
-    rests = []
+    luts: dict[str, _Grid] = {}
+    blocks: dict[str, _Grid] = {}
     reads = _some(space.activation_bits)
     for kind in space.schemes:
         schemes = {} if kind == "uniform" else {layer.name: kind for layer in space.layers}
-        widths = _some(space.widths(kind))
-        grid = {}
-        for bits in widths:
+        luts[kind], blocks[kind] = {}, {}
+        for bits in _some(space.widths(kind)):
             for read in reads:
-                chosen = msgspec.structs.replace(space.uniform(bits, read), schemes=schemes)
-                grid[bits, read] = _by_label(estimated(chosen))
+                found = estimated(msgspec.structs.replace(space.uniform(bits, read), schemes=schemes))
+                luts[kind][bits, read] = _by_label(found, "lut")
+                blocks[kind][bits, read] = _by_label(found, "dsp")
+    return PairCosts(_sizes(space, luts), _sizes(space, blocks))
 
+
+_Grid = dict[tuple[int, int], Mapping[str, float]]
+"""By width of weights and of activations what each label takes."""
+
+
+def _by_label(found: Estimate, resource: str) -> dict[str, float]:
+    amounts: dict[str, float] = defaultdict(float)
+    for each in found.operators:
+        amounts[each.label] += getattr(each.amount, resource)
+    return amounts
+
+
+def _sizes(space: Space, grids: Mapping[str, _Grid]) -> PairSizes:
+    reads = _some(space.activation_bits)
+    layers: dict[str, dict[str, np.ndarray]] = {}
+    for kind, grid in grids.items():
+        widths = _some(space.widths(kind))
         layers[kind] = {
             layer.name: _filled(
                 _table(grid, layer.name, widths, reads), widths, space.weight_bits, reads, space.activation_bits
             )
             for layer in space.layers
         }
-        if not activations:
-            activations = {
-                one.name: np.interp(space.activation_bits, reads, _table(grid, one.name, widths, reads).mean(0))
-                for one in space.activations
-            }
-            names = [*layers[kind], *activations]
-            rests = [sum(own.values()) - sum(own[name] for name in names) for own in grid.values()]
-    return PairCosts(layers, activations, float(np.mean(rests)))
-
-
-def _by_label(found: Estimate) -> dict[str, float]:
-    luts: dict[str, float] = defaultdict(float)
-    for each in found.operators:
-        luts[each.label] += each.amount.lut
-    return luts
+    # What makes activations, and the rest, hardly depend on the kind of the weights.
+    kind, grid = next(iter(grids.items()))
+    activations = {
+        one.name: np.interp(
+            space.activation_bits, reads, _table(grid, one.name, _some(space.widths(kind)), reads).mean(0)
+        )
+        for one in space.activations
+    }
+    names = [*layers[kind], *activations]
+    rests = [sum(own.values()) - sum(own.get(name, 0.0) for name in names) for own in grid.values()]
+    return PairSizes(layers, activations, float(np.mean(rests)))
 
 
 def _table(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.search.measurements import NoiseStep, PairCosts, PerChoice, Table
+from codesign.search.measurements import NoiseStep, PairCosts, PairSizes, PerChoice, Table
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.space import ActivationLayer, Assignment, Space, WeightLayer
 
@@ -152,7 +152,9 @@ class Formula:
             for layer in self.space.layers
         }
         activations = {one.name: np.zeros(len(reads)) for one in self.space.activations}
-        return PairCosts(dict.fromkeys(self.space.schemes, layers), activations, 200.0)
+        lut = PairSizes(dict.fromkeys(self.space.schemes, layers), activations, 200.0)
+        none = {layer.name: np.zeros((len(bits), len(reads))) for layer in self.space.layers}
+        return PairCosts(lut, PairSizes(dict.fromkeys(self.space.schemes, none), activations, 0.0))
 
     def noise_step(self, widths: PerChoice, step: int) -> NoiseStep:
         scales = self.scales()

@@ -282,8 +282,11 @@ def test_costs_are_corrected_by_reports_of_the_same_design(supernet: Path, probl
     assert found["lut"] == pytest.approx(1.5 * plain["lut"], abs=2)
     assert found["ff"] == plain["ff"]
     sizes, plain_sizes = (each.evaluator.pair_costs() for each in (corrected, problem))
-    assert sizes.rest == pytest.approx(1.5 * plain_sizes.rest)
-    assert sizes.layers["uniform"]["depthwise"] == pytest.approx(1.5 * plain_sizes.layers["uniform"]["depthwise"])
+    assert sizes.lut.rest == pytest.approx(1.5 * plain_sizes.lut.rest)
+    assert sizes.lut.layers["uniform"]["depthwise"] == pytest.approx(
+        1.5 * plain_sizes.lut.layers["uniform"]["depthwise"]
+    )
+    assert sizes.dsp.rest == plain_sizes.dsp.rest
     again = pickle.loads(pickle.dumps(corrected.evaluator))  # noqa: S301 - our own
     assert again.cost(asked) == found
     assert corrected.digest() != problem.digest()
@@ -317,10 +320,13 @@ def test_sizes_of_layers_add_up_to_what_is_estimated_and_are_kept(
     found, where = evaluator.pair_costs(), problem.space
     for bits, read in ((2, 2), (4, 3), (8, 8)):
         row, column = where.weight_bits.index(bits), where.activation_bits.index(read)
-        total = found.rest + sum(rows[row, column] for rows in found.layers["uniform"].values())
-        total += sum(values[column] for values in found.activations.values())
-        assert total == pytest.approx(evaluator.cost(where.uniform(bits, read))["lut"], rel=0.08)
+        cost = evaluator.cost(where.uniform(bits, read))
+        for own, name, error in ((found.lut, "lut", 0.08), (found.dsp, "dsp", 0)):
+            total = own.rest + sum(rows[row, column] for rows in own.layers["uniform"].values())
+            total += sum(values[column] for values in own.activations.values())
+            assert total == pytest.approx(cost[name], rel=error, abs=1)
     monkeypatch.setattr("codesign.search.profile.pair_costs", lambda *_: 1 / 0)
     again = evaluator.pair_costs()
-    assert all(np.array_equal(again.layers["post"][name], rows) for name, rows in found.layers["post"].items())
-    assert again.rest == found.rest
+    for old, new in ((found.lut, again.lut), (found.dsp, again.dsp)):
+        assert all(np.array_equal(new.layers["post"][name], rows) for name, rows in old.layers["post"].items())
+        assert new.rest == old.rest

@@ -3,7 +3,9 @@
 What a width costs in accuracy is the sensitivity of a layer as a whole, which is held to measured losses
 (`codesign.search.anchored`). What it takes is bit operations where these are limited, else lookup tables of the layer
 at that width of weights and of what it reads, from estimates of networks with the same widths everywhere
-(`codesign.search.profile`). The program is solved exactly, the kind of the weights of each layer among its choices.
+(`codesign.search.profile`). Multiplier blocks beside these tables are limited too, to what the board or the user has:
+wide weights may be in blocks where narrow ones are in lookup tables. The program is solved exactly, the kind of the
+weights of each layer among its choices.
 
 Layers have one width each, since channels of several widths share lanes, which then are as wide as the widest of them:
 in lookup tables they take more than the sum of their parts, which the program does not know.
@@ -21,7 +23,7 @@ import math
 import numpy as np
 
 from codesign.search import knapsack
-from codesign.search.measurements import MeasuresPairCosts, MeasuresSensitivity, PairCosts, Table
+from codesign.search.measurements import MeasuresPairCosts, MeasuresSensitivity, PairCosts, PairSizes, Table
 from codesign.search.problem import Problem
 from codesign.search.space import Assignment, Space, WeightLayer
 from codesign.search.sweep import BudgetSweep
@@ -41,12 +43,15 @@ class Profiled:
         Of the loss.
     costs : PairCosts or None
         What layers take; bit operations unless given.
+    blocks : int, optional
+        The most multiplier blocks, with `costs`.
     """
 
-    def __init__(self, space: Space, rise: Table, costs: PairCosts | None) -> None:
+    def __init__(self, space: Space, rise: Table, costs: PairCosts | None, blocks: int | None = None) -> None:
         self._space = space
         self._rise = rise
         self._costs = costs
+        self._blocks = None if costs is None or blocks is None else max(0, blocks - math.ceil(costs.dsp.rest))
         self._choices = [
             (kind, bits)
             for kind in space.schemes
@@ -63,18 +68,20 @@ class Profiled:
     @property
     def fixed(self) -> int:
         """What is taken whatever the widths are."""
-        return self._space.fixed_bit_operations if self._costs is None else math.ceil(self._costs.rest)
+        return self._space.fixed_bit_operations if self._costs is None else math.ceil(self._costs.lut.rest)
 
     @property
     def most(self) -> int:
         """What the solution takes where nothing is limited."""
-        found = knapsack.solve(self._groups, _UNLIMITED)
-        assert found is not None  # noqa: S101 - all choices are within that
+        found = knapsack.solve(self._groups, _UNLIMITED, self._blocks)
+        if found is None:
+            # Not even the choices with the fewest blocks keep to them by the tables.
+            return _UNLIMITED
         return self.fixed + knapsack.cost(self._groups, found.choices)
 
     def solve(self, budget: int) -> list[Assignment]:
         """Return the solution within a budget in a list, an empty one where there is none."""
-        found = knapsack.solve(self._groups, budget - self.fixed)
+        found = knapsack.solve(self._groups, budget - self.fixed, self._blocks)
         if found is None:
             return []
         weights: dict[str, tuple[int, ...]] = {}
@@ -93,20 +100,24 @@ class Profiled:
         return [Assignment(ordered, activations, schemes)]
 
     def _group(self, index: int) -> knapsack.Group:
-        activation = self._space.activations[index]
-        cost = []
-        for column, bits in enumerate(self._space.activation_bits):
-            rows = [self._cost(layer, column, bits) for layer in self._readers[index]]
-            own = 0 if self._costs is None else math.ceil(self._costs.activations[activation.name][column])
-            # One that no layer reads has a member of its own with nothing to choose.
-            rows = rows or [np.zeros(1, dtype=np.int64)]
-            cost.append([rows[0] + own, *rows[1:]])
-        losses = [self._loss(layer) for layer in self._readers[index]] or [np.zeros(1)]
-        return knapsack.Group(np.asarray(self._rise.activations[activation.name], dtype=float), losses, cost)
+        activation, readers = self._space.activations[index], self._readers[index]
+        alternatives = list(enumerate(self._space.activation_bits))
+        cost = [[self._cost(layer, column, bits) for layer in readers] for column, bits in alternatives]
+        second = [[self._second(layer, column) for layer in readers] for column, _ in alternatives]
+        # One that no layer reads has a member of its own with nothing to choose.
+        nothing = np.zeros(1, dtype=np.int64)
+        cost, second = ([row or [nothing] for row in rows] for rows in (cost, second))
+        if self._costs is not None:
+            for rows, sizes in ((cost, self._costs.lut), (second, self._costs.dsp)):
+                for column, row in enumerate(rows):
+                    row[0] = row[0] + math.ceil(sizes.activations[activation.name][column])
+        losses = [self._loss(layer) for layer in readers] or [np.zeros(1)]
+        return knapsack.Group(np.asarray(self._rise.activations[activation.name], dtype=float), losses, cost, second)
 
     def _single(self, layer: WeightLayer) -> knapsack.Group:
         """Return the group of a layer that reads what no width is chosen for."""
-        return knapsack.Group(np.zeros(1), [self._loss(layer)], [[self._cost(layer, -1, layer.input_bits)]])
+        cost, second = self._cost(layer, -1, layer.input_bits), self._second(layer, -1)
+        return knapsack.Group(np.zeros(1), [self._loss(layer)], [[cost]], [[second]])
 
     def _loss(self, layer: WeightLayer) -> np.ndarray:
         columns = [(kind, self._space.weight_bits.index(bits)) for kind, bits in self._choices]
@@ -116,10 +127,16 @@ class Profiled:
         if self._costs is None:
             bits = [width for _, width in self._choices]
             return np.array([layer.macs * read_bits * layer.channels * width for width in bits], dtype=np.int64)
-        values = [
-            self._costs.layers[kind][layer.name][self._space.weight_bits.index(width), read]
-            for kind, width in self._choices
-        ]
+        return self._size(self._costs.lut, layer, read)
+
+    def _second(self, layer: WeightLayer, read: int) -> np.ndarray:
+        if self._costs is None:
+            return np.zeros(len(self._choices), dtype=np.int64)
+        return self._size(self._costs.dsp, layer, read)
+
+    def _size(self, sizes: PairSizes, layer: WeightLayer, read: int) -> np.ndarray:
+        rows = self._space.weight_bits
+        values = [sizes.layers[kind][layer.name][rows.index(width), read] for kind, width in self._choices]
         return np.ceil(values).astype(np.int64)
 
 
@@ -138,6 +155,8 @@ def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
     limit = problem.constraint.limits.get("lut")
     if problem.constraint.bit_operations is not None or limit is None or not problem.offers(MeasuresPairCosts):
         return BudgetSweep(problem, Profiled(problem.space, rise, None).solve, evaluations)
-    program = Profiled(problem.space, rise, problem.measures(MeasuresPairCosts, "profiled").pair_costs())
+    costs = problem.measures(MeasuresPairCosts, "profiled").pair_costs()
+    blocks = problem.constraint.limits.get("dsp")
+    program = Profiled(problem.space, rise, costs, None if blocks is None else math.floor(blocks))
     most = min(program.most, math.floor(_ABOVE * limit))
     return BudgetSweep(problem, program.solve, evaluations, program.fixed, most)
