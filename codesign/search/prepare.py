@@ -76,6 +76,7 @@ def problem_of(
     bit_operations: int | None = None,
     images: int | None = None,
     correction: Correction | None = None,
+    lut: int | None = None,
 ) -> Problem:
     """Return the problem of a model on a board.
 
@@ -93,6 +94,8 @@ def problem_of(
         Held-out examples of an evaluation; all unless given.
     correction : Correction, optional
         By which sizes are corrected, from reports of another tool.
+    lut : int, optional
+        Lookup tables that the network may take, where they are fewer than those of the board.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def problem_of(
     accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
     evaluator = BoardEvaluator(accuracies, board, options, correction)
     space = evaluator.space
-    constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations)
+    constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations, lut)
     problem = Problem(space, constraint, evaluator, objective)
     # Told now, not by the first candidate.
     within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))

@@ -41,8 +41,9 @@ class Constraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of_board(
-        cls, board: Board, cycles: int | None = None, dsp: int | None = None, bit_operations: int | None = None
-    ) -> Constraint:
+        cls, board: Board, cycles: int | None = None, dsp: int | None = None, bit_operations: int | None = None,
+        lut: int | None = None,
+    ) -> Constraint:  # fmt: skip
         """Return the limits of a board: its LUTs, flip-flops, block memories and DSPs.
 
         Block memories of other sizes count as 36 Kib ones of the same capacity.
@@ -56,10 +57,14 @@ class Constraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             The most multiplier blocks, where they are fewer than those of the board.
         bit_operations : int, optional
             The most of a frame.
+        lut : int, optional
+            The most lookup tables, where they are fewer than those of the board.
         """
         limits = {name: float(limit) for name, limit in board.limits.items()}
         if dsp is not None:
             limits["dsp"] = float(min(dsp, board.dsp))
+        if lut is not None:
+            limits["lut"] = float(min(lut, board.lut))
         if cycles is not None:
             limits["cycles_per_frame"] = float(cycles)
         return cls(bit_operations, limits)

@@ -223,5 +223,5 @@ def _too_much(problem: Problem, narrowest: Assignment, cost: Mapping[str, float]
     )
     return (
         f"even the narrowest widths take {found:,.0f} {name.replace('_', ' ')}, more than the {limit:,.0f} "
-        "that are allowed; choose a bigger board or a lower frame rate."
+        "that are allowed; allow more, or choose a bigger board or a lower frame rate."
     )

@@ -32,6 +32,8 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         (("digits_cnn_w3", "--strategy", "greedy,"), "there is no strategy"),
         (("digits_cnn_w3", "--objective", "speed"), "an objective is made of accuracy"),
         (("digits_cnn_w3", "--budget", "much"), "--budget is a number of bit operations such as 50M, found 'much'"),
+        (("digits_cnn_w3", "--fps", "9", "--lut", "few"), "--lut is a number of lookup tables such as 20k"),
+        (("digits_cnn_w3", "--lut", "2k"), "--lut limits a design of known speed; give --cycles or --fps with it"),
         (("digits_cnn_w3", "--weight-bits", "0-9"), "--weight-bits are widths from 0 to 8"),
         (("digits_cnn_w3", "--activation-bits", "0-4"), "--activation-bits are widths from 1 to 8"),
         (("digits_cnn_w3", "--activation-bits", "4"), "leaves nothing to choose"),
@@ -86,6 +88,11 @@ def test_a_search_without_training(codesign: CommandLine):
     wrong = codesign(*SEARCH, "--no-training", "--budget", "1k")
     assert wrong.code == 2
     assert "even the narrowest widths take" in wrong.err
+    few = round(0.9 * best["lut"])
+    smaller = codesign(*arguments, "--lut", str(few))
+    assert smaller.code == 0, smaller.err
+    assert smaller.json["best"]["lut"] <= few < best["lut"]
+    assert f"{few:,}" in Path(smaller.json["html"]).read_text()
 
 
 def _bare(found: Any) -> Any:

@@ -45,6 +45,7 @@ def test_a_board_limits_all_four_resources():
     assert constraint.bit_operations == 5
     assert "cycles_per_frame" not in Constraint.of_board(board).limits
     assert [Constraint.of_board(board, dsp=dsp).limits["dsp"] for dsp in (0, 64, 1000)] == [0, 64, 220]
+    assert [Constraint.of_board(board, lut=lut).limits["lut"] for lut in (1, 20_000, 90_000)] == [1, 20_000, 53_200]
     smaller = next(one for name in boards.names() if (one := boards.load(name)).bram18 is not None)
     assert Constraint.of_board(smaller).limits["bram36"] == smaller.bram18 / 2
 

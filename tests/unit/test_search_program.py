@@ -13,8 +13,8 @@ from codesign.search.space import ActivationLayer, Space, WeightLayer
 from tests.unit.search_problem import every, space
 
 
-def tried(groups, room):
-    """The least loss of all solutions within the room, or None."""
+def tried(groups, room, second_room=None):
+    """The least loss of all solutions within the room, and the second one where it is given, or None."""
     per_group = [
         [
             (at, columns)
@@ -24,6 +24,8 @@ def tried(groups, room):
         for group in groups
     ]
     fitting = [one for one in itertools.product(*per_group) if knapsack.cost(groups, one) <= room]
+    if second_room is not None:
+        fitting = [one for one in fitting if knapsack.second_cost(groups, one) <= second_room]
     return min((knapsack.loss(groups, one) for one in fitting), default=None)
 
 
@@ -49,6 +51,32 @@ def test_a_knapsack_equals_trying_everything(seed):
             assert found.proved
             assert knapsack.cost(groups, found.choices) <= room
             assert knapsack.loss(groups, found.choices) == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)
+
+
+def test_a_knapsack_with_two_budgets_equals_trying_everything():
+    generator = np.random.default_rng(0)
+
+    def drawn(alternatives, sizes):
+        return [[generator.integers(0, 50, size) for size in sizes] for _ in range(alternatives)]
+
+    binding = 0
+    for _ in range(20):
+        groups = []
+        for _ in range(generator.integers(1, 4)):
+            alternatives, sizes = generator.integers(1, 4), generator.integers(1, 5, generator.integers(0, 3))
+            losses = [generator.normal(size=size) for size in sizes]
+            costs = drawn(alternatives, sizes), drawn(alternatives, sizes)
+            groups.append(Group(generator.normal(size=alternatives), losses, *costs))
+        for room, second_room in generator.integers(0, 50 * 4, (12, 2)).tolist():
+            found, expected = knapsack.solve(groups, room, second_room), tried(groups, room, second_room)
+            assert (found is None) == (expected is None)
+            if found is not None:
+                assert found.proved
+                assert knapsack.cost(groups, found.choices) <= room
+                assert knapsack.second_cost(groups, found.choices) <= second_room
+                assert knapsack.loss(groups, found.choices) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+                binding += expected > tried(groups, room) + 1e-9
+    assert binding > 20
 
 
 def hard(generator):

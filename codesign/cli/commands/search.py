@@ -58,6 +58,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     if settings and len(set(chosen)) > 1:
         raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
     objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
+    lut = search_options.tables(given["lut"], given["cycles"] is not None or given["frames_per_second"] is not None)
     search_options.require_rate(given["learning_rate"])
     workers.require(given["workers"])
     work, design = Work.on(model, board, console), _design(board, given)
@@ -83,7 +84,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     supernet = prepare.prepare_supernet(source, supernets, recipe, threads=given["threads"])
     with console.progress("Loading the supernet"):
         problem = prepare.problem_of(
-            source, supernet, work.board, design, objective, budget, given["images"], correction
+            source, supernet, work.board, design, objective, budget, given["images"], correction, lut
         )
     if path is not None:
         publish.require_same(problem, path, folder)
@@ -284,7 +285,7 @@ def _too_large(best: Trained) -> str:
     )
     return (
         f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
-        "leave some room, by a smaller --budget or more --cycles."
+        "leave some room, by a smaller --budget or --lut, or more --cycles."
     )
 
 
