@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import rich_click as click
 
 from codesign.errors import UserError
+from codesign.search.problem import BIT_OPERATIONS
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
@@ -165,6 +166,33 @@ def _number(text: str | None, what: str) -> int | None:
     if number < 1:
         raise UserError(f"{what}, found '{text}'.")
     return number
+
+
+def require_budget_alone(family: str, given: dict[str, Any], costs: Iterable[str]) -> None:
+    """Refuse what needs sizes of candidates, for a family of boards that no synthesis was measured for.
+
+    Parameters
+    ----------
+    family : str
+    given : dict
+        Values of options.
+    costs : iterable of str
+        What the objective names.
+
+    Raises
+    ------
+    UserError
+        When there is no budget of bit operations, or sizes or clocks are limited or part of the objective.
+    """
+    flags = {"cycles": "--cycles", "frames_per_second": "--fps", "dsp": "--dsp", "lut": "--lut"}
+    found = [flag for name, flag in flags.items() if given[name] is not None]
+    found += [f"--objective {name}" for name in costs if name != BIT_OPERATIONS]
+    if given["budget"] is None or found:
+        other = f", without {found[0]}" if found else ""
+        raise UserError(
+            f"no synthesis was measured for {family} yet, so that sizes of candidates are not known; give --budget in "
+            f"bit operations{other}, or choose a board of another family."
+        )
 
 
 def require_rate(value: float | None) -> None:

@@ -183,6 +183,11 @@ def priors(resource: str) -> dict[str, dict[str, float]]:
 
 
 @functools.cache
+def measured(family: str) -> bool:
+    """Tell whether there is a model for the family of a board."""
+    return family in FAMILIES
+
+
 def load(family: str) -> Model:
     """Return the model for the family of a board.
 
@@ -191,7 +196,7 @@ def load(family: str) -> Model:
     UserError
         When nothing was measured for it.
     """
-    if family not in FAMILIES:
+    if not measured(family):
         known = ", ".join(FAMILIES)
         raise UserError(
             f"no synthesis was measured for {family} yet, so there is no estimate; choose a board of {known}."

@@ -129,7 +129,7 @@ def _trained(one: Mapping[str, Any], place: int) -> dict[str, str]:
         "proxy": f"{one['proxy_accuracy']:.2f}",
         "validation": f"{one['validation_accuracy']:.2f}",
         "test": f"{one['accuracy']:.2f}",
-        **{name: f"{one[name]:,.0f}" for name in ("bit_operations", "lut", "cycles_per_frame")},
+        **{name: f"{one[name]:,.0f}" if name in one else "–" for name in ("bit_operations", "lut", "cycles_per_frame")},
         "exceeds": ", ".join(_COSTS[name] for name in one["exceeds"]) or "nothing",
     }
 

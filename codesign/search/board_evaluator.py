@@ -12,20 +12,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from codesign import estimate, zoo
+from codesign import estimate
 from codesign.backends.rtl import estimation
 from codesign.backends.rtl.mac import DSP_LUTS
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.refolding import Refolding
 from codesign.boards import Board
 from codesign.estimate.corrections import Correction
-from codesign.search import kept, measures, profile
-from codesign.search.anchored import anchored
-from codesign.search.code_version import code_digest
-from codesign.search.measurements import NoiseStep, PairCosts, PerChoice, Table
-from codesign.search.space import Assignment, Space
+from codesign.search import kept, profile
+from codesign.search.accuracy_evaluator import AccuracyEvaluator
+from codesign.search.measurements import PairCosts
+from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
-from codesign.train import checkpoint, supernet
 
 _KEPT = 512
 """Costs that are kept: a strategy may ask for one that is asked for again when it is evaluated."""
@@ -33,10 +31,8 @@ _LAYER_COST_CYCLES = 10_000
 """Clocks of a frame for which the costs of layers are compared where a search is for the fastest design."""
 
 
-class BoardEvaluator:
+class BoardEvaluator(AccuracyEvaluator):
     """What a search of widths asks of a model and a board; see `codesign.search.measurements`.
-
-    It is made of names and settings and loads what is big when it is first needed, so that it can be sent to a worker.
 
     Parameters
     ----------
@@ -58,43 +54,26 @@ class BoardEvaluator:
         self, accuracies: ModelEvaluator, board: Board, options: Options, correction: Correction | None = None
     ) -> None:
         estimate.load(board.family)
-        self.accuracies, self.board, self.options, self.correction = accuracies, board, options, correction
+        super().__init__(accuracies)
+        self.board, self.options, self.correction = board, options, correction
         self._costs: dict[str, dict[str, float]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send names and settings, not what was loaded."""
         return type(self), (self.accuracies, self.board, self.options, self.correction)
 
-    @property
-    def space(self) -> Space:
-        """What may be chosen."""
-        return self.accuracies.space
-
     @functools.cached_property
     def _folding(self) -> Refolding:
         return Refolding(self.board, self.options)
 
-    def identity(self) -> str:
-        """Return all that accuracies and costs depend on, as text."""
-        own = self.accuracies
-        model = zoo.load(own.model)
-        options = {"cycles": self.options.wanted, "dsp": self.options.dsp}
-        parts = [
-            model.fingerprint(),
-            checkpoint.sha256(model.checkpoint_path),
-            checkpoint.sha256(Path(own.folder) / supernet.FINAL),
-            [own.images, own.calibration],
+    def _parts(self) -> list[Any]:
+        return [
+            *super()._parts(),
             msgspec.structs.replace(self.board, title="", vendor="", sources=()),
-            options,
+            {"cycles": self.options.wanted, "dsp": self.options.dsp},
             hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest(),
             None if self.correction is None else dict(self.correction.factors),
-            code_digest(),
         ]
-        return msgspec.json.encode(parts, order="deterministic").decode()
-
-    def accuracy(self, assignment: Assignment) -> float:
-        """Return the accuracy of a candidate by the supernet, in percent of the held-out examples."""
-        return self.accuracies.accuracy(assignment)
 
     def cost(self, assignment: Assignment) -> Mapping[str, float]:
         """Return what a candidate takes on the board at its best folding, by estimate.
@@ -111,47 +90,6 @@ class BoardEvaluator:
     def _estimate(self, folding: Refolding, assignment: Assignment) -> estimation.Estimate:
         found = folding.estimate(self.accuracies.graph(assignment))
         return found if self.correction is None else estimation.corrected(found, self.correction)
-
-    @functools.cached_property
-    def _sensitivity(self) -> Table:
-        own = self.accuracies
-        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
-        key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
-
-        def measure() -> Table:
-            second = measures.sensitivities(self.space, own.sensitivity())
-            return anchored(self.space, second, lambda chosen: own.evaluate(chosen).loss)
-
-        return kept.table(Path(own.folder) / f"sensitivity-{key}.json", measure)
-
-    def sensitivity(self) -> Table:
-        """Return how much the loss is expected to rise by each width, see `codesign.search.anchored`."""
-        return self._sensitivity
-
-    def distortion(self) -> Table:
-        """Return the quantisation errors of each width."""
-        return self.accuracies.distortion()
-
-    def curvature(self) -> PerChoice:
-        """Return the curvature of the loss of the float network."""
-        return self.accuracies.curvature()
-
-    def squared_gradients(self, assignment: Assignment) -> PerChoice:
-        """Return the squared gradients of the loss with these widths."""
-        return self.accuracies.squared_gradients(assignment)
-
-    def features(self) -> Mapping[str, np.ndarray]:
-        """Return what each weight layer makes of one batch."""
-        return self.accuracies.features()
-
-    def masking(self) -> Mapping[str, float]:
-        """Return how far the answers move when a layer is masked, in nats."""
-        return self.accuracies.masking()
-
-    def noise_step(self, widths: PerChoice, step: int) -> NoiseStep:
-        """Return the loss with noise of real widths, and its gradients."""
-        found = self.accuracies.width_gradients(widths.weights, widths.activations, step)
-        return NoiseStep(found.loss, PerChoice(found.weights, found.activations))
 
     def layer_costs(self) -> Mapping[str, np.ndarray]:
         """Return lookup tables for each layer at each width, a multiplier block counted as `mac.DSP_LUTS`.

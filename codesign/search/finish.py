@@ -15,6 +15,7 @@ from codesign import data, zoo
 from codesign.backends.rtl import estimation
 from codesign.backends.rtl.options import Options
 from codesign.boards import Board
+from codesign.estimate import measured
 from codesign.ir import Graph, golden
 from codesign.search.board_evaluator import cost_of
 from codesign.search.candidate_graph import learned_steps
@@ -50,8 +51,8 @@ class Trained:
         In the working folder, its checkpoint beside it and its result recorded.
     graph : Graph
         Its integers.
-    estimate : Estimate
-        Of the design that ``codesign emit`` writes.
+    estimate : Estimate or None
+        Of the design that ``codesign emit`` writes; None where no synthesis was measured for the board.
     exceeded : dict of str to (float, float)
         What is more than the constraint allows, and how much it allows; empty for a result.
     """
@@ -60,7 +61,7 @@ class Trained:
     evaluation: Evaluation
     model: Model
     graph: Graph
-    estimate: Estimate
+    estimate: Estimate | None
     exceeded: dict[str, tuple[float, float]]
 
 
@@ -137,11 +138,8 @@ class Finish:
         """Train a candidate, or continue its training; one that is finished is read."""
         model = self._model(one, measuring)
         graph = model.graph()
-        layout, _ = estimation.chosen(graph, self.board, self.options)
-        estimate = estimation.of_layout(layout, self.board)
-        if self.correction is not None:
-            estimate = estimation.corrected(estimate, self.correction)
-        cost = cost_of(estimate)
+        estimate = self._estimate(graph)
+        cost = {} if estimate is None else cost_of(estimate)
         accuracy = model.result.validation_accuracy
         assert accuracy is not None  # noqa: S101 - a search needs held-out examples
         return Trained(
@@ -152,6 +150,13 @@ class Finish:
             estimate,
             self.problem.constraint.exceeded(one.bit_operations, cost),
         )
+
+    def _estimate(self, graph: Graph) -> Estimate | None:
+        if not measured(self.board.family):
+            return None
+        layout, _ = estimation.chosen(graph, self.board, self.options)
+        found = estimation.of_layout(layout, self.board)
+        return found if self.correction is None else estimation.corrected(found, self.correction)
 
     def _model(self, one: Evaluation, measuring: Measuring) -> Model:
         recipe = msgspec.structs.replace(self.recipe, init_from=self.source.name)

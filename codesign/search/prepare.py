@@ -10,6 +10,7 @@ from codesign import estimate
 from codesign.backends.rtl.options import Options
 from codesign.boards import Board
 from codesign.errors import UserError
+from codesign.search.accuracy_evaluator import AccuracyEvaluator
 from codesign.search.board_evaluator import BoardEvaluator
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.repair import within_budget
@@ -23,16 +24,15 @@ if TYPE_CHECKING:
     from codesign.zoo import Model
 
 
-def require_searchable(model: Model, board: Board) -> None:
+def require_searchable(model: Model) -> None:
     """Refuse what no search can be run for, before anything is trained.
 
     Raises
     ------
     UserError
         When the model is of another framework, has no recipe, holds out no examples, is not trained or has no hidden
-        layer with weights, or no synthesis was measured for the family of the board.
+        layer with weights.
     """
-    estimate.load(board.family)
     if model.framework != "brevitas":
         raise UserError(f"{model.name} is of the framework {model.framework}; a search takes one of brevitas.")
     if model.recipe is None or not model.recipe.validation:
@@ -80,6 +80,8 @@ def problem_of(
 ) -> Problem:
     """Return the problem of a model on a board.
 
+    For a family of boards that no synthesis was measured for, bit operations alone are limited and known.
+
     Parameters
     ----------
     model : codesign.zoo.Model
@@ -87,6 +89,7 @@ def problem_of(
         From `prepare_supernet`.
     board : Board
     options : Options
+        Of the designs, where their sizes are known.
     objective : Objective
     bit_operations : int, optional
         Budget of a frame.
@@ -104,9 +107,11 @@ def problem_of(
     """
     # Absolute paths, for workers elsewhere.
     accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
-    evaluator = BoardEvaluator(accuracies, board, options, correction)
+    evaluator, constraint = AccuracyEvaluator(accuracies), Constraint(bit_operations)
+    if estimate.measured(board.family):
+        evaluator = BoardEvaluator(accuracies, board, options, correction)
+        constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations, lut)
     space = evaluator.space
-    constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations, lut)
     problem = Problem(space, constraint, evaluator, objective)
     # Told now, not by the first candidate.
     within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))

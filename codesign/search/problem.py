@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -232,7 +233,7 @@ class Problem:
         # mypy takes a protocol for a callable, but not for a type that may be handed on.
         assert isinstance(protocol, type)  # noqa: S101
         if not isinstance(self.evaluator, protocol):
-            what = protocol.__name__.removeprefix("Measures").lower()
+            what = re.sub("(?<=[a-z])(?=[A-Z])", " ", protocol.__name__.removeprefix("Measures")).lower()
             raise UserError(f"the strategy '{strategy}' needs {what}, which is not measured here; choose another.")
         found: Any = self.evaluator
         return found

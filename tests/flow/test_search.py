@@ -27,7 +27,9 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         ((), "say which MODEL is to be searched; codesign models lists them"),
         (("digits_cnn_w33",), "digits_cnn_w3"),
         (("digits_cnn_w3", "--board", "pynq"), "did you mean pynq-z2"),
-        (("digits_cnn_w3", "--board", "ulx3s-85f"), "no synthesis was measured"),
+        (("digits_cnn_w3", "--board", "ulx3s-85f"), "no synthesis was measured for ecp5 yet"),
+        (("digits_cnn_w3", "--board", "ulx3s-85f", "--budget", "1M", "--fps", "9"), "without --fps"),
+        (("digits_cnn_w3", "--board", "ulx3s-85f", "--budget", "1M", "--objective", "lut"), "without --objective lut"),
         (("digits_cnn_w3", "--strategy", "greedi"), "did you mean greedy"),
         (("digits_cnn_w3", "--strategy", "greedy,"), "there is no strategy"),
         (("digits_cnn_w3", "--objective", "speed"), "an objective is made of accuracy"),
@@ -93,6 +95,30 @@ def test_a_search_without_training(codesign: CommandLine):
     assert smaller.code == 0, smaller.err
     assert smaller.json["best"]["lut"] <= few < best["lut"]
     assert f"{few:,}" in Path(smaller.json["html"]).read_text()
+
+
+def test_a_search_for_a_board_without_estimates(codesign: CommandLine, tmp_path: Path, monkeypatch):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("CODESIGN_MODELS", str(folder))
+    own = (
+        "search", "digits_cnn_w3", "--board", "ulx3s-85f", "--budget", "800k", *QUICK, "--evaluations", "2",
+        "--strategy", "greedy,uniform", "--epochs", "1", "--name", "digits_small",
+    )  # fmt: skip
+    told = codesign(*own, "--json")
+    assert told.code == 0, told.err
+    assert told.json["differences"] == 0
+    best = told.json["best"]
+    assert best["bit_operations"] <= 800_000
+    assert best["lut"] is best["cycles_per_frame"] is told.json["trained"][0]["interval"] is None
+    page = Path(told.json["html"]).read_text()
+    assert "accuracy against bit operations" in page.lower()
+    assert "against lut" not in page.lower()
+    shown = codesign(*own)
+    assert shown.code == 0, shown.err
+    assert f"{best['bit_operations']:,} bit operations." in shown.out
+    assert shown.out.endswith("codesign synth digits_small --backend rtl --board ulx3s-85f\n")
+    assert codesign("csim", "digits_small", "--check", "--json").json["changes"] == []
 
 
 def _bare(found: Any) -> Any:

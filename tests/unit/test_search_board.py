@@ -22,7 +22,7 @@ from codesign.quant.switchable import activation_layers, weight_layers
 from codesign.search import code_version, prepare, strategies
 from codesign.search.board_evaluator import BoardEvaluator
 from codesign.search.evaluate import evaluate
-from codesign.search.problem import Objective, Problem
+from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.run import search
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
@@ -261,9 +261,27 @@ def test_what_cannot_be_searched_is_told_first(change: dict[str, object], senten
 
     model = msgspec.structs.replace(zoo.load("digits_cnn_w3"), **change)
     with pytest.raises(UserError, match=sentence):
-        prepare.require_searchable(model, BOARD)
-    with pytest.raises(UserError, match="no synthesis was measured"):
-        prepare.require_searchable(zoo.load("digits_cnn_w3"), boards.load("ulx3s-85f"))
+        prepare.require_searchable(model)
+
+
+def test_where_no_synthesis_was_measured_bit_operations_alone_count(supernet: Path, problem: Problem) -> None:
+    model, board = zoo.load("digits_cnn_w3"), boards.load("ulx3s-85f")
+    bare = prepare.problem_of(model, supernet, board, Options(), Objective(), 900_000)
+    assert bare.constraint == Constraint(900_000)
+    assert bare.digest() != problem.digest()
+    found = evaluate(bare, bare.space.uniform(8, 8))
+    assert found.repaired
+    assert found.bit_operations <= 900_000
+    assert found.cost == {}
+    assert found.accuracy == problem.evaluator.accuracy(found.assignment)
+    assert pickle.loads(pickle.dumps(bare.evaluator)).identity() == bare.evaluator.identity()  # noqa: S301
+    assert [one for one in strategies.names() if not strategies.usable(one, bare)] == ["ohq"]
+    assert strategies.usable("ohq", problem)
+    with pytest.raises(UserError, match="'ohq' needs layer costs, which is not measured here"):
+        strategies.make("ohq", bare, 0, 1, {})
+    best = search(bare, "greedy", evaluations=2).best
+    assert best is not None
+    assert best.cost == {}
 
 
 def test_costs_are_corrected_by_reports_of_the_same_design(supernet: Path, problem: Problem, tmp_path: Path) -> None:

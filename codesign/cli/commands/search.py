@@ -36,6 +36,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     RTL. In the end the best is trained by the recipe of MODEL, estimated anew, compared with its hardware integer by
     integer, and written as a model that every command takes.
 
+    For boards of a family that no synthesis was measured for, sizes are not known; there --budget alone limits.
+
     The same command continues where it was stopped, in whatever step, and ends in the same result. All lies in
     build/MODEL/BOARD/search/; search.html and search.json are of the last command, and tell all searches of the same
     space and limits beside its own.
@@ -61,7 +63,11 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     lut = search_options.tables(given["lut"], given["cycles"] is not None or given["frames_per_second"] is not None)
     search_options.require_rate(given["learning_rate"])
     workers.require(given["workers"])
-    work, design = Work.on(model, board, console), _design(board, given)
+    work = Work.on(model, board, console)
+    sized = estimate.measured(work.board.family)
+    if not sized:
+        search_options.require_budget_alone(work.board.family, given, objective.costs)
+    design = _design(board, given, sized)
     recipe = SupernetRecipe(
         epochs=given["supernet_epochs"],
         weight_bits=search_options.widths(given["weight_bits"], "--weight-bits", 0),
@@ -69,8 +75,9 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         post=given["post"],
     )
     source, folder = work.model, work.folder / "search"
-    prepare.require_searchable(source, work.board)
-    correction = corrections.of_same_design(work.board.family, estimate.load(work.board.family).fit)
+    prepare.require_searchable(source)
+    family = work.board.family
+    correction = corrections.of_same_design(family, estimate.load(family).fit) if sized else None
     if correction is not None:
         console.say(f"Sizes are corrected by {correction.path}, as codesign estimate does.")
     publish.require_source(source)
@@ -88,6 +95,10 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         )
     if path is not None:
         publish.require_same(problem, path, folder)
+    if given["strategy"] == "all":
+        for one in [one for one in chosen if not strategies.usable(one, problem)]:
+            console.say(f"{one} is left out: it needs the sizes of layers, which are not known for {family}.")
+            chosen.remove(one)
     results = [
         _search(console, problem, one, given, seed, settings, folder / "journals") for one in dict.fromkeys(chosen)
     ]
@@ -145,10 +156,12 @@ def _list(console: Console) -> int:
     return 0
 
 
-def _design(board: str, given: dict[str, Any]) -> Options:
-    """Return the options of the designs that are searched."""
+def _design(board: str, given: dict[str, Any], sized: bool) -> Options:
+    """Return the options of the designs that are searched; those of `emit` where sizes are not known."""
     from codesign.backends.rtl.options import Options
 
+    if not sized:
+        return Options()
     own = {key: given[key] for key in ("cycles", "frames_per_second", "dsp")}
     chosen = options.given("rtl", own, board)
     return Options(**chosen, fastest="cycles" not in chosen)
@@ -190,8 +203,8 @@ def _progress(console: Console, advance: Any) -> Progress:
 
 def _words(one: Evaluation) -> str:
     costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
-    taken = ", ".join(f"{one.cost[name]:,g} {word}" for name, word in costs.items() if name in one.cost)
-    return f"{one.accuracy:.2f} %, {one.bit_operations:,} bit operations, {taken}"
+    taken = [f"{one.cost[name]:,g} {word}" for name, word in costs.items() if name in one.cost]
+    return ", ".join([f"{one.accuracy:.2f} %", f"{one.bit_operations:,} bit operations", *taken])
 
 
 def _report(
@@ -246,6 +259,10 @@ def _publish(work: Work, problem: Problem, best: Trained, path: Path, folder: Pa
 
 def _figures(one: Trained) -> dict[str, Any]:
     measured, estimate = one.model.result, one.estimate
+    interval = None if estimate is None else {
+        "coverage": estimate.coverage,
+        **{key: [round(end) for end in getattr(estimate, key)] for key in ("lut", "ff")},
+    }  # fmt: skip
     return {
         "proxy_accuracy": one.proposed.accuracy,
         "validation_accuracy": measured.validation_accuracy,
@@ -253,10 +270,7 @@ def _figures(one: Trained) -> dict[str, Any]:
         "accuracy": measured.accuracy,
         "bit_operations": one.evaluation.bit_operations,
         **one.evaluation.cost,
-        "interval": {
-            "coverage": estimate.coverage,
-            **{key: [round(end) for end in getattr(estimate, key)] for key in ("lut", "ff")},
-        },
+        "interval": interval,
         "exceeds": sorted(one.exceeded),
         "path": one.model.path,
     }
@@ -270,13 +284,16 @@ def _shown(problem: Problem, results: Sequence[Result], best: Evaluation) -> lis
             len(one.evaluations),
             one.best.accuracy if one.best else None,
             one.best.bit_operations if one.best else None,
-            int(one.best.cost["lut"]) if one.best else None,
-            int(one.best.cost["cycles_per_frame"]) if one.best else None,
+            *(_count(one.best.cost.get(name) if one.best else None) for name in ("lut", "cycles_per_frame")),
             round(one.seconds, 1),
         )
         for one in results
     ]
     return [table(columns, rows), f"Best by the supernet: {_words(best)}."]
+
+
+def _count(cost: float | None) -> int | None:
+    return None if cost is None else int(cost)
 
 
 def _too_large(best: Trained) -> str:
@@ -301,10 +318,14 @@ def _told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dic
     speed = f" --cycles {given['cycles']}" if given["cycles"] else ""
     speed = f" --fps {given['frames_per_second']:g}" if given["frames_per_second"] else speed or " --fastest"
     blocks = "" if given["dsp"] is None else f" --dsp {given['dsp']}"
-    low, high = (round(end) for end in best.estimate.lut)
+    if best.estimate is None:
+        speed, sizes = "", ""
+    else:
+        low, high = (round(end) for end in best.estimate.lut)
+        sizes = f" by estimate ({low:,} to {high:,} LUT)"
     return [
         f"Trained: {measured.validation_accuracy:.2f} % on held-out examples, {measured.accuracy:.2f} % in integers on "
-        f"the test set; {_words(best.evaluation)} by estimate ({low:,} to {high:,} LUT).",
+        f"the test set; {_words(best.evaluation)}{sizes}.",
         f"{found.integers:,} integers on {found.tensors} edges equal the golden executor ({found.vectors} vectors).",
         f"The model is {path}. Next: codesign synth {best.model.name} --backend rtl --board {work.board.name}{speed}"
         f"{blocks}",

@@ -1,7 +1,8 @@
 """Strategies, one per file.
 
 A strategy is a module with a function ``strategy(problem, seed, evaluations, **options)`` that returns a `Strategy`;
-`evaluations` is how many it may expect. Options are keywords with defaults. Adding a strategy is adding a file.
+`evaluations` is how many it may expect. Options are keywords with defaults. What a strategy cannot do without and not
+every evaluator measures is named by the module in ``NEEDS``. Adding a strategy is adding a file.
 
 What a strategy asks for depends on its seed, its options and what it was told, and on nothing else: not on time, on
 threads, or on how many workers there are. That is what makes a search that was killed go on as if nothing had been.
@@ -55,6 +56,11 @@ def load(name: str) -> ModuleType:
         When there is none of that name, with the close ones.
     """
     return importlib.import_module(f"{__name__}.{_names.check('strategy', name, names())}")
+
+
+def usable(name: str, problem: Problem) -> bool:
+    """Tell whether the evaluator of a problem measures what a strategy cannot do without."""
+    return all(problem.offers(one) for one in getattr(load(name), "NEEDS", ()))
 
 
 def options(name: str) -> dict[str, Any]:

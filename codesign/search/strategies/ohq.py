@@ -28,6 +28,8 @@ from codesign.search.measurements import MeasuresLayerCosts, MeasuresMasking
 from codesign.search.problem import Problem
 from codesign.search.sweep import BudgetSweep
 
+NEEDS = (MeasuresMasking, MeasuresLayerCosts)
+
 
 def strategy(
     problem: Problem, seed: int, evaluations: int, *, mu: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.01
