@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from codesign.errors import UserError
-from codesign.search.problem import BIT_OPERATIONS
+
+if TYPE_CHECKING:
+    from codesign.train.supernet import SupernetRecipe
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
@@ -184,6 +186,8 @@ def require_budget_alone(family: str, given: dict[str, Any], costs: Iterable[str
     UserError
         When there is no budget of bit operations, or sizes or clocks are limited or part of the objective.
     """
+    from codesign.search.problem import BIT_OPERATIONS
+
     flags = {"cycles": "--cycles", "frames_per_second": "--fps", "dsp": "--dsp", "lut": "--lut"}
     found = [flag for name, flag in flags.items() if given[name] is not None]
     found += [f"--objective {name}" for name in costs if name != BIT_OPERATIONS]
@@ -218,6 +222,14 @@ def widths(text: str, flag: str, least: int) -> tuple[int, ...]:
     if len(found - {0}) < 2:
         raise UserError(f"{flag} {text} leaves nothing to choose; give two widths or more above 0.")
     return tuple(sorted(found))
+
+
+def require_post(recipe: SupernetRecipe) -> None:
+    """Raise `UserError` where POST weights may be chosen, and have none of the widths."""
+    from codesign.quant.mixed import POST_BITS
+
+    if recipe.post and not any(0 < bits <= POST_BITS for bits in recipe.weight_bits):
+        raise UserError(f"--post needs a width of 1 to {POST_BITS} bits among --weight-bits.")
 
 
 def settings(texts: tuple[str, ...]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import math
@@ -21,9 +22,11 @@ from codesign.boards import Board
 from codesign.estimate.corrections import Correction
 from codesign.search import kept, profile
 from codesign.search.accuracy_evaluator import AccuracyEvaluator
+from codesign.search.code_version import code_digest
 from codesign.search.measurements import PairCosts
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
+from codesign.train import checkpoint, supernet
 
 _KEPT = 512
 """Costs that are kept: a strategy may ask for one that is asked for again when it is evaluated."""
@@ -67,8 +70,11 @@ class BoardEvaluator(AccuracyEvaluator):
         return Refolding(self.board, self.options)
 
     def _parts(self) -> list[Any]:
+        return [*super()._parts(), *self._about_sizes()]
+
+    def _about_sizes(self) -> list[Any]:
+        """Return what sizes depend on beside the weights of the supernet and the code."""
         return [
-            *super()._parts(),
             msgspec.structs.replace(self.board, title="", vendor="", sources=()),
             {"cycles": self.options.wanted, "dsp": self.options.dsp},
             hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest(),
@@ -105,7 +111,7 @@ class BoardEvaluator(AccuracyEvaluator):
         middle = space.activation_bits[len(space.activation_bits) // 2]
         rows: dict[str, list[float]] = {layer.name: [] for layer in space.layers}
         for bits in space.weight_bits:
-            found = folding.estimate(self.accuracies.graph(space.uniform(bits, middle)))
+            found = self._estimate(folding, space.uniform(bits, middle))
             own = {each.label: each.amount for each in found.operators if each.operator in ("conv2d", "dense")}
             for name, row in rows.items():
                 row.append(own[name].lut + DSP_LUTS * own[name].dsp)
@@ -119,12 +125,18 @@ class BoardEvaluator(AccuracyEvaluator):
         options = self.options
         if options.fastest:
             options = Options(cycles=_LAYER_COST_CYCLES, dsp=options.dsp)
-        folding, key = Refolding(self.board, options), hashlib.sha256(self.identity().encode()).hexdigest()[:16]
+        own = self.accuracies
+        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.calibration]
+        key = hashlib.sha256(msgspec.json.encode([*about, *self._about_sizes()], order="deterministic")).hexdigest()
+
+        def by(chosen: Options) -> profile.Estimated:
+            folding = Refolding(self.board, chosen)
+            return lambda one: self._estimate(folding, one)
 
         def measure() -> PairCosts:
-            return profile.pair_costs(self.space, lambda chosen: self._estimate(folding, chosen))
+            return profile.pair_costs(self.space, by(options), by(dataclasses.replace(options, dsp=0)))
 
-        return kept.pair_costs(Path(self.accuracies.folder) / f"pair-costs-{key}.json", measure)
+        return kept.pair_costs(Path(own.folder) / f"pair-costs-{key[:16]}.json", measure)
 
 
 def cost_of(found: Any) -> dict[str, float]:

@@ -35,6 +35,7 @@ class _PairCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     lut: _PairSizes
     dsp: _PairSizes
+    bare: _PairSizes | None
 
 
 def table(path: Path, measure: Callable[[], Table]) -> Table:
@@ -65,14 +66,16 @@ def pair_costs(path: Path, measure: Callable[[], PairCosts]) -> PairCosts:
 
     def make() -> _PairCosts:
         found = measure()
-        return _PairCosts(
-            *(_PairSizes(_lists(each.layers), _lists(each.activations), each.rest) for each in (found.lut, found.dsp))
-        )
+        return _PairCosts(lists(found.lut), lists(found.dsp), None if found.bare is None else lists(found.bare))
+
+    def lists(each: PairSizes) -> _PairSizes:
+        return _PairSizes(_lists(each.layers), _lists(each.activations), each.rest)
+
+    def sizes(each: _PairSizes) -> PairSizes:
+        return PairSizes(_arrays(each.layers), _arrays(each.activations), each.rest)
 
     kept = _kept(path, _PairCosts, make)
-    return PairCosts(
-        *(PairSizes(_arrays(each.layers), _arrays(each.activations), each.rest) for each in (kept.lut, kept.dsp))
-    )
+    return PairCosts(sizes(kept.lut), sizes(kept.dsp), None if kept.bare is None else sizes(kept.bare))
 
 
 def _kept(path: Path, kind: type[T], make: Callable[[], T]) -> T:

@@ -94,6 +94,12 @@ def second_cost(groups: Sequence[Group], solution: Sequence[Choice]) -> int:
     return _summed([_second(group) for group in groups], solution)
 
 
+def least(groups: Sequence[Group], second: bool = False) -> int:
+    """Return the least cost that a solution may have, of the second kind if so asked, whatever the other one is."""
+    costs = [_second(group) if second else group.cost for group in groups]
+    return sum(min(sum(int(np.min(each)) for each in row) for row in one) for one in costs)
+
+
 def solve(groups: Sequence[Group], room: int, second_room: int | None = None) -> Solution | None:
     """Return the solution with the least loss whose cost is at most `room`, or None.
 
@@ -137,7 +143,7 @@ def _within(groups: Sequence[Group], room: int) -> Solution | None:
     free = _priced(groups, 0.0)
     if cost(groups, free.solution) <= room:
         return Solution(free.solution, proved=True)
-    if sum(min(sum(int(np.min(each)) for each in row) for row in group.cost) for group in groups) > room:
+    if least(groups) > room:
         return None
     low, high, known = _bracket(groups, room)
     for _ in range(_BISECTIONS):

@@ -158,7 +158,7 @@ class PairSizes:
         By kind of weights, then by weight layer: shape (weight widths, activation widths), the latter of what it reads.
         Beyond the widest width of a kind the value of the widest stands.
     activations : mapping of str to array
-        What makes an activation, by its width: shape (activation widths,).
+        What makes an activation, by its width, with its part of what else depends on that: shape (activation widths,).
     rest : float
         All else.
     """
@@ -176,10 +176,13 @@ class PairCosts:
     ----------
     lut, dsp : PairSizes
         Lookup tables, and the multiplier blocks beside them in the same designs.
+    bare : PairSizes, optional
+        Lookup tables of designs that have no multiplier blocks; None where blocks are not used.
     """
 
     lut: PairSizes
     dsp: PairSizes
+    bare: PairSizes | None = None
 
 
 @runtime_checkable

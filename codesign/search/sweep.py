@@ -8,7 +8,7 @@ from codesign.search.problem import Evaluation, Problem
 from codesign.search.space import Assignment
 
 Solve = Callable[[int], Sequence[Assignment]]
-"""Told a budget of bit operations, returns candidates within it, best first; none where there is none."""
+"""Told a budget (bit operations or lookup tables), returns candidates within it, best first; none where none is."""
 
 _SECTIONS = 4
 _ROUNDS = 4

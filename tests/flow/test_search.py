@@ -38,6 +38,10 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         (("digits_cnn_w3", "--lut", "2k"), "--lut limits a design of known speed; give --cycles or --fps with it"),
         (("digits_cnn_w3", "--weight-bits", "0-9"), "--weight-bits are widths from 0 to 8"),
         (("digits_cnn_w3", "--activation-bits", "0-4"), "--activation-bits are widths from 1 to 8"),
+        (
+            ("digits_cnn_w3", "--weight-bits", "6-8", "--post"),
+            "--post needs a width of 1 to 5 bits among --weight-bits",
+        ),
         (("digits_cnn_w3", "--activation-bits", "4"), "leaves nothing to choose"),
         (("digits_cnn_w3", "--fps", "30", "--cycles", "9"), "give one of them"),
         (("digits_cnn_w3", "--evaluations", "0"), "--evaluations"),
@@ -90,6 +94,10 @@ def test_a_search_without_training(codesign: CommandLine):
     wrong = codesign(*SEARCH, "--no-training", "--budget", "1k")
     assert wrong.code == 2
     assert "even the narrowest widths take" in wrong.err
+    for strategy in ("profiled", "uniform"):
+        least = codesign(*SEARCH, "--no-training", "--evaluations", "3", "--strategy", strategy, "--lut", "500")
+        assert least.code == 2
+        assert "lut, more than the 500 that are allowed; allow more, give multiplier blocks by --dsp" in least.err
     few = round(0.9 * best["lut"])
     smaller = codesign(*arguments, "--lut", str(few))
     assert smaller.code == 0, smaller.err

@@ -312,7 +312,7 @@ def test_costs_are_corrected_by_reports_of_the_same_design(supernet: Path, probl
 
 def test_another_version_of_the_code_is_another_problem(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     before = problem.digest()
-    monkeypatch.setattr("codesign.search.board_evaluator.code_digest", lambda: "of another version")
+    monkeypatch.setattr("codesign.search.accuracy_evaluator.code_digest", lambda: "of another version")
     assert problem.digest() != before
 
 
@@ -336,13 +336,15 @@ def test_sizes_of_layers_add_up_to_what_is_estimated_and_are_kept(
     problem: Problem, evaluator: BoardEvaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, where = evaluator.pair_costs(), problem.space
-    for bits, read in ((2, 2), (4, 3), (8, 8)):
+    blockless = BoardEvaluator(evaluator.accuracies, BOARD, Options(cycles=5000, dsp=0))
+    assert found.bare is not None
+    for bits, read in ((1, 1), (2, 2), (4, 3), (8, 8)):
         row, column = where.weight_bits.index(bits), where.activation_bits.index(read)
-        cost = evaluator.cost(where.uniform(bits, read))
-        for own, name, error in ((found.lut, "lut", 0.08), (found.dsp, "dsp", 0)):
+        cost, bare = evaluator.cost(where.uniform(bits, read)), blockless.cost(where.uniform(bits, read))
+        for own, of, name in ((found.lut, cost, "lut"), (found.dsp, cost, "dsp"), (found.bare, bare, "lut")):
             total = own.rest + sum(rows[row, column] for rows in own.layers["uniform"].values())
             total += sum(values[column] for values in own.activations.values())
-            assert total == pytest.approx(cost[name], rel=error, abs=1)
+            assert total == pytest.approx(of[name], abs=1)
     monkeypatch.setattr("codesign.search.profile.pair_costs", lambda *_: 1 / 0)
     again = evaluator.pair_costs()
     for old, new in ((found.lut, again.lut), (found.dsp, again.dsp)):

@@ -20,6 +20,8 @@ from tests.unit.search_problem import Formula, problem, space
 
 SMALL = space((3, 4, 5), weight_bits=(0, 1, 2, 4), activation_bits=(1, 2, 4), schemes=("uniform", "post"))
 
+FEW = space((3, 4), weight_bits=(0, 1, 2, 4), activation_bits=(1, 2, 4), schemes=("uniform", "post"))
+
 
 def everything(where: Space) -> list[Assignment]:
     """Every choice of one width and kind for each layer, none of them pruned."""
@@ -34,21 +36,32 @@ def everything(where: Space) -> list[Assignment]:
     return found
 
 
-def modelled(where: Space, sizes: PairSizes, chosen: Assignment) -> int:
-    """What a choice takes by the tables, each number rounded up."""
-    total = int(np.ceil(sizes.rest))
-    for layer in where.layers:
-        kind = chosen.schemes.get(layer.name, "uniform")
+Bare = tuple[bool, ...]
+"""For each layer whether it has no multiplier blocks."""
+
+
+def modelled(where: Space, costs: PairCosts, chosen: Assignment, bare: Bare) -> tuple[float, float]:
+    """What a choice takes by the tables, in sixteenths: lookup tables and blocks."""
+
+    def parts(value: float) -> int:
+        return int(np.rint(16 * value))
+
+    lut, dsp = 16 * int(np.ceil(costs.lut.rest)), parts(costs.dsp.rest)
+    for layer, without in zip(where.layers, bare, strict=True):
+        kind, row = chosen.schemes.get(layer.name, "uniform"), where.weight_bits.index(chosen.weights[layer.name][0])
         read = -1 if layer.activation is None else where.activation_bits.index(chosen.activations[layer.activation])
-        total += int(
-            np.ceil(sizes.layers[kind][layer.name][where.weight_bits.index(chosen.weights[layer.name][0]), read])
-        )
+        own = costs.bare if without else costs.lut
+        assert own is not None
+        lut += parts(own.layers[kind][layer.name][row, read])
+        dsp += 0 if without else parts(costs.dsp.layers[kind][layer.name][row, read])
     for name, bits in chosen.activations.items():
-        total += int(np.ceil(sizes.activations[name][where.activation_bits.index(bits)]))
-    return total
+        column = where.activation_bits.index(bits)
+        lut += parts(costs.lut.activations[name][column])
+        dsp += parts(costs.dsp.activations[name][column])
+    return lut / 16, dsp / 16
 
 
-def lumpy(where: Space) -> PairCosts:
+def lumpy(where: Space, bare: bool = False) -> PairCosts:
     """Tables that are no product of widths, the kinds of weights and the activations with sizes of their own."""
     generator = np.random.default_rng(5)
     shape = len(where.weight_bits), len(where.activation_bits)
@@ -61,32 +74,68 @@ def lumpy(where: Space) -> PairCosts:
         activations = {one.name: np.cumsum(generator.uniform(1, 9, shape[1])) for one in where.activations}
         return PairSizes(layers, activations, 12.5)
 
-    return PairCosts(sizes(40), sizes(20))
+    return PairCosts(sizes(40), sizes(20), sizes(60) if bare else None)
 
 
-@pytest.mark.parametrize("by", ["bit operations", "lookup tables", "lookup tables and multiplier blocks"])
+@pytest.mark.parametrize("by", ["bit operations", "lookup tables", "multiplier blocks too", "layers without blocks"])
 def test_the_optimum_is_that_of_trying_everything(by: str):
-    formula = Formula(SMALL)
-    costs = None if by == "bit operations" else lumpy(SMALL)
-    every = everything(SMALL)
-    blocks = [0] * len(every) if costs is None else [modelled(SMALL, costs.dsp, one) for one in every]
-    limit = int(np.quantile(blocks, 0.2)) if by.endswith("blocks") else None
-    program = Profiled(SMALL, formula.sensitivity(), costs, limit)
-    taken = [SMALL.bit_operations(one) if costs is None else modelled(SMALL, costs.lut, one) for one in every]
-    losses = [sum(formula.errors(one).values()) for one in every]
-    holds = [limit is None or each <= limit for each in blocks]
-    assert program.solve(min(cost for cost, hold in zip(taken, holds, strict=True) if hold) - 1) == []
+    where = FEW if by == "layers without blocks" else SMALL
+    formula = Formula(where)
+    costs = None if by == "bit operations" else lumpy(where, bare=where is FEW)
+    bares = list(itertools.product(*([False, True] if where is FEW else [False] for _ in where.layers)))
+    every = list(itertools.product(everything(where), bares))
+    taken = [
+        (float(where.bit_operations(one)), 0.0) if costs is None else modelled(where, costs, one, bare)
+        for one, bare in every
+    ]
+    limit = int(np.quantile([blocks for _, blocks in taken], 0.2)) if by.endswith(("too", "blocks")) else None
+    program = Profiled(where, formula.sensitivity(), costs, limit)
+    losses = [sum(formula.errors(one).values()) for one, _ in every]
+    holds = [limit is None or blocks <= limit for _, blocks in taken]
+    held = [lut for (lut, _), hold in zip(taken, holds, strict=True) if hold]
+    assert program.solve(int(np.ceil(min(held))) - 1) == []
+    assert program.least == int(np.ceil(min(lut for lut, _ in taken)))
     bound = False
-    for budget in np.quantile([cost for cost, hold in zip(taken, holds, strict=True) if hold], [0, 0.01, 0.1, 0.4, 1]):
+    for budget in np.ceil(np.quantile(held, [0, 0.01, 0.1, 0.4, 1])):
         (found,) = program.solve(int(budget))
-        SMALL.check(found)
-        within = [(loss, hold) for loss, cost, hold in zip(losses, taken, holds, strict=True) if cost <= int(budget)]
+        where.check(found)
+        within = [(loss, hold) for loss, (lut, _), hold in zip(losses, taken, holds, strict=True) if lut <= budget]
         best = min(loss for loss, hold in within if hold)
         bound = bound or best > min(within)[0]
         assert sum(formula.errors(found).values()) == pytest.approx(best)
-        assert taken[every.index(found)] <= budget
-        assert holds[every.index(found)]
+        own = [place for place, (one, _) in enumerate(every) if one == found]
+        assert any(taken[place][0] <= budget and holds[place] for place in own)
     assert bound == (limit is not None)
+    if costs is not None:
+        (widest,) = program.solve(program.most)
+        assert sum(formula.errors(widest).values()) == pytest.approx(best)
+
+
+def test_blocks_that_no_choice_keeps_to_by_the_tables_are_left_aside():
+    costs = lumpy(SMALL)
+    free, none = (Profiled(SMALL, Formula(SMALL).sensitivity(), costs, blocks) for blocks in (None, 0))
+    assert none.most == free.most
+    assert none.solve(none.most) == free.solve(free.most) != []
+
+
+def test_the_limit_of_blocks_is_that_of_the_problem(monkeypatch: pytest.MonkeyPatch):
+    """With few blocks the first candidate is another one."""
+    costs = lumpy(SMALL, bare=True)
+    monkeypatch.setattr(Formula, "pair_costs", lambda self: costs)
+    monkeypatch.setattr(Formula, "cost", lambda self, one: {"lut": 0.0, "dsp": 0.0})
+    formula, first = Formula(SMALL), []
+    every = [modelled(SMALL, costs, one, (True,) * 3)[0] for one in everything(SMALL)]
+    for blocks in (1000.0, 45.0):
+        limits = {"lut": float(np.quantile(every, 0.1)), "dsp": blocks}
+        found = search(Problem(SMALL, Constraint(None, limits), formula), "profiled", evaluations=1)
+        first.append(found.evaluations[0].assignment)
+    assert first[0] != first[1]
+
+
+def test_nothing_is_pruned_where_post_has_no_width_of_its_own():
+    where = space((4, 6, 8), weight_bits=(0, 6, 8), schemes=("uniform", "post"))
+    program = Profiled(where, Formula(where).sensitivity(), None)
+    assert program.solve(program.fixed + 1) == []
 
 
 def test_lookup_tables_are_what_counts_where_they_are_limited_and_bit_operations_are_not():
@@ -123,16 +172,20 @@ def test_tables_are_those_of_estimates_by_label():
     def estimated(chosen: Assignment) -> SimpleNamespace:
         asked.append(chosen)
         read = chosen.activations["act1"]
-        factor = 2 if chosen.schemes else 1
+        factor = dict.fromkeys(chosen.schemes, 2)
         luts = {"conv0": 10, "conv1": 7 * read, "act1": 100 * read, "": 5, "add": 3}
         operators = [
-            SimpleNamespace(label=name, amount=Amount(lut=lut * factor * max(chosen.weights.get(name, (1,))), dsp=read))
+            SimpleNamespace(
+                label=name, amount=Amount(lut=lut * factor.get(name, 1) * max(chosen.weights.get(name, (1,))), dsp=read)
+            )
             for name, lut in luts.items()
         ]
         return SimpleNamespace(operators=operators)
 
-    found = pair_costs(where, estimated)  # type: ignore[arg-type]
-    assert len(asked) == 5 * 3 + 4 * 3
+    found = pair_costs(where, estimated, estimated)  # type: ignore[arg-type]
+    assert len(asked) == 2 * (5 * 3 + 4 * 3)
+    assert found.bare is not None
+    assert found.bare.rest == found.lut.rest
     widths, reads = np.array([0, 1, 2, 4, 8]), np.array([1, 2, 8])
     assert found.lut.layers["uniform"]["conv1"] == pytest.approx(7.0 * widths[:, None] * reads)
     assert found.lut.layers["uniform"]["conv0"] == pytest.approx(10.0 * np.repeat(widths[:, None], 3, axis=1))
@@ -141,4 +194,28 @@ def test_tables_are_those_of_estimates_by_label():
     assert found.lut.activations["act1"] == pytest.approx(100.0 * reads)
     assert found.lut.rest == pytest.approx(8.0)
     assert found.dsp.layers["uniform"]["conv0"] == pytest.approx(np.tile(reads, (5, 1)))
-    assert found.dsp.rest == pytest.approx(2 * np.mean(reads))
+    # The rest takes twice what is read: what depends on that is a part of the activation.
+    assert found.dsp.rest == pytest.approx(2)
+    assert found.dsp.activations["act1"] == pytest.approx(reads + 2 * (reads - 1))
+
+
+def test_what_else_depends_on_the_widths_of_weights_is_a_part_of_the_layers():
+    where = space((3, 4), weight_bits=(0, 1, 2, 4), activation_bits=(1, 2, 4), schemes=("uniform", "post"))
+
+    def luts(chosen: Assignment) -> dict[str, float]:
+        bits, read = chosen.weights["conv0"][0], chosen.activations["act1"]
+        return {"conv0": 10.0 * bits, "conv1": 20.0 * bits, "act1": 6.0 * bits + 9.0 * bits * read, "": 5.0 * read}
+
+    def estimated(chosen: Assignment) -> SimpleNamespace:
+        operators = [SimpleNamespace(label=name, amount=Amount(lut=lut)) for name, lut in luts(chosen).items()]
+        return SimpleNamespace(operators=operators)
+
+    found = pair_costs(where, estimated).lut  # type: ignore[arg-type]
+    for (row, bits), (column, read) in itertools.product(
+        enumerate(where.weight_bits), enumerate(where.activation_bits)
+    ):
+        own = [found.layers["uniform"][name][row, column] for name in ("conv0", "conv1")]
+        others = found.rest + found.activations["act1"][column]
+        whole = sum(luts(where.uniform(bits, read)).values())
+        assert sum(own) == pytest.approx(max(whole - others, 0) if bits else 0)
+        assert own[1] == pytest.approx(2 * own[0])

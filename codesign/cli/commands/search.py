@@ -48,6 +48,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     from codesign.estimate import corrections
     from codesign.search import prepare, publish, run, strategies, workers
     from codesign.search.problem import Objective
+    from codesign.search.repair import repair
     from codesign.train.supernet import SupernetRecipe
 
     if given["strategy"] == "list":
@@ -74,6 +75,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         activation_bits=search_options.widths(given["activation_bits"], "--activation-bits", 1),
         post=given["post"],
     )
+    search_options.require_post(recipe)
     source, folder = work.model, work.folder / "search"
     prepare.require_searchable(source)
     family = work.board.family
@@ -104,6 +106,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     ]
     result = run.joined(problem, results)
     if result.best is None:
+        # Where there is nothing to be found, this says why.
+        repair(problem, problem.space.uniform(problem.space.weight_bits[0], problem.space.activation_bits[0]))
         raise UserError(f"{given['strategy']} found no candidate; choose another strategy.")
     searched = run.write(folder, result, searches=results)
     html = _report(problem, folder, work, result.best)
@@ -302,7 +306,7 @@ def _too_large(best: Trained) -> str:
     )
     return (
         f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
-        "leave some room, by a smaller --budget or --lut, or more --cycles."
+        "leave some room, by a smaller --budget or more --cycles."
     )
 
 

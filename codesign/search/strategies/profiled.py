@@ -4,8 +4,8 @@ What a width costs in accuracy is the sensitivity of a layer as a whole, which i
 (`codesign.search.anchored`). What it takes is bit operations where these are limited, else lookup tables of the layer
 at that width of weights and of what it reads, from estimates of networks with the same widths everywhere
 (`codesign.search.profile`). Multiplier blocks beside these tables are limited too, to what the board or the user has:
-wide weights may be in blocks where narrow ones are in lookup tables. The program is solved exactly, the kind of the
-weights of each layer among its choices.
+a layer is as in the designs that have blocks, or as in those that have none. The program is solved exactly, but where
+branch and bound is cut off (`codesign.search.knapsack`); the kind of the weights of each layer is among its choices.
 
 Layers have one width each, since channels of several widths share lanes, which then are as wide as the widest of them:
 in lookup tables they take more than the sum of their parts, which the program does not know.
@@ -29,6 +29,8 @@ from codesign.search.space import Assignment, Space, WeightLayer
 from codesign.search.sweep import BudgetSweep
 
 _UNLIMITED = 1 << 53
+_PARTS = 16
+"""Of a lookup table or a block, in which sizes are counted: interpolated ones are no whole numbers."""
 _ABOVE = 1.1
 """The greatest budget of lookup tables, as a multiple of the limit: sizes do not quite add up."""
 
@@ -51,12 +53,13 @@ class Profiled:
         self._space = space
         self._rise = rise
         self._costs = costs
-        self._blocks = None if costs is None or blocks is None else max(0, blocks - math.ceil(costs.dsp.rest))
+        self._parts = 1 if costs is None else _PARTS
         self._choices = [
-            (kind, bits)
+            (kind, bits, bare)
+            for bare in ((False,) if costs is None or costs.bare is None else (False, True))
             for kind in space.schemes
             for bits in space.widths(kind)
-            if bits or len(space.widths(kind)) == 1
+            if bits
         ]
         self._readers: list[list[WeightLayer]] = [
             [layer for layer in space.layers if layer.activation == one.name] for one in space.activations
@@ -64,6 +67,10 @@ class Profiled:
         self._alone = [layer for layer in space.layers if layer.activation is None]
         self._groups = [self._group(index) for index in range(len(space.activations))]
         self._groups += [self._single(layer) for layer in self._alone]
+        self._blocks = None if costs is None or blocks is None else _PARTS * blocks - round(_PARTS * costs.dsp.rest)
+        if self._blocks is not None and knapsack.least(self._groups, second=True) > self._blocks:
+            # By the tables nothing keeps to them; designs do, which have lookup tables instead.
+            self._blocks = None
 
     @property
     def fixed(self) -> int:
@@ -71,17 +78,21 @@ class Profiled:
         return self._space.fixed_bit_operations if self._costs is None else math.ceil(self._costs.lut.rest)
 
     @property
+    def least(self) -> int:
+        """What the cheapest choices take, multiplier blocks aside."""
+        return self.fixed + math.ceil(knapsack.least(self._groups) / self._parts)
+
+    @property
     def most(self) -> int:
-        """What the solution takes where nothing is limited."""
+        """What the solution takes where multiplier blocks alone are limited."""
         found = knapsack.solve(self._groups, _UNLIMITED, self._blocks)
         if found is None:
-            # Not even the choices with the fewest blocks keep to them by the tables.
-            return _UNLIMITED
-        return self.fixed + knapsack.cost(self._groups, found.choices)
+            return self.least
+        return self.fixed + math.ceil(knapsack.cost(self._groups, found.choices) / self._parts)
 
     def solve(self, budget: int) -> list[Assignment]:
-        """Return the solution within a budget in a list, an empty one where there is none."""
-        found = knapsack.solve(self._groups, budget - self.fixed, self._blocks)
+        """Return the solution within a budget in a list, an empty one where none is found."""
+        found = knapsack.solve(self._groups, self._parts * (budget - self.fixed), self._blocks)
         if found is None:
             return []
         weights: dict[str, tuple[int, ...]] = {}
@@ -92,7 +103,7 @@ class Profiled:
             if index < len(self._space.activations):
                 activations[self._space.activations[index].name] = self._space.activation_bits[alternative]
             for layer, column in zip(members, columns, strict=False):
-                kind, bits = self._choices[column]
+                kind, bits, _ = self._choices[column]
                 weights[layer.name] = (bits,) * layer.channels
                 if kind != "uniform":
                     schemes[layer.name] = kind
@@ -110,7 +121,7 @@ class Profiled:
         if self._costs is not None:
             for rows, sizes in ((cost, self._costs.lut), (second, self._costs.dsp)):
                 for column, row in enumerate(rows):
-                    row[0] = row[0] + math.ceil(sizes.activations[activation.name][column])
+                    row[0] = row[0] + round(_PARTS * sizes.activations[activation.name][column])
         losses = [self._loss(layer) for layer in readers] or [np.zeros(1)]
         return knapsack.Group(np.asarray(self._rise.activations[activation.name], dtype=float), losses, cost, second)
 
@@ -120,24 +131,29 @@ class Profiled:
         return knapsack.Group(np.zeros(1), [self._loss(layer)], [[cost]], [[second]])
 
     def _loss(self, layer: WeightLayer) -> np.ndarray:
-        columns = [(kind, self._space.weight_bits.index(bits)) for kind, bits in self._choices]
+        columns = [(kind, self._space.weight_bits.index(bits)) for kind, bits, _ in self._choices]
         return np.array([float(np.sum(self._rise.weights[kind][layer.name][:, at])) for kind, at in columns])
 
     def _cost(self, layer: WeightLayer, read: int, read_bits: int) -> np.ndarray:
-        if self._costs is None:
-            bits = [width for _, width in self._choices]
+        costs = self._costs
+        if costs is None:
+            bits = [width for _, width, _ in self._choices]
             return np.array([layer.macs * read_bits * layer.channels * width for width in bits], dtype=np.int64)
-        return self._size(self._costs.lut, layer, read)
+        return self._sizes(costs.lut, costs.bare, layer, read)
 
     def _second(self, layer: WeightLayer, read: int) -> np.ndarray:
         if self._costs is None:
             return np.zeros(len(self._choices), dtype=np.int64)
-        return self._size(self._costs.dsp, layer, read)
+        return self._sizes(self._costs.dsp, None, layer, read)
 
-    def _size(self, sizes: PairSizes, layer: WeightLayer, read: int) -> np.ndarray:
+    def _sizes(self, sizes: PairSizes, bare: PairSizes | None, layer: WeightLayer, read: int) -> np.ndarray:
+        """Return what each choice takes, in parts; `bare` None is nothing."""
         rows = self._space.weight_bits
-        values = [sizes.layers[kind][layer.name][rows.index(width), read] for kind, width in self._choices]
-        return np.ceil(values).astype(np.int64)
+        values = []
+        for kind, width, without in self._choices:
+            of = bare if without else sizes
+            values.append(0.0 if of is None else of.layers[kind][layer.name][rows.index(width), read])
+        return np.rint(_PARTS * np.array(values)).astype(np.int64)
 
 
 def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
@@ -158,5 +174,6 @@ def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
     costs = problem.measures(MeasuresPairCosts, "profiled").pair_costs()
     blocks = problem.constraint.limits.get("dsp")
     program = Profiled(problem.space, rise, costs, None if blocks is None else math.floor(blocks))
-    most = min(program.most, math.floor(_ABOVE * limit))
+    # The cheapest choice is asked for in any case, for tables may say too much of it.
+    most = min(program.most, max(math.floor(_ABOVE * limit), program.least))
     return BudgetSweep(problem, program.solve, evaluations, program.fixed, most)
