@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import rich_click as click
 
 from codesign import boards
 from codesign.errors import UserError
+
+T = TypeVar("T", int, float)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -85,10 +87,17 @@ dsp = click.option(
     "[default: those of the board, where they save most]",
 )
 
+lut = click.option(
+    "--lut",
+    type=click.IntRange(1),
+    help="Lookup tables that the design may take, where they are fewer than those of the board; multiplier blocks take "
+    "the place of others as far as they must; rtl.",
+)
+
 
 def folding(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose how far a design is laid out in parallel."""
-    for option in (dsp, fastest, frames_per_second, cycles):
+    for option in (lut, dsp, fastest, frames_per_second, cycles):
         function = option(function)
     return function
 
@@ -102,6 +111,7 @@ _FLAGS = {
     "frames_per_second": ("--fps", ("rtl", "finn")),
     "fastest": ("--fastest", ("rtl", "finn")),
     "dsp": ("--dsp", ("rtl",)),
+    "lut": ("--lut", ("rtl",)),
     "tool": ("--tool", ("rtl",)),
 }
 
@@ -158,3 +168,9 @@ def vectors(default: int) -> Decorator:
 def limit(what: str) -> Decorator:
     """Return the option --limit."""
     return click.option("--limit", type=click.IntRange(1), help=f"Use only the first N {what}. [default: all]")
+
+
+def limited(resources: Mapping[str, T], chosen: Mapping[str, Any]) -> dict[str, T]:
+    """Return what a design may take: what the board has by resource, or less LUTs where --lut says so."""
+    lut = chosen.get("lut")
+    return {**resources, **({} if lut is None else {"lut": min(lut, resources["lut"])})}

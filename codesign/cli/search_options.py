@@ -53,9 +53,9 @@ dsp = click.option(
 )
 lut = click.option(
     "--lut",
-    metavar="N",
-    help="Lookup tables that the network may take, such as 20k, where they are fewer than those of the board; with "
-    "--cycles or --fps.",
+    type=click.IntRange(1),
+    help="Lookup tables that the network may take, where they are fewer than those of the board; multiplier blocks "
+    "take the place of others as far as they must.",
 )
 evaluations = click.option(
     "--evaluations", type=click.IntRange(1), default=200, show_default=True, help="Candidates of each strategy at most."
@@ -131,42 +131,19 @@ def every(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def operations(text: str | None) -> int | None:
-    """Return bit operations such as 50M as an integer.
+    """Return a number such as 50M as an integer.
 
     Raises
     ------
     UserError
         When it is none.
     """
-    return _number(text, "--budget is a number of bit operations such as 50M")
-
-
-def tables(text: str | None, speed: bool) -> int | None:
-    """Return lookup tables such as 20k as an integer.
-
-    Parameters
-    ----------
-    text : str or None
-    speed : bool
-        It is said how fast the design is to be.
-
-    Raises
-    ------
-    UserError
-        When it is none, or the fastest design of the board is looked for, which takes what there is.
-    """
-    if text is not None and not speed:
-        raise UserError("--lut limits a design of known speed; give --cycles or --fps with it.")
-    return _number(text, "--lut is a number of lookup tables such as 20k")
-
-
-def _number(text: str | None, what: str) -> int | None:
     if text is None:
         return None
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)", text.strip())
     number = round(float(found[1]) * _UNITS[found[2]]) if found else 0
     if number < 1:
-        raise UserError(f"{what}, found '{text}'.")
+        raise UserError(f"--budget is a number of bit operations such as 50M, found '{text}'.")
     return number
 
 

@@ -76,7 +76,7 @@ class BoardEvaluator(AccuracyEvaluator):
         """Return what sizes depend on beside the weights of the supernet and the code."""
         return [
             msgspec.structs.replace(self.board, title="", vendor="", sources=()),
-            {"cycles": self.options.wanted, "dsp": self.options.dsp},
+            {"cycles": self.options.wanted, "dsp": self.options.dsp, "lut": self.options.lut},
             hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest(),
             None if self.correction is None else dict(self.correction.factors),
         ]
@@ -97,6 +97,11 @@ class BoardEvaluator(AccuracyEvaluator):
         found = folding.estimate(self.accuracies.graph(assignment))
         return found if self.correction is None else estimation.corrected(found, self.correction)
 
+    @property
+    def _for_sizes(self) -> Options:
+        """Options of designs that tell what layers take: what the whole may take is another matter."""
+        return Options(cycles=self.options.wanted or _LAYER_COST_CYCLES, dsp=self.options.dsp)
+
     def layer_costs(self) -> Mapping[str, np.ndarray]:
         """Return lookup tables for each layer at each width, a multiplier block counted as `mac.DSP_LUTS`.
 
@@ -104,10 +109,7 @@ class BoardEvaluator(AccuracyEvaluator):
         search; 10,000 of them where the fastest design is looked for, whose layers are as large as fit whatever their
         widths are.
         """
-        space, options = self.space, self.options
-        if options.fastest:
-            options = Options(cycles=_LAYER_COST_CYCLES, dsp=options.dsp)
-        folding = Refolding(self.board, options)
+        space, folding = self.space, Refolding(self.board, self._for_sizes)
         middle = space.activation_bits[len(space.activation_bits) // 2]
         rows: dict[str, list[float]] = {layer.name: [] for layer in space.layers}
         for bits in space.weight_bits:
@@ -122,10 +124,7 @@ class BoardEvaluator(AccuracyEvaluator):
 
         The folding is that for the clocks of the search, as in `layer_costs`.
         """
-        options = self.options
-        if options.fastest:
-            options = Options(cycles=_LAYER_COST_CYCLES, dsp=options.dsp)
-        own = self.accuracies
+        own, options = self.accuracies, self._for_sizes
         about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.calibration]
         key = hashlib.sha256(msgspec.json.encode([*about, *self._about_sizes()], order="deterministic")).hexdigest()
 

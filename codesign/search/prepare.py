@@ -76,7 +76,6 @@ def problem_of(
     bit_operations: int | None = None,
     images: int | None = None,
     correction: Correction | None = None,
-    lut: int | None = None,
 ) -> Problem:
     """Return the problem of a model on a board.
 
@@ -97,8 +96,6 @@ def problem_of(
         Held-out examples of an evaluation; all unless given.
     correction : Correction, optional
         By which sizes are corrected, from reports of another tool.
-    lut : int, optional
-        Lookup tables that the network may take, where they are fewer than those of the board.
 
     Raises
     ------
@@ -110,7 +107,7 @@ def problem_of(
     evaluator, constraint = AccuracyEvaluator(accuracies), Constraint(bit_operations)
     if estimate.measured(board.family):
         evaluator = BoardEvaluator(accuracies, board, options, correction)
-        constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations, lut)
+        constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations, options.lut)
     space = evaluator.space
     problem = Problem(space, constraint, evaluator, objective)
     # Told now, not by the first candidate.

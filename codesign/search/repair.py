@@ -221,8 +221,7 @@ def _too_much(problem: Problem, narrowest: Assignment, cost: Mapping[str, float]
     name, (found, limit) = next(
         (name, pair) for name, pair in constraint.exceeded(taken, cost).items() if name != BIT_OPERATIONS
     )
-    blocks = "give multiplier blocks by --dsp, " if name == "lut" else ""
     return (
         f"even the narrowest widths take {found:,.0f} {name.replace('_', ' ')}, more than the {limit:,.0f} "
-        f"that are allowed; allow more, {blocks}or choose a bigger board or a lower frame rate."
+        "that are allowed; allow more, or choose a bigger board or a lower frame rate."
     )

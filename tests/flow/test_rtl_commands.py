@@ -171,6 +171,21 @@ def test_estimate_tells_what_a_design_takes(codesign: CommandLine):
     assert {"node", "operator", "fold", "lut", "ff", "bram36", "dsp"} <= told["operators"][0].keys()
 
 
+def test_blocks_take_the_place_of_lookup_tables_where_these_are_few(codesign: CommandLine):
+    whole = codesign("estimate", "digits_cnn_w3", "--cycles", "1500", "--json").json
+    few = whole["lut"] * 85 // 100
+    found = codesign("estimate", "digits_cnn_w3", "--cycles", "1500", "--lut", str(few), "--json")
+    assert found.code == 0
+    assert found.json["lut"] <= few
+    assert found.json["dsp"] > whole["dsp"]
+    assert found.json["cycles_per_frame"] <= 1500
+    hopeless = codesign("estimate", "digits_cnn_w3", "--cycles", "1500", "--lut", "50")
+    assert hopeless.code == 1
+    assert "too many" in hopeless.out
+    assert "by --lut" in hopeless.out
+    assert "--lut is for the rtl backend" in codesign("emit", "digits_cnn_w3", "--backend", "hls4ml", "--lut", "9").err
+
+
 def test_estimate_of_a_family_that_was_not_measured_is_refused(codesign: CommandLine):
     found = codesign("estimate", "toy_w3", "--board", "icebreaker", "--json")
     assert found.code == 2

@@ -169,6 +169,11 @@ def test_options_are_checked() -> None:
     for wrong in ({"dsp": -1}, {"dsp": True}, {"dsp": 1.5}):
         with pytest.raises(UserError, match="multiplier blocks are a whole number from 0 on"):
             Options(**wrong)
+    assert Options(lut=500).limits(BOARD) == {**Options().limits(BOARD), "lut": 500}
+    assert Options(lut=BOARD.lut).limits(BOARD) == Options().limits(BOARD)
+    for wrong in ({"lut": 0}, {"lut": True}, {"lut": 1.5}):
+        with pytest.raises(UserError, match="lookup tables are a whole number from 1 on"):
+            Options(**wrong)
     with pytest.raises(UserError, match="fastest is True or False, not 1"):
         Options(fastest=1)
     with pytest.raises(UserError, match="cycles and fastest each say how fast a design is to be; give one of them"):

@@ -103,8 +103,13 @@ def choose(
 
 def solve(asked: Problem, cycles: int | None, near: int | None = None) -> Chosen:
     """Return the folds of a problem, as `choose` does; `near` are clocks for `folding.fastest` to try first."""
-    # Multiplier blocks can be done without; the other limits are left aside where nothing keeps to them.
-    free = replace(asked, limits={name: limit for name, limit in asked.limits.items() if name == "dsp"})
+    # Multiplier blocks can be done without; the other limits are left aside where nothing keeps to them. Then blocks
+    # are as good as free: the fewest lookup tables are what comes nearest.
+    free = replace(
+        asked,
+        limits={name: limit for name, limit in asked.limits.items() if name == "dsp"},
+        objective={**asked.objective, "dsp": min(asked.objective["dsp"], 1.0)},
+    )
     if cycles is None:
         found = folding.fastest(asked, near) or folding.solve(free, _SLOWEST)
     else:

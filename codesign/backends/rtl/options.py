@@ -36,6 +36,10 @@ class Options:
         Multiplier blocks that may be taken, and are as good as free. Unless given, as many as the board has, where
         each saves more than `mac.DSP_LUTS` LUTs. On boards whose blocks only multiply, outputs share them only where
         this is given.
+    lut : int, optional
+        Lookup tables that the design may take by the same estimates, where they are fewer than those of the board.
+        Multiplier blocks take the place of others as far as they must. Where no folds keep to it, those that keep to
+        the clocks with the fewest LUTs are taken, as if blocks were free.
     folds : mapping of str to mapping
         Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
         ``{"pe": 4, "simd": 16, "planes": 1}``.
@@ -46,6 +50,7 @@ class Options:
     cycles: int | None = None
     fastest: bool = False
     dsp: int | None = None
+    lut: int | None = None
     folds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     permute: bool = True
 
@@ -64,6 +69,8 @@ class Options:
             raise UserError("cycles and fastest each say how fast a design is to be; give one of them.")
         if self.dsp is not None and (not isinstance(self.dsp, int) or isinstance(self.dsp, bool) or self.dsp < 0):
             raise UserError(f"multiplier blocks are a whole number from 0 on, not {self.dsp!r}.")
+        if self.lut is not None and (not isinstance(self.lut, int) or isinstance(self.lut, bool) or self.lut < 1):
+            raise UserError(f"lookup tables are a whole number from 1 on, not {self.lut!r}.")
         if not isinstance(self.permute, bool):
             raise UserError(f"channels are permuted or not: permute is True or False, not {self.permute!r}.")
 
@@ -88,4 +95,5 @@ class Options:
         """Return the most that a design may take, by resource."""
         count, kib = board.memories
         blocks = board.dsp if self.dsp is None else min(self.dsp, board.dsp)
-        return {"lut": MARGIN * board.lut, "dsp": float(blocks), "bram36": count * kib / 36}
+        tables = MARGIN * board.lut if self.lut is None else min(self.lut, MARGIN * board.lut)
+        return {"lut": tables, "dsp": float(blocks), "bram36": count * kib / 36}

@@ -53,7 +53,7 @@ def command(console: Console, reports: tuple[Path, ...], model: str | None, boar
     With --from-report nothing is measured: reports of other tools are compared with the estimate of the same model for
     the same board and options, and the ratio is kept in ./calibration, or $CODESIGN_CALIBRATION, for `estimate`.
     """
-    folding = {name: chosen.pop(name) for name in ("cycles", "frames_per_second", "fastest", "dsp")}
+    folding = {name: chosen.pop(name) for name in ("cycles", "frames_per_second", "fastest", "dsp", "lut")}
     if reports:
         if given := [f"--{name}" for name, value in chosen.items() if value]:
             raise UserError(f"{given[0]} is for measuring; leave it out with --from-report.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
     with console.progress("Laying out the network"):
         layout, _ = estimation.chosen(graph, work.board, Options(**chosen))
         found = estimation.of_layout(layout, work.board, known)
+        found = dataclasses.replace(found, limits=options.limited(found.limits, chosen))
     if correction is not None:
         found = estimation.corrected(found, correction)
     data = {
@@ -173,9 +175,10 @@ def _shown(found: Estimate, board: Board, exact: bool) -> Sequence[Any]:
         )
         for name, limit in found.limits.items()
     ]
+    allowed = f"on {board.part}" if found.limits["lut"] == board.lut else f"on {board.part}, by --lut"
     return [
         table(columns, rows),
-        table(("resource", "estimate", f"{100 * found.coverage:.0f} % interval", f"on {board.part}", "", ""), sums),
+        table(("resource", "estimate", f"{100 * found.coverage:.0f} % interval", allowed, "", ""), sums),
         f"{found.cycles_per_frame:,} cycles per frame, {found.latency_cycles:,} cycles of latency: "
         f"{1e6 * board.clock_mhz / found.cycles_per_frame:,.0f} frames per second at {board.clock_mhz:g} MHz. "
         f"{limiting.node} ({limiting.operator}) takes the most cycles, {limiting.cycles:,}.",

@@ -61,7 +61,6 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     if settings and len(set(chosen)) > 1:
         raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
     objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
-    lut = search_options.tables(given["lut"], given["cycles"] is not None or given["frames_per_second"] is not None)
     search_options.require_rate(given["learning_rate"])
     workers.require(given["workers"])
     work = Work.on(model, board, console)
@@ -93,7 +92,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     supernet = prepare.prepare_supernet(source, supernets, recipe, threads=given["threads"])
     with console.progress("Loading the supernet"):
         problem = prepare.problem_of(
-            source, supernet, work.board, design, objective, budget, given["images"], correction, lut
+            source, supernet, work.board, design, objective, budget, given["images"], correction
         )
     if path is not None:
         publish.require_same(problem, path, folder)
@@ -166,7 +165,7 @@ def _design(board: str, given: dict[str, Any], sized: bool) -> Options:
 
     if not sized:
         return Options()
-    own = {key: given[key] for key in ("cycles", "frames_per_second", "dsp")}
+    own = {key: given[key] for key in ("cycles", "frames_per_second", "dsp", "lut")}
     chosen = options.given("rtl", own, board)
     return Options(**chosen, fastest="cycles" not in chosen)
 
@@ -321,7 +320,7 @@ def _told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dic
     measured = best.model.result
     speed = f" --cycles {given['cycles']}" if given["cycles"] else ""
     speed = f" --fps {given['frames_per_second']:g}" if given["frames_per_second"] else speed or " --fastest"
-    blocks = "" if given["dsp"] is None else f" --dsp {given['dsp']}"
+    parts = "".join(f" --{key} {given[key]}" for key in ("dsp", "lut") if given[key] is not None)
     if best.estimate is None:
         speed, sizes = "", ""
     else:
@@ -332,5 +331,5 @@ def _told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dic
         f"the test set; {_words(best.evaluation)}{sizes}.",
         f"{found.integers:,} integers on {found.tensors} edges equal the golden executor ({found.vectors} vectors).",
         f"The model is {path}. Next: codesign synth {best.model.name} --backend rtl --board {work.board.name}{speed}"
-        f"{blocks}",
+        f"{parts}",
     ]

@@ -71,14 +71,14 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
             how=words,
         ),
     )
-    outcome, exceeded = None, []
+    outcome, exceeded, limits = None, [], options.limited(work.board.resources(), chosen)
     if result:
         with console.progress("Synthesising, where the tool is installed"):
             if tool is None and clock is None:
                 outcome = project.synth(console.say)
             else:
                 outcome = rtl.open_project(project.folder).synth(console.say, tool, clock)
-        exceeded = _exceeded(outcome.report, work.board) if outcome.report else []
+        exceeded = _exceeded(outcome.report, work.board, limits) if outcome.report else []
     status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
     data = {
         "model": work.model.name,
@@ -110,7 +110,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         f"{work.model.name}: {result.integers:,} integers on {result.tensors} edges of the {project.simulation.kind} "
         f"equal the golden executor ({result.vectors} vectors)."
     )
-    console.result(data, equal, *_shown(outcome, work.board, project.folder, exceeded))
+    console.result(data, equal, *_shown(outcome, work.board, project.folder, exceeded, limits))
     return 1 if exceeded else 0
 
 
@@ -125,12 +125,12 @@ def _made(clock_mhz: float | None, board: str) -> float | None:
     return made.mhz if made else clock_mhz
 
 
-def _exceeded(report: SynthReport, board: Board) -> list[str]:
-    """Name what the board has too little of; a clock that is too fast for the design is one such thing."""
+def _exceeded(report: SynthReport, board: Board, limits: dict[str, int]) -> list[str]:
+    """Name what there is too little of; a clock that is too fast for the design is one such thing."""
     # Before place and route the fastest clock is an estimate.
     fmax = report.fmax_mhz if report.stage == "place and route" else None
     slow = fmax is not None and fmax < _clock(report, board)
-    return [*report.exceeds(board.resources()), *["clock_mhz"] * slow]
+    return [*report.exceeds(limits), *["clock_mhz"] * slow]
 
 
 def _clock(report: SynthReport, board: Board) -> float:
@@ -154,7 +154,7 @@ def _numbers(report: SynthReport | None) -> dict[str, Any]:
     return {key: getattr(report, key) if report else None for key in keys}
 
 
-def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str]) -> list[Any]:
+def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str], limits: dict[str, int]) -> list[Any]:
     if outcome.status == "tool-missing":
         return [
             f"{outcome.tool} is not installed here, so nothing was synthesised; the project is in {folder}. "
@@ -163,7 +163,7 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
         ]
     if outcome.report is None:
         return [f"{outcome.tool} ran and left no report; see {outcome.log}."]
-    used, limits = outcome.report, board.resources()
+    used = outcome.report
     by_hand = f"; read from the reports found in {folder}, as the tool is not installed here" if outcome.found else ""
     rows = [
         (name.upper(), getattr(used, name), limit, "too many" if name in exceeded else "")
@@ -189,9 +189,10 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str])
         made = ["No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."]
     else:
         made = []
+    allowed = f"on {board.part}" if limits["lut"] == board.lut else f"on {board.part}, by --lut"
     return [
         *_by_operator(outcome.operators),
-        table(("resource", "used", f"on {board.part}", ""), rows),
+        table(("resource", "used", allowed, ""), rows),
         table(("speed", ""), speed),
         f"By {used.tool}, {used.stage}{by_hand}.",
         *made,
