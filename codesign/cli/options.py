@@ -91,7 +91,8 @@ lut = click.option(
     "--lut",
     type=click.IntRange(1),
     help="Lookup tables that the design may take, where they are fewer than those of the board; multiplier blocks take "
-    "the place of others as far as they must; rtl.",
+    "the place of others as far as they must. Folds are chosen by rough sizes, which codesign estimate tells better; "
+    "rtl.",
 )
 
 

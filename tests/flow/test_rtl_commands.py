@@ -172,14 +172,15 @@ def test_estimate_tells_what_a_design_takes(codesign: CommandLine):
 
 
 def test_blocks_take_the_place_of_lookup_tables_where_these_are_few(codesign: CommandLine):
-    whole = codesign("estimate", "digits_cnn_w3", "--cycles", "1500", "--json").json
-    few = whole["lut"] * 85 // 100
-    found = codesign("estimate", "digits_cnn_w3", "--cycles", "1500", "--lut", str(few), "--json")
-    assert found.code == 0
-    assert found.json["lut"] <= few
-    assert found.json["dsp"] > whole["dsp"]
-    assert found.json["cycles_per_frame"] <= 1500
-    hopeless = codesign("estimate", "digits_cnn_w3", "--cycles", "1500", "--lut", "50")
+    own = ("estimate", "digits_cnn_w3", "--cycles", "1500", "--json")
+    whole, ample, few = (codesign(*own, *more) for more in ((), ("--lut", "9000"), ("--lut", "1200")))
+    assert ample.json["operators"] == whole.json["operators"]
+    assert few.json["lut"] < whole.json["lut"]
+    assert few.json["dsp"] > whole.json["dsp"]
+    assert few.json["cycles_per_frame"] <= 1500
+    # Folds are chosen by estimates of their own.
+    assert few.json["exceeds"] == (["lut"] if few.json["lut"] > 1200 else [])
+    hopeless = codesign(*own[:-1], "--lut", "50")
     assert hopeless.code == 1
     assert "too many" in hopeless.out
     assert "by --lut" in hopeless.out
