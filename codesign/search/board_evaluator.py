@@ -99,8 +99,13 @@ class BoardEvaluator(AccuracyEvaluator):
 
     @property
     def _for_sizes(self) -> Options:
-        """Options of designs that tell what layers take: what the whole may take is another matter."""
-        return Options(cycles=self.options.wanted or _LAYER_COST_CYCLES, dsp=self.options.dsp)
+        """Options of designs that tell what layers take: what the whole may take is another matter.
+
+        Where lookup tables are fewer than those of the board, designs may use all blocks for them.
+        """
+        own = self.options
+        blocks = self.board.dsp if own.dsp is None and own.lut is not None else own.dsp
+        return Options(cycles=own.wanted or _LAYER_COST_CYCLES, dsp=blocks)
 
     def layer_costs(self) -> Mapping[str, np.ndarray]:
         """Return lookup tables for each layer at each width, a multiplier block counted as `mac.DSP_LUTS`.

@@ -146,6 +146,12 @@ def test_limits_that_bind_are_kept_to(supernet: Path) -> None:
     assert found.cost["dsp"] <= 2
     assert found.cost["cycles_per_frame"] <= 3000
     assert found.bit_operations <= 900_000
+    part = prepare.problem_of(model, supernet, BOARD, Options(cycles=3000, lut=1500), Objective())
+    assert part.constraint.limits["lut"] == 1500
+    best = search(part, "profiled", evaluations=8).best
+    assert best is not None
+    assert best.cost["lut"] <= 1500
+    assert best.cost["dsp"] > 3
     hopeless = prepare.problem_of(model, supernet, BOARD, Options(cycles=10), Objective())
     with pytest.raises(UserError, match=r"even the narrowest widths take .* cycles per frame"):
         evaluate(hopeless, hopeless.space.uniform(2, 2))
