@@ -444,8 +444,8 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
         use_tools(monkeypatch, tmp_path, place)
         project = emitted(tmp_path / f"p{len(list(tmp_path.iterdir()))}", "ulx3s-12f")
         outcome = project.synth(clock_mhz=clock_mhz)
-        exceeded = synth._exceeded(outcome.report, board)
-        return exceeded, synth._shown(outcome, board, tmp_path, exceeded)[-1]
+        exceeded = synth._exceeded(outcome.report, board, board.resources())
+        return exceeded, synth._shown(outcome, board, tmp_path, exceeded, board.resources())[-1]
 
     exceeded, sentence = told(ROUTED)
     assert exceeded == []
