@@ -3,15 +3,16 @@
     python benchmarks/accuracy/bench.py run [--jobs 2] [--only 'lsq_w4,*_w1'] [--seeds 1,2,3] [--shard 1/3]
     python benchmarks/accuracy/bench.py status
     python benchmarks/accuracy/bench.py folded [--only 'asq_w4']
+    python benchmarks/accuracy/bench.py clipped [--only 'dorefa_w4,lsq_w4' --seeds 1]
     python benchmarks/accuracy/bench.py keep
     python benchmarks/accuracy/bench.py table
     python benchmarks/accuracy/bench.py plot
 
 `run` makes the runs that have no result yet, or one of an earlier version of the code, and may be stopped at any
 time: the same command continues. `folded` evaluates the finished ASQ runs once more, with the step the same for every
-image, where they were trained. `keep` copies results of the present version to `runs` beside this file, from where
-another checkout takes them. `table` writes results.json and table.md beside this file, `plot` draws accuracy.svg
-from results.json.
+image, where they were trained. `clipped` prints which part of their positive values the trained activations clip, on
+500 test images. `keep` copies results of the present version to `runs` beside this file, from where another checkout
+takes them. `table` writes results.json and table.md beside this file, `plot` draws accuracy.svg from results.json.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "command",
-        choices=("run", "one", "status", "folded", "keep", "table", "plot"),
-        metavar="run|status|folded|keep|table|plot",
+        choices=("run", "one", "status", "folded", "clipped", "keep", "table", "plot"),
+        metavar="run|status|folded|clipped|keep|table|plot",
     )
     parser.add_argument("--jobs", type=jobs, default=2, help="processes at a time, of one thread each")
     parser.add_argument("--only", type=names, default=[], help="patterns of rows, such as 'lsq_w4,*_w1'")
@@ -111,6 +112,14 @@ def folded(store: Store, runs: list[Run]) -> int:
     return 0
 
 
+def clipped(store: Store, runs: list[Run]) -> int:
+    # Only here, as above.
+    from accuracy_table.clipped import tell
+
+    tell(store, runs, lambda line: print(line, flush=True))
+    return 0
+
+
 def status(store: Store, runs: list[Run]) -> int:
     done = diverged = 0
     for each in runs:
@@ -148,6 +157,8 @@ def main() -> int:
         return status(store, runs)
     if arguments.command == "folded":
         return folded(store, runs)
+    if arguments.command == "clipped":
+        return clipped(store, runs)
     if arguments.command == "keep":
         print(f"{sum(store.commit(each) for each in runs)} results new in {COMMITTED}")
         return 0

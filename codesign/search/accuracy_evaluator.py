@@ -73,7 +73,7 @@ class AccuracyEvaluator:
             second = measures.sensitivities(self.space, own.sensitivity())
             return anchored(self.space, second, lambda chosen: own.evaluate(chosen).loss)
 
-        return kept.table(Path(own.folder) / f"sensitivity-{key}.json", measure)
+        return kept.measured(Path(own.folder) / f"sensitivity-{key}.json", Table, measure)
 
     def sensitivity(self) -> Table:
         """Return how much the loss is expected to rise by each width, see `codesign.search.anchored`."""

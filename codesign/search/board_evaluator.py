@@ -140,7 +140,7 @@ class BoardEvaluator(AccuracyEvaluator):
         def measure() -> PairCosts:
             return profile.pair_costs(self.space, by(options), by(dataclasses.replace(options, dsp=0)))
 
-        return kept.pair_costs(Path(own.folder) / f"pair-costs-{key[:16]}.json", measure)
+        return kept.measured(Path(own.folder) / f"pair-costs-{key[:16]}.json", PairCosts, measure)
 
 
 def cost_of(found: Any) -> dict[str, float]:

@@ -100,6 +100,11 @@ def least(groups: Sequence[Group], second: bool = False) -> int:
     return sum(min(sum(int(np.min(each)) for each in row) for row in one) for one in costs)
 
 
+def greatest(groups: Sequence[Group]) -> int:
+    """Return the greatest cost that a solution may have."""
+    return sum(max(sum(int(np.max(each)) for each in row) for row in group.cost) for group in groups)
+
+
 def solve(groups: Sequence[Group], room: int, second_room: int | None = None) -> Solution | None:
     """Return the solution with the least loss whose cost is at most `room`, or None.
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
-    *("comparisons", "folded", "intervals", "plot", "pool", "rows", "runs", "summary", "table", "training"),
+    *("clipped", "comparisons", "folded", "intervals", "plot", "pool", "rows", "runs", "summary", "table", "training"),
     "versions",
 )
 

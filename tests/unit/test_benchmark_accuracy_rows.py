@@ -336,3 +336,38 @@ def test_scaled_inputs_are_evaluated_with_and_without_clipping(
     assert len({accuracy(x), *found["scaled"].values(), *found["unclipped"].values()}) == 4
     assert found["accuracy"] == 97.5
     assert "scaled" not in bench.training.train_and_evaluate(model, tmp_path, tmp_path, under_scaled_inputs=False)
+
+
+def test_clipped_values_are_those_above_the_range(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = zoo.load("digits_cnn_w3")
+    monkeypatch.setattr(bench.runs.Store, "model", lambda *_: shipped)
+    store = bench.runs.Store(tmp_path)
+    run, asq = bench.runs.plan([1], only=["lsq_w4", "asq_w4"])
+    module = shipped.module()
+    checkpoint.load_weights(module, ROOT / "models" / "digits_cnn_w3.safetensors")
+    # The second activation reaches a quarter as far as it was trained to.
+    module.act2.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value.data /= 4
+    weights = store.training(run, shipped) / "digits_cnn_w3.safetensors"
+    checkpoint.write(weights, module.state_dict())
+    code = bench.versions.code_digest(run.row)
+    store.write(run, result(12.5, code=code, checkpoint_sha256=checkpoint.sha256(weights)))
+    store.write(asq, result(12.5, code=bench.versions.code_digest(asq.row)))
+    before: list[torch.Tensor] = []
+    module.act2.register_forward_hook(lambda _, inputs, __: before.append(inputs[0]))
+    evaluate.logits(module, data.load("digits").x_test[:64], shipped.input_scale)
+    values = torch.cat([getattr(one, "value", one) for one in before])
+    # Of levels 0 to 7.
+    top = 7 * float(module.act2.act_quant.scale().detach())
+    expected = float((values[values > 0] > top * 1.0001).float().mean())
+    found = bench.clipped.shares(shipped, weights, images=64)
+    assert found["act2"] == pytest.approx(expected)
+    assert found["act2"] > 0.2 > found["act1"] > 0
+    lines: list[str] = []
+    bench.clipped.tell(store, [run, asq], lines.append)
+    (line,) = lines
+    assert line.startswith("lsq_w4_s1: act1 ")
+    weights.unlink()
+    bench.clipped.tell(store, [run], lines.append)
+    assert "skipped" in lines[1]

@@ -113,14 +113,14 @@ def test_a_table_is_measured_once_and_kept_to_the_last_bit(tmp_path: Path):
         measured.append(True)
         return second(SPACE)
 
-    first = kept.table(path, measure)
-    again = kept.table(path, measure)
+    first = kept.measured(path, Table, measure)
+    again = kept.measured(path, Table, measure)
     assert len(measured) == 1
     for kind, layers in first.weights.items():
         for name, rows in layers.items():
             assert np.array_equal(again.weights[kind][name], rows)
     assert all(np.array_equal(again.activations[name], row) for name, row in first.activations.items())
-    for damaged in (b"{", b'{"weights":{}}', b"\xff"):
+    for damaged in (b"{", b'{"weights":{}}', b"\xff", b'{"weights":{},"activations":{"a":["b"]}}'):
         path.write_bytes(damaged)
-        kept.table(path, measure)
-    assert len(measured) == 4
+        kept.measured(path, Table, measure)
+    assert len(measured) == 5

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from codesign.estimate import Amount
+from codesign.search import knapsack
 from codesign.search.measurements import PairCosts, PairSizes
 from codesign.search.problem import Constraint, Problem
 from codesign.search.profile import pair_costs
@@ -94,7 +95,9 @@ def test_the_optimum_is_that_of_trying_everything(by: str):
     holds = [limit is None or blocks <= limit for _, blocks in taken]
     held = [lut for (lut, _), hold in zip(taken, holds, strict=True) if hold]
     assert program.solve(int(np.ceil(min(held))) - 1) == []
-    assert program.least == int(np.ceil(min(lut for lut, _ in taken)))
+    cheapest = int(np.ceil(min(held)))
+    assert cheapest <= program.least <= (cheapest if limit is None else 1.02 * cheapest + 1)
+    assert program.solve(program.least) != []
     bound = False
     for budget in np.ceil(np.quantile(held, [0, 0.01, 0.1, 0.4, 1])):
         (found,) = program.solve(int(budget))
@@ -109,6 +112,18 @@ def test_the_optimum_is_that_of_trying_everything(by: str):
     if costs is not None:
         (widest,) = program.solve(program.most)
         assert sum(formula.errors(widest).values()) == pytest.approx(best)
+
+
+def test_the_least_budget_is_one_with_a_solution_where_cheap_choices_need_blocks(monkeypatch: pytest.MonkeyPatch):
+    costs = lumpy(FEW, bare=True)
+    rise = Formula(FEW).sensitivity()
+    blocks = int(np.ceil(costs.dsp.rest + sum(rows[0] for rows in costs.dsp.activations.values()))) + 1
+    free, held = (Profiled(FEW, rise, costs, limit) for limit in (None, blocks))
+    assert held.least > 1.02 * free.least + 1
+    assert held.solve(held.least) != []
+    # Where branch and bound is cut off at once, nothing fails.
+    monkeypatch.setattr(knapsack, "solve", lambda groups, room, second=None: None)
+    assert held.most >= held.least
 
 
 def test_blocks_that_no_choice_keeps_to_by_the_tables_are_left_aside():

@@ -33,6 +33,7 @@ _PARTS = 16
 """Of a lookup table or a block, in which sizes are counted: interpolated ones are no whole numbers."""
 _ABOVE = 1.1
 """The greatest budget of lookup tables, as a multiple of the limit: sizes do not quite add up."""
+_NEAR = 0.02
 
 
 class Profiled:
@@ -79,16 +80,21 @@ class Profiled:
 
     @property
     def least(self) -> int:
-        """What the cheapest choices take, multiplier blocks aside."""
-        return self.fixed + math.ceil(knapsack.least(self._groups) / self._parts)
+        """The least budget with a solution; to 2 % above it where multiplier blocks are limited."""
+        low, high = self.fixed + math.ceil(knapsack.least(self._groups) / self._parts), self.most
+        if self._blocks is None or self.solve(low):
+            return low
+        while high - low > max(1, _NEAR * low):
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.solve(middle) else (middle, high)
+        return high
 
     @property
     def most(self) -> int:
-        """What the solution takes where multiplier blocks alone are limited."""
+        """What the solution takes where multiplier blocks alone are limited; what any may take if none is found."""
         found = knapsack.solve(self._groups, _UNLIMITED, self._blocks)
-        if found is None:
-            return self.least
-        return self.fixed + math.ceil(knapsack.cost(self._groups, found.choices) / self._parts)
+        taken = knapsack.greatest(self._groups) if found is None else knapsack.cost(self._groups, found.choices)
+        return self.fixed + math.ceil(taken / self._parts)
 
     def solve(self, budget: int) -> list[Assignment]:
         """Return the solution within a budget in a list, an empty one where none is found."""
@@ -174,6 +180,6 @@ def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
     costs = problem.measures(MeasuresPairCosts, "profiled").pair_costs()
     blocks = problem.constraint.limits.get("dsp")
     program = Profiled(problem.space, rise, costs, None if blocks is None else math.floor(blocks))
+    most = min(program.most, math.floor(_ABOVE * limit))
     # The cheapest choice is asked for in any case, for tables may say too much of it.
-    most = min(program.most, max(math.floor(_ABOVE * limit), program.least))
-    return BudgetSweep(problem, program.solve, evaluations, program.fixed, most)
+    return BudgetSweep(problem, program.solve, evaluations, program.fixed, max(most, program.least))
