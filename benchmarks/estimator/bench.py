@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from codesign import boards, estimate, zoo
-from codesign.backends.rtl import estimation
+from codesign.backends.rtl import estimation, hardware
 from codesign.backends.rtl.calibration import designs, records, run
 from codesign.backends.rtl.calibration.designs import Design
 from codesign.backends.rtl.calibration.records import Record
@@ -117,7 +117,7 @@ def accuracy(lines: list[Record], model: Model) -> dict[str, Any]:
 def speed(name: str, repeats: int = 2000) -> dict[str, Any]:
     """Return how many folds of a network are estimated in a second, once their nodes were, and how near that is."""
     board = boards.load(BOARD)
-    layout, _ = estimation.chosen(zoo.load(name).graph(), board, Options(cycles=20_000))
+    layout = hardware.chosen(zoo.load(name).graph(), board, Options(cycles=20_000))[0].layout
     graph = layout.graph
     rng = np.random.default_rng(0)
     choices = {}

@@ -90,9 +90,8 @@ dsp = click.option(
 lut = click.option(
     "--lut",
     type=click.IntRange(1),
-    help="Lookup tables that the design may take, where they are fewer than those of the board; multiplier blocks take "
-    "the place of others as far as they must. Folds are chosen by rough sizes, which codesign estimate tells better; "
-    "rtl.",
+    help="Lookup tables that the design may take by estimate, where they are fewer than those of the board; multiplier "
+    "blocks take the place of others as far as they must; rtl.",
 )
 
 

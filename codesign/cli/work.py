@@ -125,6 +125,12 @@ class Work:
             self.console.say(
                 f"A frame takes {taken:,} cycles: none of the ways to lay it out takes the {wanted:,} asked for."
             )
+        most, tables = chosen.get("lut"), getattr(project, "tables", None)
+        if most is not None and tables is not None and tables > most:
+            self.console.say(
+                f"It takes {tables:,} lookup tables by estimate, more than the {most:,} asked for; more clocks for a "
+                "frame (--cycles) make it smaller."
+            )
         return project
 
     def compiled(self, backend: str, **options: Any) -> Project:

@@ -45,9 +45,9 @@ def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -
                 widths = {**base.weights, name: (bits,) * channels}
                 return loss(msgspec.structs.replace(base, weights=widths, schemes=schemes))
 
-            own = layers[layer.name]
-            rises = _rises(space.weight_bits, of_layer, own.sum(0))
-            weights[kind][layer.name] = _shares(own) * rises
+            own, widths = layers[layer.name], space.widths(kind)
+            rises = _rises(widths, of_layer, own.sum(0)[: len(widths)])
+            weights[kind][layer.name] = _shares(own) * np.concatenate([rises, own.sum(0)[len(widths) :]])
     activations = {}
     for activation in space.activations:
 

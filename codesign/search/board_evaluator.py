@@ -70,13 +70,13 @@ class BoardEvaluator(AccuracyEvaluator):
         return Refolding(self.board, self.options)
 
     def _parts(self) -> list[Any]:
-        return [*super()._parts(), *self._about_sizes()]
+        return [*super()._parts(), *self._about_sizes(self.options)]
 
-    def _about_sizes(self) -> list[Any]:
-        """Return what sizes depend on beside the weights of the supernet and the code."""
+    def _about_sizes(self, options: Options) -> list[Any]:
+        """Return what sizes by some options depend on beside the weights of the supernet and the code."""
         return [
             msgspec.structs.replace(self.board, title="", vendor="", sources=()),
-            {"cycles": self.options.wanted, "dsp": self.options.dsp, "lut": self.options.lut},
+            {"cycles": options.wanted, "dsp": options.dsp, "lut": options.lut},
             hashlib.sha256(msgspec.json.encode(estimate.load(self.board.family).fit)).hexdigest(),
             None if self.correction is None else dict(self.correction.factors),
         ]
@@ -103,8 +103,9 @@ class BoardEvaluator(AccuracyEvaluator):
 
         Where lookup tables are fewer than those of the board, designs may use all blocks for them.
         """
-        own = self.options
-        blocks = self.board.dsp if own.dsp is None and own.lut is not None else own.dsp
+        own, whole = self.options, Options().limits(self.board)["lut"]
+        fewer = own.limits(self.board)["lut"] < whole
+        blocks = self.board.dsp if own.dsp is None and fewer else own.dsp
         return Options(cycles=own.wanted or _LAYER_COST_CYCLES, dsp=blocks)
 
     def layer_costs(self) -> Mapping[str, np.ndarray]:
@@ -131,7 +132,8 @@ class BoardEvaluator(AccuracyEvaluator):
         """
         own, options = self.accuracies, self._for_sizes
         about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.calibration]
-        key = hashlib.sha256(msgspec.json.encode([*about, *self._about_sizes()], order="deterministic")).hexdigest()
+        about += self._about_sizes(options)
+        key = hashlib.sha256(msgspec.json.encode(about, order="deterministic")).hexdigest()
 
         def by(chosen: Options) -> profile.Estimated:
             folding = Refolding(self.board, chosen)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from codesign import data, zoo
-from codesign.backends.rtl import estimation
+from codesign.backends.rtl import estimation, hardware
 from codesign.backends.rtl.options import Options
 from codesign.boards import Board
 from codesign.estimate import measured
@@ -154,7 +154,7 @@ class Finish:
     def _estimate(self, graph: Graph) -> Estimate | None:
         if not measured(self.board.family):
             return None
-        layout, _ = estimation.chosen(graph, self.board, self.options)
+        layout = hardware.chosen(graph, self.board, self.options)[0].layout
         found = estimation.of_layout(layout, self.board)
         return found if self.correction is None else estimation.corrected(found, self.correction)
 

@@ -173,15 +173,19 @@ def test_estimate_tells_what_a_design_takes(codesign: CommandLine):
 
 def test_blocks_take_the_place_of_lookup_tables_where_these_are_few(codesign: CommandLine):
     own = ("estimate", "digits_cnn_w3", "--cycles", "1500", "--json")
-    whole, ample, few = (codesign(*own, *more) for more in ((), ("--lut", "9000"), ("--lut", "1200")))
+    whole, ample, few = (codesign(*own, *more) for more in ((), ("--lut", "9000"), ("--lut", "1400")))
     assert ample.json["operators"] == whole.json["operators"]
     assert few.json["lut"] < whole.json["lut"]
     assert few.json["dsp"] > whole.json["dsp"]
     assert few.json["cycles_per_frame"] <= 1500
-    # Folds are chosen by estimates of their own.
-    assert few.json["exceeds"] == (["lut"] if few.json["lut"] > 1200 else [])
+    assert few.json["lut"] <= 1400
+    assert (few.code, few.json["exceeds"]) == (0, [])
     hopeless = codesign(*own[:-1], "--lut", "50")
     assert hopeless.code == 1
+    told = codesign("emit", *own[1:-1], "--backend", "rtl", "--lut", "50")
+    assert told.code == 0
+    assert "lookup tables by estimate, more than the 50 asked for" in told.err
+    assert "lookup tables" not in codesign("emit", *own[1:-1], "--backend", "rtl", "--lut", "1400").err
     assert "too many" in hopeless.out
     assert "by --lut" in hopeless.out
     assert "--lut is for the rtl backend" in codesign("emit", "digits_cnn_w3", "--backend", "hls4ml", "--lut", "9").err

@@ -68,6 +68,22 @@ def test_what_cannot_be_that_fast_is_as_fast_as_it_can() -> None:
     assert found.cycles == min(choice.solve(asked, cycles).cycles for cycles in (1, 2, 16, 17, 20, 48, 96))
 
 
+def test_what_cannot_be_that_fast_is_as_fast_as_the_limits_allow() -> None:
+    asked = choice.problem(network(), {}, 6, {"lut": 600.0, "dsp": 220.0})
+    assert choice.solve(asked, 1) == choice.solve(asked, None)
+
+
+def test_limits_are_left_aside_one_after_the_other() -> None:
+    """Where lookup tables are too few for the clocks, block memories are not taken beyond what there are."""
+    weight = np.random.default_rng(0).integers(-8, 8, (128, 256))
+    builder = GraphBuilder()
+    graph = builder.build(builder.add(Dense(weight), builder.input((128,), IntType(8, signed=True))))
+    free = choice.solve(choice.problem(graph, {}, 6, {"lut": 1.0}), 40_000)
+    kept = choice.solve(choice.problem(graph, {}, 6, {"lut": 1.0, "bram36": 0.0}), 40_000)
+    assert free.cost["bram36"] > 0 == kept.cost.get("bram36", 0.0)
+    assert kept.cost["lut"] > free.cost["lut"]
+
+
 def test_the_fastest_fits_and_nothing_faster_does() -> None:
     limits = {"lut": 600.0}
     asked = choice.problem(network(), {}, 6, limits)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from codesign import boards
-from codesign.backends.rtl import estimation, refolding
+from codesign.backends.rtl import estimation, hardware, refolding
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.refolding import Refolding
 from codesign.errors import UserError
@@ -14,7 +14,7 @@ from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Conv2d, Threshold
 
 BOARD = boards.load("pynq-z2")
-OPTIONS = [Options(cycles=300), Options(cycles=64, dsp=0), Options(fastest=True)]
+OPTIONS = [Options(cycles=300), Options(cycles=64, dsp=0), Options(fastest=True), Options(cycles=64, lut=1500)]
 
 
 def network(seed: int, widths: tuple[int, ...] = (3,), bits: int = 3) -> Graph:
@@ -34,7 +34,7 @@ def network(seed: int, widths: tuple[int, ...] = (3,), bits: int = 3) -> Graph:
 
 
 def full(graph: Graph, options: Options) -> estimation.Estimate:
-    return estimation.of_layout(estimation.chosen(graph, BOARD, options)[0], BOARD)
+    return estimation.of_layout(hardware.chosen(graph, BOARD, options)[0].layout, BOARD)
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -456,6 +456,15 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
         "No bitstream: Radiona ULX3S 12F is clocked at 25 MHz, which is too fast for this design. "
         "It reaches 24.9 MHz; give a lower --clock."
     )
+    # More than the user allows is not more than there is.
+    use_tools(monkeypatch, tmp_path, ROUTED)
+    project = emitted(tmp_path / "allowed", "ulx3s-12f")
+    outcome = project.synth()
+    allowed = {**board.resources(), "lut": 1}
+    shown = synth._shown(outcome, board, tmp_path, synth._exceeded(outcome.report, board, allowed), allowed)
+    assert shown[-2].startswith("Bitstream for Radiona ULX3S 12F")
+    assert "takes more lookup tables than --lut allows" in shown[-1]
+    assert synth._too_much(["lut"], outcome.report, board) == []
     exceeded, sentence = told(ROUTED, 50)
     assert exceeded == []
     assert sentence.startswith("Bitstream for Radiona ULX3S 12F, clocked at 50 MHz: ")

@@ -106,6 +106,23 @@ def test_channels_of_no_second_order_rise_share_alike():
     assert found.weights["uniform"]["conv0"][:, column] == pytest.approx([0.5, 0.5])
 
 
+@pytest.mark.parametrize("widths", [(0, 2, 4, 8), (1, 2, 6)])
+def test_post_is_asked_for_widths_that_it_has(widths: tuple[int, ...]):
+    where = space((4, 6), weight_bits=widths, schemes=("uniform", "post"))
+    table = Formula(where).sensitivity()
+
+    def loss(chosen: Assignment) -> float:
+        where.check(chosen)
+        return float(min(min(bits) for bits in chosen.weights.values()) == widths[0])
+
+    found = anchored(where, table, loss)
+    for layer in where.layers:
+        rises = found.weights["post"][layer.name].sum(0)
+        own = where.widths("post")
+        assert rises[0] - rises[len(own) - 1] == pytest.approx(1.0)
+        assert rises[len(own) :] == pytest.approx(table.weights["post"][layer.name].sum(0)[len(own) :])
+
+
 def test_a_table_is_measured_once_and_kept_to_the_last_bit(tmp_path: Path):
     path, measured = tmp_path / "table.json", []
 

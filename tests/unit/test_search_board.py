@@ -164,10 +164,11 @@ def test_the_identity_tells_problems_apart(supernet: Path, problem: Problem) -> 
         made(supernet, Options(cycles=5001)),
         made(supernet, Options(fastest=True)),
         made(supernet, Options(cycles=5000, dsp=0)),
+        made(supernet, Options(cycles=5000, lut=9000)),
         made(supernet, Options(cycles=5000), images=50),
         made(supernet, Options(cycles=5000), bit_operations=10**6),
     ]
-    assert len({one.digest() for one in [*others, problem]}) == 6
+    assert len({one.digest() for one in [*others, problem]}) == 7
 
 
 @pytest.mark.parametrize("name", strategies.names())
@@ -338,6 +339,15 @@ def test_the_version_is_that_of_what_evaluates_and_not_of_what_asks(
         found.append(code_version.code_digest.__wrapped__())
     assert found[0] == found[1]
     assert len(set(found)) == 4
+
+
+def test_sizes_are_those_of_designs_that_use_blocks_where_tables_are_few(evaluator: BoardEvaluator) -> None:
+    def asked(**options: int) -> Options:
+        return BoardEvaluator(evaluator.accuracies, BOARD, Options(cycles=5000, **options))._for_sizes
+
+    assert asked() == asked(lut=BOARD.lut) == Options(cycles=5000)
+    assert asked(lut=1000) == asked(lut=2000) == Options(cycles=5000, dsp=BOARD.dsp)
+    assert asked(lut=1000, dsp=3) == Options(cycles=5000, dsp=3)
 
 
 def test_sizes_of_layers_add_up_to_what_is_estimated_and_are_kept(

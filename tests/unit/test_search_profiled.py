@@ -126,11 +126,11 @@ def test_the_least_budget_is_one_with_a_solution_where_cheap_choices_need_blocks
     assert held.most >= held.least
 
 
-def test_blocks_that_no_choice_keeps_to_by_the_tables_are_left_aside():
+def test_where_no_choice_keeps_to_the_blocks_by_the_tables_the_fewest_are_taken():
     costs = lumpy(SMALL)
-    free, none = (Profiled(SMALL, Formula(SMALL).sensitivity(), costs, blocks) for blocks in (None, 0))
-    assert none.most == free.most
-    assert none.solve(none.most) == free.solve(free.most) != []
+    (found,) = (none := Profiled(SMALL, Formula(SMALL).sensitivity(), costs, 0)).solve(none.most)
+    blocks = [modelled(SMALL, costs, one, (False,) * 3)[1] for one in everything(SMALL)]
+    assert modelled(SMALL, costs, found, (False,) * 3)[1] == min(blocks) > 0
 
 
 def test_the_limit_of_blocks_is_that_of_the_problem(monkeypatch: pytest.MonkeyPatch):

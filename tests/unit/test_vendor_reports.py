@@ -12,7 +12,7 @@ import pytest
 
 from codesign import boards, estimate
 from codesign.backends.finn import layout as finn_layout
-from codesign.backends.rtl import estimation, reported
+from codesign.backends.rtl import estimation, hardware, reported
 from codesign.backends.rtl.calibration import designs
 from codesign.errors import UserError
 from codesign.estimate import corrections
@@ -234,7 +234,7 @@ def test_layers_of_finn_are_summed_by_node(tmp_path: Path, residual: object, kno
     from codesign.backends.finn.options import Options
     from codesign.backends.rtl.options import Options as RtlOptions
 
-    layout, _ = estimation.chosen(residual, BOARD, RtlOptions(cycles=5_000))  # type: ignore[arg-type]
+    layout = hardware.chosen(residual, BOARD, RtlOptions(cycles=5_000))[0].layout  # type: ignore[arg-type]
     found = estimation.of_layout(layout, BOARD, known)
     chosen = Options(cycles=5_000)
     layers = finn_layout.nodes(residual, chosen.wanted, chosen.limits(BOARD))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from codesign import boards, estimate, zoo
-from codesign.backends.rtl import estimation
+from codesign.backends.rtl import estimation, hardware
 from codesign.backends.rtl.options import Options
 from codesign.search import prepare, run
 from codesign.search.board_evaluator import cost_of
@@ -86,12 +86,12 @@ class Work:
         name = task.name.replace("-", "_")
         model = write_model(learned_steps(self.model), chosen, folder / f"{name}.toml", recipe=recipe)
         result = train(cast("Any", model), folder, threads=1, answers=folder)
-        layout, _ = estimation.chosen(
+        found_hardware, _ = hardware.chosen(
             zoo.record(model, {k: v for k, v in msgspec.structs.asdict(result).items() if k != "checkpoint"}).graph(),
             self.board,
             self.options,
         )
-        cost = cost_of(estimation.of_layout(layout, self.board, estimate.load(self.board.family)))
+        cost = cost_of(estimation.of_layout(found_hardware.layout, self.board, estimate.load(self.board.family)))
         return {
             "scenario": task.search.scenario.name,
             "strategy": task.search.strategy,

@@ -82,9 +82,9 @@ def choose(
 ) -> Chosen:
     """Return the cheapest folds with which a frame takes at most `cycles` clocks within the limits.
 
-    FIFOs count as two words: how deep they are is known afterwards. Where there are no such folds, the limits but that
-    of multiplier blocks are left aside, since estimates are no synthesis; where there are none even so, the fastest
-    are taken. Where nothing fits, what is to be the fastest is the smallest.
+    FIFOs count as two words: how deep they are is known afterwards. Where there are no such folds, the limit of lookup
+    tables and then that of block memories are left aside, since estimates are no synthesis; where there are none even
+    so, the fastest within the limits are taken. Where nothing fits, what is to be the fastest is the smallest.
 
     Parameters
     ----------
@@ -103,24 +103,30 @@ def choose(
 
 def solve(asked: Problem, cycles: int | None, near: int | None = None) -> Chosen:
     """Return the folds of a problem, as `choose` does; `near` are clocks for `folding.fastest` to try first."""
-    # Multiplier blocks can be done without; the other limits are left aside where nothing keeps to them. Then blocks
-    # are as good as free: the fewest lookup tables are what comes nearest.
-    free = replace(
-        asked,
-        limits={name: limit for name, limit in asked.limits.items() if name == "dsp"},
-        objective={**asked.objective, "dsp": min(asked.objective["dsp"], 1.0)},
-    )
+    # Multiplier blocks can be done without; the other limits are left aside, one after the other, where nothing keeps
+    # to them. Then blocks are as good as free: few lookup tables are what comes nearest.
+    objective = {**asked.objective, "dsp": min(asked.objective["dsp"], 1.0)}
+    free = [
+        replace(asked, limits={k: v for k, v in asked.limits.items() if k not in aside}, objective=objective)
+        for aside in _ASIDE
+        if any(name in asked.limits for name in aside)
+    ]
     if cycles is None:
-        found = folding.fastest(asked, near) or folding.solve(free, _SLOWEST)
+        attempts = [functools.partial(folding.fastest, asked, near)]
+        attempts += [functools.partial(folding.solve, each, _SLOWEST) for each in free]
     else:
-        found = folding.solve(asked, cycles) or folding.solve(free, cycles) or folding.fastest(free)
-    if found is None:
-        raise UserError(
-            "the folds that are given take more multiplier blocks than there may be; give others, or more --dsp."
-        )
-    return found
+        attempts = [functools.partial(folding.solve, each, cycles) for each in (asked, *free)]
+        attempts += [functools.partial(folding.fastest, each) for each in (asked, *free)]
+    for attempt in attempts:
+        if (found := attempt()) is not None:
+            return found
+    raise UserError(
+        "the folds that are given take more multiplier blocks than there may be; give others, or more --dsp."
+    )
 
 
+_ASIDE = ("lut",), ("lut", "bram36")
+"""Limits that are left aside where nothing keeps to them all."""
 _SLOWEST = 1 << 62
 
 

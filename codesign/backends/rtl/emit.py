@@ -11,10 +11,9 @@ from typing import Any
 
 from codesign import ir, resources
 from codesign.backends import emission, keywords
-from codesign.backends.rtl import lanes, modules, permutation, verilog
+from codesign.backends.rtl import hardware, lanes, modules, verilog
 from codesign.backends.rtl.folder import FREE, GRAPH_FILE, MAP_FILE, ORDERS
-from codesign.backends.rtl.folds import require_ends, require_folds
-from codesign.backends.rtl.layout import Layout, lay_out
+from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.options import Options
 from codesign.backends.rtl.project import RtlProject
 from codesign.backends.rtl.unit import Fold
@@ -22,7 +21,7 @@ from codesign.boards import Board
 from codesign.ir import Graph, Node
 from codesign.ir.channels import is_tied
 from codesign.ir.ops import Conv2d, Dense
-from codesign.ir.passes.permute_channels import Orders, reordered
+from codesign.ir.passes.permute_channels import Orders
 
 
 def require_board(board: Board) -> None:
@@ -56,19 +55,14 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     """
     require_board(board)
     chosen = keywords.options(Options, "rtl", options)
-    require_ends(graph)
-    require_folds(graph, chosen.folds)
-    orders: Orders = {}
-    asked = chosen.wanted, chosen.folds, board.lut_inputs, chosen.limits(board), chosen.dsp_luts, chosen.port(board)
-    if chosen.permute:
-        orders = permutation.cheapest(graph, *asked)
-    layout = lay_out(reordered(graph, orders), *asked)
+    found, orders = hardware.chosen(graph, board, chosen)
+    layout = found.layout
     blocks = {"multiplier_blocks": int(chosen.limits(board)["dsp"])}
     if chosen.port(board):
         blocks[FREE] = True
     folder = Path(folder)
     retired = emission.replace(folder, lambda new: _write(graph, layout, orders, board, blocks, new))
-    return RtlProject(folder, graph, retired=retired)
+    return RtlProject(folder, graph, retired, found.tables if chosen.lut is not None else None)
 
 
 def _write(graph: Graph, layout: Layout, orders: Orders, board: Board, blocks: Mapping[str, int], folder: Path) -> None:

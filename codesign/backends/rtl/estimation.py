@@ -9,18 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codesign import estimate
-from codesign.backends.rtl import permutation
 from codesign.backends.rtl.described import forks, in_a_row, parts
-from codesign.backends.rtl.folds import require_ends, require_folds, words
-from codesign.backends.rtl.layout import Layout, lay_out, place
-from codesign.backends.rtl.options import Options
+from codesign.backends.rtl.folds import words
+from codesign.backends.rtl.layout import Layout, place
 from codesign.backends.rtl.unit import Fold
 from codesign.backends.rtl.verilog import TOP
 from codesign.boards import Board
 from codesign.estimate import Amount, Model
 from codesign.estimate.corrections import Correction
 from codesign.ir import Graph
-from codesign.ir.passes.permute_channels import Orders, reordered
 
 Interval = tuple[float, float]
 
@@ -122,28 +119,6 @@ def network(graph: Graph, board: Board, folds: Mapping[str, Fold], model: Model 
         When no synthesis was measured for the family of the board.
     """
     return of_layout(place(graph, folds), board, model)
-
-
-def chosen(graph: Graph, board: Board, options: Options) -> tuple[Layout, Orders]:
-    """Return the hardware that `emit` writes for the same options, and its order of channels.
-
-    Raises
-    ------
-    UserError
-        As `codesign.backends.rtl.emit` does.
-    """
-    require_ends(graph)
-    require_folds(graph, options.folds)
-    asked = (
-        options.wanted,
-        options.folds,
-        board.lut_inputs,
-        options.limits(board),
-        options.dsp_luts,
-        options.port(board),
-    )
-    orders = permutation.cheapest(graph, *asked) if options.permute else {}
-    return lay_out(reordered(graph, orders), *asked), orders
 
 
 def of_layout(layout: Layout, board: Board, model: Model | None = None) -> Estimate:

@@ -37,9 +37,10 @@ class Options:
         each saves more than `mac.DSP_LUTS` LUTs. On boards whose blocks only multiply, outputs share them only where
         this is given.
     lut : int, optional
-        Lookup tables that the design may take by the same estimates, where they are fewer than those of the board.
-        Multiplier blocks take the place of others as far as they must. Where no folds keep to it, those that keep to
-        the clocks with the fewest LUTs are taken, as if blocks were free.
+        Lookup tables that the design may take, where they are fewer than those of the board: by `codesign.estimate`
+        where synthesis was measured for the family, else by the same estimates. Multiplier blocks take the place of
+        others as far as they must. Where no folds keep to it, those that keep to the clocks with the fewest LUTs are
+        taken, as if blocks were free.
     folds : mapping of str to mapping
         Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
         ``{"pe": 4, "simd": 16, "planes": 1}``.

@@ -24,7 +24,7 @@ from codesign.backends.rtl.simulate import Simulated
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.boards import Board
 from codesign.files import atomic_write
-from codesign.ir import golden
+from codesign.ir import Graph, golden
 from codesign.toolchain import nextpnr, yosys
 
 BY_HAND = "build/by_hand/"
@@ -83,7 +83,21 @@ PAUSES = 60, 60
 
 
 class RtlProject(Emitted):
-    """A project of the rtl backend."""
+    """A project of the rtl backend.
+
+    Parameters
+    ----------
+    folder, graph, retired
+        As for `Emitted`.
+    tables : int, optional
+        Lookup tables by estimate, where these were limited and it was just emitted.
+    """
+
+    def __init__(
+        self, folder: str | Path, graph: Graph, retired: Path | None = None, tables: int | None = None
+    ) -> None:
+        super().__init__(folder, graph, retired)
+        self.tables = tables
 
     @property
     def simulation(self) -> Simulation:

@@ -1,6 +1,6 @@
 """The best folding of many graphs of one network, one after the other, as a search of widths asks for it.
 
-`estimation.chosen` says what `emit` writes. It tries several orders of the channels of layers with weights of several
+`hardware.chosen` says what `emit` writes. It tries several orders of the channels of layers with weights of several
 widths, and works every fold of every node out anew: seconds for each graph. Here one order is taken, that which serves
 many folds, and the folds of a node that came before are known. For graphs whose layers have one width each the result
 is the same; for others `emit` finds a design that its own measure says is as small or smaller.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from codesign import estimate
-from codesign.backends.rtl import choice, estimation
+from codesign.backends.rtl import choice, estimation, hardware
 from codesign.backends.rtl.folds import require_ends
 from codesign.backends.rtl.options import Options
 from codesign.boards import Board
@@ -68,12 +68,11 @@ class Refolding:
 
         limits, port = options.limits(board), options.port(board)
         asked = choice.problem(graph, options.folds, board.lut_inputs, limits, options.dsp_luts, port, known)
-        chosen = choice.solve(asked, options.wanted, self._near)
-        self._near = chosen.cycles
+        found = hardware.folded(asked, graph, board, options, self._near)
+        self._near = found.cycles
         # Joints are kept by edge, and the edges of this graph will not come again.
         Edge.joint.cache_clear()
-        folds = {name: one.fold for name, one in chosen.candidates.items()}
-        return estimation.network(graph, board, folds, self._model)
+        return found.estimate or estimation.of_layout(found.layout, board, self._model)
 
     def _known(self, key: bytes, make: Callable[[], list[Candidate]]) -> list[Candidate]:
         found = self._kept.pop(key, None)

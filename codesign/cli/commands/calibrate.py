@@ -69,7 +69,7 @@ def command(console: Console, reports: tuple[Path, ...], model: str | None, boar
 def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, folding: dict[str, Any]) -> None:
     """Compare reports with the estimate, and keep what they say."""
     from codesign import estimate as room
-    from codesign.backends.rtl import estimation, reported
+    from codesign.backends.rtl import estimation, hardware, reported
     from codesign.backends.rtl.options import Options
     from codesign.cli.work import Work
     from codesign.estimate import corrections
@@ -80,7 +80,7 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     read = {path: vendor_reports.read(path) for path in paths}
     told = ", ".join(f"{key} = {value}" for key, value in folding.items())
     with console.progress("Laying out the network"):
-        layout, _ = estimation.chosen(work.graph, work.board, Options(**folding))
+        layout = hardware.chosen(work.graph, work.board, Options(**folding))[0].layout
         found = estimation.of_layout(layout, work.board, known)
 
     def layers() -> dict[str, str]:

@@ -40,10 +40,10 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
     The design is the one that `codesign emit` writes for the same options. Sizes come from a model that is fitted to
     measured synthesis, with an interval around each; clocks are exact. Where reports of another tool were given to
     codesign calibrate, sizes are corrected by them, and the result says so. The exit code is 1 when the design does not
-    fit the board.
+    fit the board or takes more than --lut.
     """
     from codesign import estimate as room
-    from codesign.backends.rtl import estimation
+    from codesign.backends.rtl import estimation, hardware
     from codesign.backends.rtl.options import Options
 
     chosen = options.given(backend, chosen, board)
@@ -53,7 +53,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
     correction = _correction(work.board, known.fit, sizes_of)
     graph = work.graph
     with console.progress("Laying out the network"):
-        layout, _ = estimation.chosen(graph, work.board, Options(**chosen))
+        layout = hardware.chosen(graph, work.board, Options(**chosen))[0].layout
         found = estimation.of_layout(layout, work.board, known)
         found = dataclasses.replace(found, limits=options.limited(found.limits, chosen))
     if correction is not None:

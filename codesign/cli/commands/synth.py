@@ -37,7 +37,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
     """Write the hardware project of a model, prove its simulation exact, and synthesise it.
 
     Where the synthesis tool is missing, everything up to that point is done and the exact command for it is told.
-    The exit code is 1 when an integer differs or the design does not fit the board.
+    The exit code is 1 when an integer differs, or when the design does not fit the board or takes more than --lut.
     """
     from codesign import ir, report
 
@@ -95,7 +95,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         **_numbers(outcome.report if outcome else None),
         "exceeds": exceeded,
         "report_found": outcome.found if outcome else False,
-        "bitstream": outcome.bitstream if outcome and not exceeded else None,
+        "bitstream": outcome.bitstream if outcome and not _too_much(exceeded, outcome.report, work.board) else None,
         "operators": [msgspec.structs.asdict(each) for each in outcome.operators] if outcome else [],
     }
     if outcome is None:
@@ -131,6 +131,11 @@ def _exceeded(report: SynthReport, board: Board, limits: dict[str, int]) -> list
     fmax = report.fmax_mhz if report.stage == "place and route" else None
     slow = fmax is not None and fmax < _clock(report, board)
     return [*report.exceeds(limits), *["clock_mhz"] * slow]
+
+
+def _too_much(exceeded: list[str], report: SynthReport | None, board: Board) -> list[str]:
+    """Return what is too much for the part, not for --lut alone."""
+    return [name for name in exceeded if name != "lut" or report is None or report.lut > board.lut]
 
 
 def _clock(report: SynthReport, board: Board) -> float:
@@ -175,9 +180,10 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str],
         ("reachable clock, MHz", used.fmax_mhz),
         ("frames per second at that clock", used.frames_per_second),
     ]
-    if outcome.bitstream is not None and not exceeded:
+    too_much = _too_much(exceeded, used, board)
+    if outcome.bitstream is not None and not too_much:
         made = [f"Bitstream for {board.title}, clocked at {_clock(used, board):g} MHz: {outcome.bitstream}"]
-    elif "clock_mhz" in exceeded:
+    elif "clock_mhz" in too_much:
         made = [
             f"No bitstream: {board.title} is clocked at {_clock(used, board):g} MHz, which is too fast for this design."
         ]
@@ -185,10 +191,15 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str],
 
         if board.shell is not None and used.fmax_mhz and used.fmax_mhz >= pll.FAMILIES[board.family].output[0]:
             made[0] += f" It reaches {used.fmax_mhz:g} MHz; give a lower --clock."
-    elif exceeded and (board.shell is not None or used.tool.startswith("Vivado ")):
+    elif too_much and (board.shell is not None or used.tool.startswith("Vivado ")):
         made = ["No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."]
     else:
         made = []
+    if exceeded and not too_much:
+        made.append(
+            f"It fits {board.part}, but takes more lookup tables than --lut allows. More cycles for a frame (--cycles) "
+            "make it smaller."
+        )
     allowed = f"on {board.part}" if limits["lut"] == board.lut else f"on {board.part}, by --lut"
     return [
         *_by_operator(outcome.operators),

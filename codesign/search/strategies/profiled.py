@@ -68,10 +68,11 @@ class Profiled:
         self._alone = [layer for layer in space.layers if layer.activation is None]
         self._groups = [self._group(index) for index in range(len(space.activations))]
         self._groups += [self._single(layer) for layer in self._alone]
-        self._blocks = None if costs is None or blocks is None else _PARTS * blocks - round(_PARTS * costs.dsp.rest)
-        if self._blocks is not None and knapsack.least(self._groups, second=True) > self._blocks:
-            # By the tables nothing keeps to them; designs do, which have lookup tables instead.
-            self._blocks = None
+        self._blocks: int | None = None
+        if costs is not None and blocks is not None:
+            # By the tables maybe nothing keeps to them; designs do, which have lookup tables instead.
+            fewest = knapsack.least(self._groups, second=True)
+            self._blocks = max(_PARTS * blocks - round(_PARTS * costs.dsp.rest), fewest)
 
     @property
     def fixed(self) -> int:
