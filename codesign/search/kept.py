@@ -24,7 +24,7 @@ def measured(path: Path, kind: type[T], measure: Callable[[], T]) -> T:
     kind : type
         A dataclass of numbers, arrays, mappings and such dataclasses, as in `codesign.search.measurements`.
     measure : callable
-        JSON keeps each of its numbers to the last bit.
+        JSON keeps each of its numbers to the last bit, as long as they are finite.
 
     Raises
     ------
