@@ -127,9 +127,9 @@ class Work:
             )
         most, tables = chosen.get("lut"), getattr(project, "tables", None)
         if most is not None and tables is not None and tables > most:
+            slower = "" if chosen.get("fastest") else "; more clocks for a frame (--cycles) make it smaller"
             self.console.say(
-                f"It takes {tables:,} lookup tables by estimate, more than the {most:,} asked for; more clocks for a "
-                "frame (--cycles) make it smaller."
+                f"It takes {tables:,} lookup tables by estimate, more than the {most:,} asked for{slower}."
             )
         return project
 

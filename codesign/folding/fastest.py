@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable
 
 from codesign.folding.problem import Chosen, Problem
 from codesign.folding.solve import solve
 
 
-def fastest(problem: Problem, near: int | None = None) -> Chosen | None:
+def fastest(
+    problem: Problem, near: int | None = None, by: Callable[[Problem, int], Chosen | None] = solve
+) -> Chosen | None:
     """Return the choice with the fewest clocks of a frame that exceeds no limit, the cheapest of those.
 
     A choice for some clocks serves for more of them too, so bisection over the clocks that candidates and joints may
@@ -20,6 +23,8 @@ def fastest(problem: Problem, near: int | None = None) -> Chosen | None:
         With limits.
     near : int, optional
         Clocks that are tried first, such as those of a network much like this one. The result is the same.
+    by : callable
+        Told the problem and clocks, returns a choice or None; what it has for some clocks it has for more of them too.
 
     Returns
     -------
@@ -28,7 +33,7 @@ def fastest(problem: Problem, near: int | None = None) -> Chosen | None:
     """
     steps = sorted(_clocks(problem))
     low, high = 0, len(steps) - 1
-    best = solve(problem, steps[high])
+    best = by(problem, steps[high])
     # What is tried before bisection begins: the guess, and if it serves, the next that is faster.
     guess = None if near is None else min(bisect.bisect_left(steps, near), high)
     first = [] if guess is None else [guess, guess - 1]
@@ -36,7 +41,7 @@ def fastest(problem: Problem, near: int | None = None) -> Chosen | None:
         middle = first.pop(0) if first else (low + high) // 2
         if not low <= middle < high:
             continue
-        found = solve(problem, steps[middle])
+        found = by(problem, steps[middle])
         if found is None:
             first.clear()
             low = middle + 1

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from codesign.folding.highs import milp
 from codesign.folding.problem import Candidate, Chosen, Cost, Problem
 
 
@@ -123,7 +122,7 @@ class _Program:
 
     def solved(self) -> Chosen | None:
         """Run HiGHS."""
-        from scipy.optimize import Bounds, LinearConstraint
+        from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
         problem = self.problem

@@ -49,4 +49,7 @@ def _list(value: Any) -> Any:
 def _array(kind: type, value: Any) -> Any:
     if kind is not np.ndarray:
         raise TypeError(f"{kind.__name__} is not kept")
-    return np.array(value, dtype=float)
+    array = np.array(value, dtype=float)
+    if not isinstance(value, list) or not np.all(np.isfinite(array)):
+        raise ValueError("no list of finite numbers")
+    return array

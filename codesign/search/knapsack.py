@@ -26,8 +26,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.folding.highs import milp
-
 _NODES = 20_000
 """Most nodes of branch and bound; a bound in seconds would make the result depend on the machine."""
 _BISECTIONS = 60
@@ -274,7 +272,7 @@ class _Program:
 
     def solved(self, room: int, known: list[Choice] | None, second_room: int | None = None) -> Solution | None:
         """Run HiGHS; return its solution, or the known one where that is as good or HiGHS has none."""
-        from scipy.optimize import Bounds, LinearConstraint
+        from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
         entries = [(i, j, value) for i, row in enumerate(self._rows) for j, value in row.items()]

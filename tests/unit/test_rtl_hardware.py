@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from codesign import boards
@@ -11,6 +13,7 @@ from codesign.backends.rtl import hardware
 from codesign.backends.rtl.estimation import Estimate, of_layout
 from codesign.backends.rtl.hardware import Hardware
 from codesign.backends.rtl.options import Options
+from codesign.backends.rtl.refolding import Refolding
 
 from .test_rtl_refolding import network
 
@@ -61,17 +64,54 @@ def test_without_measured_synthesis_the_sizes_that_choose_folds_are_what_counts(
     assert found.layout.cycles_per_frame > free.layout.cycles_per_frame
 
 
-@pytest.mark.parametrize(("ratio", "most"), [(1.3, 900), (0.8, 700), (1.0, 999), (2.0, 1100)])
-def test_the_loosest_limit_is_found_whatever_the_ratio_of_the_estimates_is(ratio: float, most: int) -> None:
+def test_clocks_that_cannot_be_reached_are_the_fewest_within_the_limit() -> None:
+    found, _ = hardware.chosen(network(0), BOARD, Options(cycles=1, lut=1000))
+    fastest, _ = hardware.chosen(network(0), BOARD, Options(fastest=True, lut=1000))
+    assert found.layout.cycles_per_frame == fastest.layout.cycles_per_frame > 1
+    assert found.tables <= 1000
+
+
+def test_a_limit_that_is_none_changes_nothing() -> None:
+    small = msgspec.structs.replace(BOARD, lut=2300)
+    for options in (Options(cycles=64, lut=2300), Options(cycles=64, lut=9000)):
+        found, whole = (hardware.chosen(network(0), small, one)[0] for one in (options, Options(cycles=64)))
+        assert found.layout.folds == whole.layout.folds
+    # What is above the margin of a board, and is kept to, as well.
+    free, margin = (hardware.chosen(network(0), small, Options(cycles=64, lut=lut))[0] for lut in (None, 2200))
+    assert margin.layout.folds == free.layout.folds
+
+
+def test_an_order_of_channels_that_blocks_want_is_looked_for_at_the_limit_that_is_found() -> None:
+    graph = network(0, (2, 3, 5))
+    quick = Refolding(BOARD, Options(cycles=64, lut=1555)).estimate(graph)
+    found, orders = hardware.chosen(graph, BOARD, Options(cycles=64, lut=1555))
+    emitted = of_layout(found.layout, BOARD)
+    assert orders
+    assert max(quick.amount.lut, emitted.amount.lut) <= 1555
+    assert emitted.amount.dsp <= quick.amount.dsp
+
+
+@pytest.mark.parametrize("step", [1, 7, 40, 130])
+@pytest.mark.parametrize("ratio", [0.7, 1.0, 1.6])
+def test_the_loosest_limit_is_found_however_far_designs_are_apart(step: int, ratio: float) -> None:
+    """Rough sizes are whole steps above 500; a limit serves all up to the next design."""
     asked: list[float] = []
 
-    def attempt(tables: float) -> Hardware:
+    def solved(tables: float) -> Hardware:
         asked.append(tables)
-        rough = max(500.0, min(1000.0, tables))
-        return Hardware(None, 1, rough, SimpleNamespace(amount=SimpleNamespace(lut=rough * ratio)))  # type: ignore[arg-type]
+        rough = 500 + max(0, min(500, tables - 500)) // step * step
+        predicted = SimpleNamespace(amount=SimpleNamespace(lut=rough * ratio))
+        return Hardware(None, 1, rough, rough, predicted, tables)  # type: ignore[arg-type]
 
-    found = hardware._loosest(most, 5000.0, attempt)
-    assert 0.98 * most <= found.tables <= most
-    asked.clear()
-    assert hardware._loosest(int(400 * ratio), 5000.0, attempt).rough == 500
-    assert len(asked) <= 3
+    whole = solved(1e6)
+    for most in (int(part * whole.tables) for part in (0.52, 0.7, 0.9, 0.999, 1.2)):
+        asked.clear()
+        found = hardware._loosest(most, whole, solved)
+        every = [500 + place * step for place in range(500 // step + 1)]
+        fitting = [rough for rough in every if math.ceil(rough * ratio) <= most]
+        if fitting:
+            assert found.rough >= max(fitting) - 0.03 * max(fitting)
+            assert found.tables <= most
+        else:
+            assert found.rough == 500
+        assert len(asked) <= 9

@@ -463,7 +463,7 @@ def test_the_command_tells_the_bitstream_or_why_there_is_none(tmp_path: Path, mo
     allowed = {**board.resources(), "lut": 1}
     shown = synth._shown(outcome, board, tmp_path, synth._exceeded(outcome.report, board, allowed), allowed)
     assert shown[-2].startswith("Bitstream for Radiona ULX3S 12F")
-    assert "takes more lookup tables than --lut allows" in shown[-1]
+    assert "--lut allows fewer" in shown[-1]
     assert synth._too_much(["lut"], outcome.report, board) == []
     exceeded, sentence = told(ROUTED, 50)
     assert exceeded == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,13 +104,8 @@ def choose(
 def solve(asked: Problem, cycles: int | None, near: int | None = None) -> Chosen:
     """Return the folds of a problem, as `choose` does; `near` are clocks for `folding.fastest` to try first."""
     # Multiplier blocks can be done without; the other limits are left aside, one after the other, where nothing keeps
-    # to them. Then blocks are as good as free: few lookup tables are what comes nearest.
-    objective = {**asked.objective, "dsp": min(asked.objective["dsp"], 1.0)}
-    free = [
-        replace(asked, limits={k: v for k, v in asked.limits.items() if k not in aside}, objective=objective)
-        for aside in _ASIDE
-        if any(name in asked.limits for name in aside)
-    ]
+    # to them.
+    free = [relaxed(asked, aside) for aside in _ASIDE if any(name in asked.limits for name in aside)]
     if cycles is None:
         attempts = [functools.partial(folding.fastest, asked, near)]
         attempts += [functools.partial(folding.solve, each, _SLOWEST) for each in free]
@@ -123,6 +118,12 @@ def solve(asked: Problem, cycles: int | None, near: int | None = None) -> Chosen
     raise UserError(
         "the folds that are given take more multiplier blocks than there may be; give others, or more --dsp."
     )
+
+
+def relaxed(asked: Problem, aside: Sequence[str] = ("lut",)) -> Problem:
+    """Return a problem without some limits, in which few lookup tables are what counts: blocks are as good as free."""
+    limits = {name: limit for name, limit in asked.limits.items() if name not in aside}
+    return replace(asked, limits=limits, objective={**asked.objective, "dsp": min(asked.objective["dsp"], 1.0)})
 
 
 _ASIDE = ("lut",), ("lut", "bram36")

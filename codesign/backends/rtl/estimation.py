@@ -87,7 +87,9 @@ class Estimate:
     @property
     def exceeds(self) -> list[str]:
         """What the board has too little of."""
-        return [name for name, share in self.shares.items() if share > 1]
+        # Tables and flip-flops are told as whole numbers.
+        whole = {name: round(getattr(self.amount, name)) for name in ("lut", "ff")}
+        return [name for name, limit in self.limits.items() if whole.get(name, getattr(self.amount, name)) > limit]
 
     @property
     def fits(self) -> bool:

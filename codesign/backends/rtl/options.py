@@ -38,9 +38,9 @@ class Options:
         this is given.
     lut : int, optional
         Lookup tables that the design may take, where they are fewer than those of the board: by `codesign.estimate`
-        where synthesis was measured for the family, else by the same estimates. Multiplier blocks take the place of
-        others as far as they must. Where no folds keep to it, those that keep to the clocks with the fewest LUTs are
-        taken, as if blocks were free.
+        where synthesis was measured for the family (not corrected by reports of another tool), else by the same
+        estimates. Multiplier blocks take the place of others as far as they must. Where no folds are found that keep to
+        it, those with the fewest LUTs are taken that keep to the clocks, as if blocks were free.
     folds : mapping of str to mapping
         Folds that are not to be chosen, by node ("n3"): fields of `codesign.backends.rtl.unit.Fold`, such as
         ``{"pe": 4, "simd": 16, "planes": 1}``.

@@ -79,7 +79,9 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
             else:
                 outcome = rtl.open_project(project.folder).synth(console.say, tool, clock)
         exceeded = _exceeded(outcome.report, work.board, limits) if outcome.report else []
-    status = "differs" if outcome is None else "does-not-fit" if exceeded else outcome.status
+    too_much = _too_much(exceeded, outcome.report if outcome else None, work.board)
+    over = "does-not-fit" if too_much else "exceeds-lut" if exceeded else None
+    status = "differs" if outcome is None else over or outcome.status
     data = {
         "model": work.model.name,
         "board": work.board.name,
@@ -95,7 +97,7 @@ def command(console: Console, model: str, board: str, backend: str, vectors: int
         **_numbers(outcome.report if outcome else None),
         "exceeds": exceeded,
         "report_found": outcome.found if outcome else False,
-        "bitstream": outcome.bitstream if outcome and not _too_much(exceeded, outcome.report, work.board) else None,
+        "bitstream": outcome.bitstream if outcome and not too_much else None,
         "operators": [msgspec.structs.asdict(each) for each in outcome.operators] if outcome else [],
     }
     if outcome is None:
@@ -195,10 +197,10 @@ def _shown(outcome: SynthResult, board: Board, folder: Any, exceeded: list[str],
         made = ["No bitstream: the design does not fit. More cycles for a frame (--cycles) make it smaller."]
     else:
         made = []
-    if exceeded and not too_much:
+    if "lut" in exceeded and "lut" not in too_much:
         made.append(
-            f"It fits {board.part}, but takes more lookup tables than --lut allows. More cycles for a frame (--cycles) "
-            "make it smaller."
+            f"{board.part} has more lookup tables than it takes, --lut allows fewer. More cycles for a frame "
+            "(--cycles) make it smaller."
         )
     allowed = f"on {board.part}" if limits["lut"] == board.lut else f"on {board.part}, by --lut"
     return [

@@ -34,6 +34,7 @@ _PARTS = 16
 _ABOVE = 1.1
 """The greatest budget of lookup tables, as a multiple of the limit: sizes do not quite add up."""
 _NEAR = 0.02
+"""Of a budget, to which the least one is found."""
 
 
 class Profiled:
