@@ -14,7 +14,13 @@ from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Conv2d, Threshold
 
 BOARD = boards.load("pynq-z2")
-OPTIONS = [Options(cycles=300), Options(cycles=64, dsp=0), Options(fastest=True), Options(cycles=64, lut=1500)]
+OPTIONS = [
+    Options(cycles=300),
+    Options(cycles=64, dsp=0),
+    Options(fastest=True),
+    Options(cycles=64, lut=1500),
+    Options(fastest=True, lut=1500),
+]
 
 
 def network(seed: int, widths: tuple[int, ...] = (3,), bits: int = 3) -> Graph:

@@ -24,6 +24,7 @@ from codesign.ir import Graph
 from codesign.ir.passes.permute_channels import Orders, reordered
 
 _ATTEMPTS = 8
+"""Rough limits that are asked for at most."""
 _NEAR = 0.01
 """Of a limit: what designs or rough limits may differ by and count as near enough."""
 
@@ -138,7 +139,8 @@ def folded(asked: Problem, graph: Graph, board: Board, options: Options, near: i
             found = folding.solve(problem, clocks)
             return found if found is not None and laid(found, 0.0).tables <= most else None
 
-        if (fastest := folding.fastest(least, near, keeping)) is None:
+        # Predictions need not fall with every clock more, so that a guess might change what is found.
+        if (fastest := folding.fastest(least, by=keeping)) is None:
             return solved(0.0, None)
         cycles = fastest.cycles
         whole = solved(free, cycles)
