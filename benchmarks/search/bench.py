@@ -68,7 +68,7 @@ def main() -> int:
     seeds = [int(seed) for seed in given.seeds.split(",")]
     chosen = [[name for name in text.split(",") if name] for text in (given.scenarios, given.strategies)]
     searches, trainings = plan(seeds, *chosen)
-    store = Store(given.folder, HERE / "results")
+    store = Store(given.folder, HERE / "results", HERE / "supernets")
     every: list[Search | Training] = [*searches, *trainings]
     if given.command == "run":
         if given.jobs > 1:
@@ -83,6 +83,7 @@ def main() -> int:
             print(f"{task.name}: {'done' if store.result(task) is not None else 'to do'}")
     elif given.command == "keep":
         print(f"{sum(store.keep(task) for task in every)} new in {store.committed}")
+        print(f"{store.keep_supernets()} new supernets")
     else:
         found = {task: result for task in every if (result := store.result(task)) is not None}
         text = table.markdown(found)

@@ -59,7 +59,7 @@ def test_what_a_seed_does_not_change_is_searched_once_and_trained_with_each(modu
 
 
 def test_a_task_is_done_by_one_process_and_its_result_is_kept(modules: dict[str, ModuleType], tmp_path: Path) -> None:
-    store = modules["tasks"].Store(tmp_path / "own", tmp_path / "kept")
+    store = modules["tasks"].Store(tmp_path / "own", tmp_path / "kept", tmp_path / "supernets")
     (task, *_), _ = modules["tasks"].plan([1], ["two"], ["haq"])
     with store.locked(task.name) as first, store.locked(task.name) as second:
         assert (first, second) == (True, False)
@@ -67,7 +67,21 @@ def test_a_task_is_done_by_one_process_and_its_result_is_kept(modules: dict[str,
     assert not store.keep(task)
     store.write(task, {"best": 1})
     assert (store.keep(task), store.keep(task)) == (True, False)
-    assert modules["tasks"].Store(tmp_path / "another", tmp_path / "kept").result(task) == {"best": 1}
+    another = modules["tasks"].Store(tmp_path / "another", tmp_path / "kept", tmp_path / "supernets")
+    assert another.result(task) == {"best": 1}
+
+
+def test_a_supernet_that_is_kept_is_another_checkout_s_too(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    own = modules["tasks"].Store(tmp_path / "own", tmp_path / "kept", tmp_path / "supernets")
+    trained = tmp_path / "own" / "supernet" / "0123" / "supernet.safetensors"
+    trained.parent.mkdir(parents=True)
+    (trained.parent / "supernet.state.safetensors").write_bytes(b"half")
+    assert own.keep_supernets() == 0
+    trained.write_bytes(b"weights")
+    assert (own.keep_supernets(), own.keep_supernets()) == (1, 0)
+    other = modules["tasks"].Store(tmp_path / "other", tmp_path / "kept", tmp_path / "supernets")
+    assert [path.name for path in (other.supernet / "0123").iterdir()] == ["supernet.safetensors"]
+    assert (other.supernet / "0123" / "supernet.safetensors").read_bytes() == b"weights"
 
 
 def test_the_table_orders_by_trained_accuracy_and_tells_who_takes_less(modules: dict[str, ModuleType]) -> None:

@@ -74,10 +74,34 @@ class Store:
         Holds `results` and `locks`, and whatever tasks keep there.
     committed : Path
         Results of the checkout.
+    supernets : Path
+        Supernets of the checkout, each in a folder named by what it was trained from.
     """
 
-    def __init__(self, folder: Path, committed: Path) -> None:
-        self.folder, self.committed = folder, committed
+    def __init__(self, folder: Path, committed: Path, supernets: Path) -> None:
+        self.folder, self.committed, self._supernets = folder, committed, supernets
+
+    @property
+    def supernet(self) -> Path:
+        """The folder of supernets, with those of the checkout in it."""
+        from codesign.train.supernet import FINAL  # torch comes with it
+
+        own = self.folder / "supernet"
+        for path in self._supernets.glob(f"*/{FINAL}"):
+            if not (to := own / path.relative_to(self._supernets)).exists():
+                atomic_write(to, path.read_bytes())
+        return own
+
+    def keep_supernets(self) -> int:
+        """Put supernets of this machine that are trained with the checkout's; return how many were not there."""
+        from codesign.train.supernet import FINAL  # torch comes with it
+
+        new = 0
+        for path in (self.folder / "supernet").glob(f"*/{FINAL}"):
+            if not (to := self._supernets / path.relative_to(self.folder / "supernet")).exists():
+                atomic_write(to, path.read_bytes())
+                new += 1
+        return new
 
     def result(self, task: Search | Training) -> dict[str, Any] | None:
         """Return the result of a task, None when there is none."""

@@ -43,7 +43,7 @@ class Work:
         """The folder of the supernet, which is trained when there is none."""
         with self.store.locked("supernet", wait=True):
             recipe = SupernetRecipe(epochs=scenarios.SUPERNET_EPOCHS)
-            return prepare.prepare_supernet(self.model, self.store.folder / "supernet", recipe)
+            return prepare.prepare_supernet(self.model, self.store.supernet, recipe)
 
     @functools.cached_property
     def _unlimited(self) -> Problem:
