@@ -1,5 +1,6 @@
 """The accuracy of quantisation methods on CIFAR-10 with ResNet-8: trains, and makes table and plot.
 
+    python benchmarks/accuracy/bench.py all [--jobs 2]
     python benchmarks/accuracy/bench.py run [--jobs 2] [--only 'lsq_w4,*_w1'] [--seeds 1,2,3] [--shard 1/3]
     python benchmarks/accuracy/bench.py status
     python benchmarks/accuracy/bench.py folded [--only 'asq_w4']
@@ -8,6 +9,7 @@
     python benchmarks/accuracy/bench.py table
     python benchmarks/accuracy/bench.py plot
 
+`all` does all that the table and its picture need, from nothing: `run`, `folded`, `table` and `plot`.
 `run` makes the runs that have no result yet, or one of an earlier version of the code, and may be stopped at any
 time: the same command continues. `folded` evaluates the finished ASQ runs once more, with the step the same for every
 image, where they were trained. `clipped` prints which part of their positive values the trained activations clip, on
@@ -67,12 +69,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "command",
-        choices=("run", "one", "status", "folded", "clipped", "keep", "table", "plot"),
-        metavar="run|status|folded|clipped|keep|table|plot",
+        choices=("all", "run", "one", "status", "folded", "clipped", "keep", "table", "plot"),
+        metavar="all|run|status|folded|clipped|keep|table|plot",
     )
     parser.add_argument("--jobs", type=jobs, default=2, help="processes at a time, of one thread each")
     parser.add_argument("--only", type=names, default=[], help="patterns of rows, such as 'lsq_w4,*_w1'")
-    parser.add_argument("--seeds", type=seeds, default=[1, 2, 3])
+    parser.add_argument("--seeds", type=seeds, help="such as 1,2,3; those of each row of the table unless given")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--shard", type=shard, default=(1, 1), help="i/n: every n-th run from the i-th on")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "accuracy")
@@ -137,17 +139,30 @@ def status(store: Store, runs: list[Run]) -> int:
     return 0
 
 
+def write_table(store: Store, runs: list[Run]) -> int:
+    summary = summarise([(each.row, each.seed, result) for each in runs if (result := store.result(each))])
+    text = table.markdown(summary)
+    atomic_write(RESULTS, json.dumps(summary, indent=1) + "\n")
+    atomic_write(TABLE, text)
+    print(text)
+    return 0
+
+
+def draw() -> int:
+    if not RESULTS.is_file():
+        raise UserError(f"there is no {RESULTS}; the command table writes it.")
+    lanes = json.loads(LANES.read_bytes()) if LANES.is_file() else {}
+    atomic_write(PLOT, plot.svg(json.loads(RESULTS.read_bytes()), lanes))
+    print(PLOT)
+    return 0
+
+
 def main() -> int:
     arguments = parse()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = Store(arguments.folder.resolve(), COMMITTED)
     if arguments.command == "plot":
-        if not RESULTS.is_file():
-            raise UserError(f"there is no {RESULTS}; the command table writes it.")
-        lanes = json.loads(LANES.read_bytes()) if LANES.is_file() else {}
-        atomic_write(PLOT, plot.svg(json.loads(RESULTS.read_bytes()), lanes))
-        print(PLOT)
-        return 0
+        return draw()
     runs = plan(arguments.seeds, arguments.epochs, arguments.only, arguments.shard)
     if arguments.command == "run":
         return run(store, runs, arguments.jobs)
@@ -162,12 +177,9 @@ def main() -> int:
     if arguments.command == "keep":
         print(f"{sum(store.commit(each) for each in runs)} results new in {COMMITTED}")
         return 0
-    summary = summarise([(each.row, each.seed, result) for each in runs if (result := store.result(each))])
-    text = table.markdown(summary)
-    atomic_write(RESULTS, json.dumps(summary, indent=1) + "\n")
-    atomic_write(TABLE, text)
-    print(text)
-    return 0
+    if arguments.command == "table":
+        return write_table(store, runs)
+    return run(store, runs, arguments.jobs) or folded(store, runs) or write_table(store, runs) or draw()
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ class ApotQuant(CodebookQuant):
         return w - constant.mean(), self.clip() * deviation
 
     def forward(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Quantise weights."""
+        """Return weights of any shape quantised, their scale (), zero point and width."""
         centred, alpha = self.scaled(w)
         y = CodebookFunction.apply(centred, alpha, self.levels, self.middles, 1.0, False)
         return self.described(y, alpha / self.levels[-1])

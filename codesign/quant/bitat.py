@@ -120,6 +120,8 @@ def weight(
 ) -> type[ExtendedInjector]:
     """Return the Brevitas weight quantizer of this method.
 
+    Give all layers of a network the same options: `companion` goes by those of the first.
+
     Parameters
     ----------
     bits : int
@@ -146,7 +148,13 @@ def weight(
 
 
 def relu(channels: int, bits: int) -> nn.Module:
-    """Return the binary activation, that of `react`."""
+    """Return the binary activation, that of `react`.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1.
+    """
     require_one_bit(bits, "bitat")
     return react.relu(channels, bits)
 

@@ -129,7 +129,7 @@ class CodebookQuant(Quantizer):
         return w, self.clip()
 
     def forward(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Quantise weights."""
+        """Return weights of any shape quantised, their scale (that of α), zero point and width."""
         w, alpha = self.scaled(w)
         gradient_scale = 1 / math.sqrt(max(w.numel() // alpha.numel(), 1))
         y = CodebookFunction.apply(w, alpha, self.levels, self.middles, gradient_scale, True)

@@ -84,7 +84,7 @@ class DorefaWeightQuant(Quantizer):
         self.bits, self.rescale = bits, rescale
 
     def forward(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Quantise weights."""
+        """Return weights of any shape quantised, their scale (), zero point and width."""
         if self.bits == 1:
             scale = w.detach().abs().mean().clamp_min(SMALLEST_STEP)
             return self.described(SignFunction.apply(w, scale), scale)
@@ -113,7 +113,7 @@ class DorefaActQuant(Quantizer):
         self.register_buffer("step", torch.tensor(1 / self.high), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Quantise `x`."""
+        """Return `x` of any shape quantised, its scale (), zero point and width."""
         return self.described(clipped(x, self.step, self.low, self.high), self.step)
 
 
@@ -151,7 +151,17 @@ class DorefaActSigned(DorefaActUnsigned):
 
 
 def weight(bits: int, per_channel: bool, *, rescale: bool = True) -> type[ExtendedInjector]:
-    """Return the Brevitas weight quantizer of this method: one scale per layer in any case."""
+    """Return the Brevitas weight quantizer of this method.
+
+    Parameters
+    ----------
+    bits : int
+        1 or more.
+    per_channel : bool
+        Does not count: there is one scale per layer.
+    rescale : bool
+        Multiply the weights, which lie in [-1, 1], by the greatest |tanh(w)|, so that they keep their size.
+    """
     return DorefaWeight.let(bit_width=bits, rescale=rescale)
 
 

@@ -113,6 +113,14 @@ class PactActSigned(PactActUnsigned):
 def activation(bits: int, signed: bool, *, decay: float = DECAY) -> type[ExtendedInjector]:
     """Return the Brevitas activation quantizer of this method.
 
+    Parameters
+    ----------
+    bits : int
+    signed : bool
+        Operand of a residual addition, or the input of one; else behind a ReLU.
+    decay : float
+        Weight decay of the clip α alone, 0 or more: its gradient grows by `decay` · α.
+
     Raises
     ------
     ValueError

@@ -5,8 +5,8 @@ place of 2^(-1/2), in training as in hardware. At 4 bits α / 1024 is multiplied
 ±512, ±724 or ±1024. At 2 bits the weights are ternary. Ties go to the level nearer to zero.
 
 α, one per output channel, starts at the 0.99 quantile of |w| and is learned with the gradient of LSQ. At 2 and 3
-bits, where levels are few, that quantile has two to three times the squared error of the best one on normal weights;
-α starts at the best there.
+bits, where levels are few, that quantile has 2.7 and 1.8 times the squared error of the best one on normal weights; α
+starts at the best there.
 
 References
 ----------

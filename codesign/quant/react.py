@@ -5,8 +5,9 @@ taken as 2 + 2x on [-1, 0) and 2 - 2x on [0, 1), as in Bi-Real Net, and that of 
 it. Weights are those of `sign`. The shift
 costs nothing in hardware, where it is part of a threshold.
 
-ReActNet's other part, RPReLU (shift, PReLU, shift), is left out: it is monotone in each channel for
-positive slopes, so that before a step it does no more than b_c does.
+ReActNet's other part, RPReLU (shift, PReLU, shift), is left out. It is monotone in each channel for positive
+slopes, so that where a step alone reads it, it does no more than b_c does. Where a shortcut reads it too, as in
+ReActNet and in the topology `bireal` of this package, it would do more.
 
 References
 ----------
@@ -52,13 +53,25 @@ class ChannelShift(nn.Module):
 
 
 def weight(bits: int, per_channel: bool) -> type[ExtendedInjector]:
-    """Return the Brevitas weight quantizer of this method, that of `sign`."""
+    """Return the Brevitas weight quantizer of this method, that of `sign`.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1.
+    """
     require_one_bit(bits, "react")
     return SignWeightPerChannel if per_channel else SignWeightPerTensor
 
 
 def relu(channels: int, bits: int) -> nn.Module:
-    """Return shift and step, which stand in the place of ReLU and quantizer."""
+    """Return shift and step, which stand in the place of ReLU and quantizer.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1.
+    """
     require_one_bit(bits, "react")
     # The name tells partial checkpoints that the shift belongs to a quantizer: a float network has none.
     return nn.Sequential(OrderedDict(shift_quant=ChannelShift(channels), step=qnn.QuantIdentity(act_quant=ReactAct)))

@@ -226,12 +226,24 @@ def require_one_bit(bits: int, name: str) -> None:
 
 
 def weight(bits: int, per_channel: bool) -> type[ExtendedInjector]:
-    """Return the Brevitas weight quantizer of this method."""
+    """Return the Brevitas weight quantizer of this method.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1.
+    """
     require_one_bit(bits, "sign")
     return SignWeightPerChannel if per_channel else SignWeightPerTensor
 
 
 def relu(channels: int, bits: int) -> nn.Module:
-    """Return the binary activation, which stands in the place of ReLU and quantizer."""
+    """Return the binary activation, which stands in the place of ReLU and quantizer.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1.
+    """
     require_one_bit(bits, "sign")
     return qnn.QuantIdentity(act_quant=SignAct)

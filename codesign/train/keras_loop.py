@@ -11,6 +11,7 @@ import numpy as np
 
 from codesign import data
 from codesign.errors import DivergedError, UserError
+from codesign.quant import keras as methods
 from codesign.quant.qkeras_runtime import runtime
 from codesign.train import checkpoint, keras_model, keras_start
 from codesign.train.batches import Augmentation, batches
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from codesign.zoo import Model
 
 STATE = "state.safetensors"
+COMPANION = "companion/"
 
 
 def train(
@@ -78,6 +80,8 @@ class _Training:
         self.fingerprint = model.fingerprint()
         self._start()
         self._initialise_steps()
+        # Before a step is traced, which then knows of it.
+        self.companion = methods.companion(self.network, model.method.weights)
         self.groups = self._groups()
         self.step = self.tf.function(self._step)
         self.epoch = 0
@@ -137,6 +141,8 @@ class _Training:
             target = tf.one_hot(y, out.shape[-1])
             target = target * (1 - recipe.label_smoothing) + recipe.label_smoothing / out.shape[-1]
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, out))
+            for penalty in self.network.losses:
+                loss += penalty
         gradients = tape.gradient(loss, [group.variables for group in self.groups])
         for group, found in zip(self.groups, gradients, strict=True):
             if recipe.weight_decay:
@@ -172,6 +178,8 @@ class _Training:
             for group in self.groups:
                 group.optimizer.learning_rate.assign(rate * group.rate)
             x = keras_model.real_input(self.augmentation.take(index), self.model.input_scale)
+            if self.companion is not None:
+                self.companion.before_step((self.epoch + step / steps) / recipe.epochs, x)
             loss, right = self.step(self.tf.constant(x), self.tf.constant(self.dataset.y_train[index]))
             total += float(loss) * len(index)
             correct += int(right)
@@ -203,7 +211,10 @@ class _Training:
 
     def _save(self) -> None:
         about = {"fingerprint": self.fingerprint, "epoch": self.epoch, "history": self.history}
-        checkpoint.write(self.folder / STATE, keras_model.tensors(self._state()), about)
+        tensors = keras_model.tensors(self._state())
+        if self.companion is not None:
+            tensors |= {f"{COMPANION}{name}": t for name, t in self.companion.tensors().items()}
+        checkpoint.write(self.folder / STATE, tensors, about)
 
     def _restore(self) -> None:
         path = self.folder / STATE
@@ -213,7 +224,10 @@ class _Training:
                 f"{self.folder} holds a training of {self.model.name} with another recipe; "
                 "start afresh without resuming, or choose another folder."
             )
+        companion = {name: found.pop(name) for name in list(found) if name.startswith(COMPANION)}
         keras_model.assign(self._state(), found, path)
+        if self.companion is not None:
+            self.companion.restore({name.removeprefix(COMPANION): t for name, t in companion.items()})
         self.epoch, self.history = about["epoch"], about["history"]
         self.progress.resumed(self.epoch)
 
@@ -222,6 +236,8 @@ class _Training:
 
         recipe, dataset, scale = self.recipe, self.dataset, self.model.input_scale
         final = self.folder / f"{self.model.name}.safetensors"
+        if self.companion is not None:
+            self.companion.finish()
         keras_model.save_weights(self.network, final)
         keras_model.load_weights(self.network, final)
         return TrainResult(

@@ -46,8 +46,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Peak of the schedule.
     schedule : {"cosine", "linear"}
         Fall from the peak to zero, after a linear rise over `warmup_epochs`.
+    warmup_epochs : float
+        Epochs, or parts of one, in which the rate rises from a twentieth of its peak.
     optimizer : {"sgd", "adam"}
         SGD has Nesterov momentum.
+    momentum : float
+        Of SGD, 0 to 1.
     weight_decay : float
         L2 term; never applied to batch norm, biases and quantisation steps.
     step_rate : float

@@ -130,6 +130,14 @@ def test_plan_orders_chooses_and_shards(bench: ModuleType) -> None:
         "bitat_identity_w1_s4",
         "bitat_react_w1_s4",
     ]
+    # Without seeds, those that each row of the table has.
+    own = plan(None)
+    assert [run.name for run in own[: len(whole)]] == [run.name for run in whole]
+    assert [run.name for run in own[len(whole) :]] == [
+        f"{name}_s{seed}"
+        for seed in (4, 5)
+        for name in ("lsq_w4", "pot_w4", "asqpost_w4", "bitat_w1", "bitat_identity_w1")
+    ]
     with pytest.raises(UserError, match="no row is called 'lsq_w9'"):
         plan([1], only=["lsq_w4", "lsq_w9"])
 

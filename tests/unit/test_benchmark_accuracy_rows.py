@@ -155,13 +155,31 @@ def test_a_changed_start_trains_in_another_folder(
     assert store.training(run, model) == folders[0]
 
 
-def test_the_start_is_no_part_of_the_name_of_a_result_that_came_with_the_checkout(bench: ModuleType) -> None:
-    """Results that were kept before they told their start count as long as they did."""
+def test_every_result_of_the_checkout_is_of_the_present_version(bench: ModuleType) -> None:
+    """Otherwise the table marks its row: train it anew, or say in `versions.SAME` why it is the same."""
     kept = ROOT / "benchmarks" / "accuracy" / "runs"
     for path in kept.glob("*.json"):
         found = json.loads(path.read_bytes())
-        if "start_sha256" not in found:
-            assert bench.versions.version_of(row(bench, found["row"]), found) == found["code"]
+        own = row(bench, found["row"])
+        assert bench.versions.version_of(own, found) == bench.versions.code_digest(own), path.name
+
+
+def test_a_version_that_is_the_same_counts_as_the_one_that_is_named(bench: ModuleType) -> None:
+    (earlier, same), *_ = bench.versions.SAME.items()
+    qkeras = row(bench, "qkeras_w4")
+    assert bench.versions.version_of(qkeras, {"code": earlier}) == same
+    assert bench.versions.version_of(qkeras, {"code": "0" * 16}) == "0" * 16
+
+
+def test_the_committed_table_and_picture_are_those_of_the_kept_runs(bench: ModuleType, tmp_path: Path) -> None:
+    folder = ROOT / "benchmarks" / "accuracy"
+    store = bench.runs.Store(tmp_path, folder / "runs")
+    runs = bench.runs.plan(None)
+    summary = bench.summary.summarise([(r.row, r.seed, found) for r in runs if (found := store.result(r))])
+    assert json.loads((folder / "results.json").read_bytes()) == summary
+    assert (folder / "table.md").read_text() == bench.table.markdown(summary)
+    lanes = json.loads((ROOT / "benchmarks" / "lut_per_mac" / "results.json").read_bytes())
+    assert (folder / "accuracy.svg").read_text() == bench.plot.svg(summary, lanes)
 
 
 # Folded out -------------------------------------------------------------------------------------------------

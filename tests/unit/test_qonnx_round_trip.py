@@ -76,11 +76,19 @@ ADAPTIVE = ("resnet8_asq_w2", "resnet8_asq_w3", "resnet8_asq_w4", "resnet8_asqpo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*ADAPTIVE, "bireal_bitat_w1"])
+@pytest.mark.parametrize("name", ADAPTIVE)
 def test_models_without_a_form_for_finn_come_back(name: str):
     if "qkeras" in name:
         needs_qkeras()
     assert_comes_back(zoo.load(name).graph(), "qonnx", frames=3)
+
+
+@pytest.mark.slow
+def test_a_sum_that_float32_cannot_hold_is_told():
+    graph = zoo.load("bireal_bitat_w1").graph()
+    assert_comes_back(graph, "qonnx", frames=3)
+    with pytest.raises(UserError, match="'INT26', which its float does not hold exactly"):
+        assert_comes_back(graph, "finn")
 
 
 def test_a_residual_network_comes_back(residual: Graph):

@@ -23,7 +23,7 @@ IMAGES = (40, 16, 13, 13)
 
 WEIGHTS = [(name, bits) for name in ("lsq", "dorefa") for bits in (2, 3, 4, 8)]
 WEIGHTS += [(name, bits) for name in ("post", "pot", "apot") for bits in (2, 3, 4, 5)]
-WEIGHTS += [("dorefa", 1), ("sign", 1), ("react", 1)]
+WEIGHTS += [("dorefa", 1), ("sign", 1), ("react", 1), ("bitat", 1)]
 
 ACTIVATIONS = [(name, bits, False) for name in ("lsq", "pact", "dorefa") for bits in (1, 2, 3, 4, 8)]
 ACTIVATIONS += [(name, bits, True) for name in ("lsq", "pact", "dorefa") for bits in (2, 4, 8)]
@@ -122,9 +122,11 @@ def compare(env: SimpleNamespace, module: Any, quantizer: Any, pairs: dict[str, 
     parameters = dict(module.named_parameters())
     for attribute, parameter in pairs.items():
         variable, value = getattr(quantizer, attribute), parameters[parameter]
-        if "step" in attribute or "clip" in attribute:
-            with torch.no_grad():
+        with torch.no_grad():
+            if "step" in attribute or "clip" in attribute:
                 value *= 0.9  # so that both clips are met
+            if attribute == "shift":
+                value.uniform_(-0.5, 0.5, generator=generator)
         variable.assign(value.detach().numpy().T.reshape(variable.shape))
     assert {id(v) for v in quantizer.trainable_variables} == {id(getattr(quantizer, a)) for a in pairs}
     x.requires_grad_()

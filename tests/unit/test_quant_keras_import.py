@@ -43,7 +43,7 @@ step_rate = 0.2
 seed = 5
 """
 
-NETWORKS = [("lsq", "lsq", 2), ("dorefa", "pact", 3), ("post", "asq", 4), ("apot", "lsq", 4), ("sign", "react", 1)]
+NETWORKS = [("lsq", "lsq", 2), ("dorefa", "pact", 3), ("post", "asq", 4), ("apot", "lsq", 4), ("bitat", "bitat", 1)]
 MORE_NETWORKS = [
     ("lsq", "lsq", 4),
     ("lsq", "asq", 2),
@@ -52,6 +52,7 @@ MORE_NETWORKS = [
     ("dorefa", "dorefa", 1),
     ("quantized_bits", "asq", 3),
     ("sign", "sign", 1),
+    ("sign", "react", 1),
 ]
 
 
@@ -131,6 +132,7 @@ def test_quantizers_are_rebuilt_from_strings_and_configurations() -> None:
         ("apot", "weight", (4, True, False), {"alpha": 2.5}),
         ("dorefa", "weight", (4, True, False), {"rescale": False}),
         ("sign", "weight", (1, False, False), {}),
+        ("bitat", "weight", (1, True, True), {"correlation": "identity", "block": 16, "progressive": 0.5}),
         ("lsq", "activation", (3, True), {}),
         ("pact", "activation", (3, False), {"decay": 1e-3}),
         ("asq", "activation", (3, False), {"entries": 32, "input_bits": 6}),

@@ -18,7 +18,12 @@ from codesign.verify.accuracy import evaluate
 FOLDER = resources.folder("models")
 MODELS = sorted(path.stem for path in FOLDER.glob("*.toml"))
 TRAINED = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
-FILES = {"cifar10": ("cifar10.npz", "cifar-10-binary.tar.gz"), "unsw_nb15": ("UNSW_NB15_training-set.csv.gz",)}
+INTEGER = [name for name in TRAINED if not zoo.read(FOLDER / f"{name}.toml").widths.is_float]
+FILES = {
+    "cifar10": ("cifar10.npz", "cifar-10-binary.tar.gz"),
+    "unsw_nb15": ("UNSW_NB15_training-set.csv.gz",),
+    "fashion_mnist": ("t10k-images-idx3-ubyte.gz",),
+}
 
 
 def copy(name: str, folder: Path) -> zoo.Model:
@@ -70,9 +75,14 @@ def test_a_model_that_was_never_measured_is_not_outdated(tmp_path: Path) -> None
     assert not zoo.read(path).is_outdated
 
 
-@pytest.mark.parametrize("name", ["digits_cnn_w3", "unsw_mlp_w2", pytest.param("resnet8_w3", marks=pytest.mark.slow)])
+QUICK = ("digits_cnn_w3", "unsw_mlp_w2")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in INTEGER])
 def test_the_recorded_accuracy_is_measured_again_exactly(name: str) -> None:
     model = zoo.read(FOLDER / f"{name}.toml")
+    if model.framework == "qkeras" and importlib.util.find_spec("qkeras") is None:
+        pytest.skip("needs QKeras: pip install '.[qkeras]'")
     files = FILES.get(model.dataset)
     if files and not any(_fetch.find(model.dataset, file) for file in files):
         pytest.skip(f"{model.dataset} is not on this machine; name a folder that holds it in CODESIGN_DATA")

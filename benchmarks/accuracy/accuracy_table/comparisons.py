@@ -41,13 +41,19 @@ def comparisons() -> tuple[Comparison, ...]:
         Comparison("bitat_w1", "bitat_identity_w1"),
         Comparison("react_w1", "sign_w1"),
         Comparison("bitat_react_w1", "react_w1"),
+        Comparison("bitat_react_w1", "bitat_w1"),
     ]
     asked += [Comparison(f"lsq_distilled_w{bits}", f"lsq_w{bits}") for bits in (4, 3, 2)]
-    asked += [Comparison("asq_w4", "asq_continuous_w4"), Comparison("post_w4", "pot_w4")]
+    asked += [
+        Comparison("asq_w4", "asq_continuous_w4"),
+        Comparison("post_w4", "pot_w4"),
+        Comparison("post_w3", "pot_w3"),
+    ]
     # What of a difference between ASQ and LSQ is of adaptivity remains in these.
     for bits in (4, 2):
         asked += [Comparison(f"lsq_fast_w{bits}", f"lsq_w{bits}"), Comparison(f"asq_w{bits}", f"lsq_fast_w{bits}")]
     asked += [Comparison(row.key, row.key, FOLDED) for row in ROWS if row.activations == "asq"]
+    asked += [Comparison(f"lsq_w{bits}", f"asq_w{bits}", FOLDED) for bits in (4, 3, 2)]
     for bits in (4, 3, 2):
         asked += [Comparison(f"asq_w{bits}", f"lsq_w{bits}", measure) for measure in SCALED]
     return tuple(asked)

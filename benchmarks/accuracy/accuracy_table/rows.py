@@ -129,6 +129,16 @@ def _rows() -> tuple[Row, ...]:
 ROWS = _rows()
 """All rows, the most telling first: the order in which they are trained."""
 
+SEEDS = (1, 2, 3)
+MORE_SEEDS = (4, 5)
+"""Of the rows that README.md names under "Seeds"."""
+_MORE = ("lsq_w4", "pot_w4", "asqpost_w4", "bitat_w1", "bitat_identity_w1")
+
+
+def seeds_of(row: Row) -> tuple[int, ...]:
+    """Return the seeds that a row of the table has."""
+    return SEEDS + MORE_SEEDS * (row.key in _MORE)
+
 
 def recipe(row: Row, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
     """Return the recipe of a run, the same for all methods of a width but for the rate of steps of `lsq_fast`.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accuracy_table.rows import EPOCHS, ROWS, Row, model_file
+from accuracy_table.rows import EPOCHS, MORE_SEEDS, ROWS, SEEDS, Row, model_file, seeds_of
 from accuracy_table.versions import code_digest, origins, version_of
 from codesign import zoo
 from codesign.errors import DivergedError, UserError
@@ -44,13 +44,14 @@ class Run:
 
 
 def plan(
-    seeds: Sequence[int], epochs: int = EPOCHS, only: Sequence[str] = (), shard: tuple[int, int] = (1, 1)
+    seeds: Sequence[int] | None, epochs: int = EPOCHS, only: Sequence[str] = (), shard: tuple[int, int] = (1, 1)
 ) -> list[Run]:
     """Return the runs in the order of training: all rows of the first seed, then of the next.
 
     Parameters
     ----------
-    seeds : sequence of int
+    seeds : sequence of int or None
+        None for those that each row of the table has.
     epochs : int
     only : sequence of str
         Patterns of rows such as "lsq_w4", "asq*" or "*_w1"; all rows when empty.
@@ -67,7 +68,9 @@ def plan(
             raise UserError(f"no row is called '{pattern}'; rows are {', '.join(row.key for row in ROWS)}.")
     chosen = [row for row in ROWS if not only or any(fnmatch.fnmatchcase(row.key, p) for p in only)]
     index, count = shard
-    return [Run(row, seed, epochs) for seed in seeds for row in chosen][index - 1 :: count]
+    order = SEEDS + MORE_SEEDS if seeds is None else seeds
+    runs = [Run(row, seed, epochs) for seed in order for row in chosen if seeds is not None or seed in seeds_of(row)]
+    return runs[index - 1 :: count]
 
 
 class Store:

@@ -80,11 +80,12 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         each = {seed: f"{value:.2f}" for seed, value in row["accuracy"].items()}
         each |= dict.fromkeys(row["diverged"], "diverged")
         ended, seeds = len(row["accuracy"]), len(each)
+        fewer = f", {_seeds(difference)}" if difference and difference.n != ended else ""
         lines.append(
             f"| {row['title']}{_marks(row)} | {format(row['estimate']['mean'], '.2f') if row['estimate'] else '–'} | "
             f"{ended if ended == seeds else f'{ended} of {seeds}'} | "
             f"{', '.join(each[seed] for seed in sorted(each, key=int))} | "
-            f"{f'{difference.mean:+.2f}' if difference else '–'} | {_interval(difference)} |"
+            f"{f'{difference.mean:+.2f}' if difference else '–'} | {_interval(difference)}{fewer} |"
         )
     return lines
 
@@ -182,6 +183,8 @@ def _question(asked: Comparison, titles: Mapping[str, str]) -> str:
     left, right = titles[asked.left], titles[asked.right]
     if asked.margin is not None:
         return f"{left} is at most {asked.margin:g} points below {right}"
+    if asked.measure == FOLDED and asked.left != asked.right:
+        return f"{left} against {right} with its steps folded out, accuracy"
     if asked.measure == FOLDED:
         return f"{left} against the same networks with their steps folded out, accuracy"
     what = "accuracy" if asked.measure == ACCURACY else f"accuracy kept under {SCALED[asked.measure]}"

@@ -4,9 +4,11 @@ A method is a module with any of
 
 - ``weight(bits, per_channel, depthwise, **options)``, which returns the quantizer of a layer's kernel,
 - ``activation(bits, signed, **options)``, which returns the quantizer of an activation, that of a ReLU's input
-  when it is unsigned.
+  when it is unsigned,
+- ``companion(network)``, which returns what acts beside a training of the network, or None; see
+  `codesign.quant.companion.Companion`.
 
-Both compute what the torch method of the same name computes, forwards and backwards. The quantizers are Keras
+The first two compute what the torch method of the same name computes, forwards and backwards. The quantizers are Keras
 layers and go where QKeras takes a quantizer; what they learn are variables of the layer they serve. Give them as
 strings, which every format of saved models keeps::
 
@@ -92,6 +94,19 @@ def make(name: str, part: str, arguments: tuple[Any, ...], options: Mapping[str,
             f"the quantisation method '{name}' of QKeras is not for {kind}; these are: {', '.join(offering(part))}."
         )
     return quant.call(function, name, arguments, options)
+
+
+def companion(network: Any, name: str) -> Any | None:
+    """Return the companion that a method of this package has for a network; None when it has none.
+
+    Parameters
+    ----------
+    network : keras model
+    name : str
+        Of a method, or of a quantizer of QKeras itself.
+    """
+    make = getattr(method(name), "companion", None) if name in names() else None
+    return make(network) if make is not None else None
 
 
 def register() -> None:

@@ -74,13 +74,25 @@ class SignActivation(Quantizer):
 
 
 def weight(bits: int, per_channel: bool, depthwise: bool) -> Quantizer:
-    """Return the quantizer of a kernel."""
+    """Return the quantizer of a kernel.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1.
+    """
     require_one_bit(bits, "sign")
     return SignWeight(per_channel, depthwise)
 
 
 def activation(bits: int, signed: bool) -> Quantizer:
-    """Return the quantizer of an activation, in the place of a ReLU."""
+    """Return the quantizer of an activation, in the place of a ReLU.
+
+    Raises
+    ------
+    ValueError
+        When `bits` is not 1, or it is `signed`.
+    """
     require_one_bit(bits, "sign")
     if signed:
         raise ValueError("its activations are 0 and 1, which operands of an addition cannot be")

@@ -1,0 +1,136 @@
+"""BiTAT's schedule beside a training of QKeras; see `codesign.quant.bitat`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from codesign.errors import UserError
+from codesign.quant.bitat_companion import Bitat, Layer
+from codesign.quant.bitat_transform import correlation_blocks
+from codesign.quant.keras._base import keras, qkeras, tf
+from codesign.quant.keras._bitat_stage import Stage
+
+KERNELS = {"kernel_quantizer_internal": "kernel", "depthwise_quantizer_internal": "depthwise_kernel"}
+"""Attributes of layers that hold a quantizer of weights, and those of the weights."""
+
+
+class KerasLayer(Layer):
+    """One layer of a Keras network in a BiTAT training.
+
+    Parameters
+    ----------
+    layer : keras layer
+        A `QConv2D`, `QDepthwiseConv2D` or `QDense`.
+    stage : Stage
+        Of its quantizer.
+    """
+
+    def __init__(self, layer: Any, stage: Stage) -> None:
+        # Not that of torch layers, which asks for their weights.
+        self.name, self.module, self.quantizer = layer.name, layer, stage  # type: ignore[assignment]
+        self.dimensions = stage.dimensions
+        self.correlation: Tensor | None = None
+        stage.release()
+        stage.matrix.assign(tf.zeros_like(stage.matrix))
+
+    def begin(self, correlation: Tensor) -> None:
+        """Begin the layer's turn, or take it up again, with the correlation of its inputs."""
+        super().begin(correlation)
+        self.stage.matrix.assign(correlation.numpy())
+
+    @property
+    def stage(self) -> Stage:
+        """What the quantizer reads."""
+        return cast(Stage, self.quantizer)
+
+    def measure(self, network: Any, x: Any) -> Tensor:
+        """Return the correlation blocks of the layer's inputs when the network reads `x`."""
+        layer: Any = self.module
+        before = keras.Model(network.inputs, layer.get_input_at(0))
+        columns = self._columns(before(x, training=False))
+        return correlation_blocks(torch.from_numpy(columns), self.stage.block)
+
+    def _columns(self, x: Any) -> Any:
+        """Return the layer's inputs as its kernel sees them, (batch, dimensions, positions) float32."""
+        layer: Any = self.module
+        if isinstance(layer, keras.layers.Dense):
+            return np.array(x, dtype=np.float32).reshape(-1, self.dimensions, 1)
+        sizes, strides, rates = ([1, *pair, 1] for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))
+        patches = tf.image.extract_patches(x, sizes, strides, rates, layer.padding.upper())
+        pixels, channels = int(np.prod(layer.kernel_size)), int(x.shape[-1])
+        found = np.array(patches, dtype=np.float32).reshape(len(x), -1, pixels, channels)
+        # The groups of a grouped convolution share one C: they are further samples of it.
+        return found.transpose(0, 3, 2, 1).reshape(-1, self.dimensions, found.shape[1])
+
+
+class KerasBitat(Bitat):
+    """The companion of a Keras network; its penalty is among the `losses` of the network, not here.
+
+    Parameters
+    ----------
+    network : keras model
+        Functional or sequential.
+    layers : list of KerasLayer
+        From the bottom to the top, at least one.
+    """
+
+    def __init__(self, network: Any, layers: list[KerasLayer]) -> None:
+        super().__init__(network, list(layers))
+        for layer in layers:
+            layer.stage.active = True
+
+    def penalty(self) -> None:
+        """Return None: the quantizers add their errors to the losses of the network."""
+
+    def finish(self) -> None:
+        """Make every layer binary, and take what belongs to the training out of the quantizers."""
+        super().finish()
+        for layer in self.layers:
+            cast(Stage, layer.quantizer).active = False
+
+
+def layers_of(network: Any, kind: type[Any]) -> list[KerasLayer]:
+    """Return the layers whose quantizer is of a class, from the bottom to the top.
+
+    Raises
+    ------
+    UserError
+        When one of them cannot be told its inputs: the network is neither functional nor sequential, holds it in a
+        network of its own, or it is no 2D convolution or dense layer with channels last.
+    """
+    found, seen = [], set()
+    for layer in network.layers:
+        for attribute, name in KERNELS.items():
+            quantizer = getattr(layer, attribute, None)
+            if isinstance(quantizer, kind):
+                _require_columns(network, layer)
+                seen.add(id(quantizer))
+                found.append(KerasLayer(layer, quantizer.stage_of(getattr(layer, name))))
+    for part in network.submodules:
+        if isinstance(part, kind) and id(part) not in seen:
+            raise UserError(
+                f"the quantizer '{part.name}' has BiTAT weights of a layer within another layer or network, whose "
+                "inputs cannot be read; put its layers into one functional or sequential model."
+            )
+    return found
+
+
+def _require_columns(network: Any, layer: Any) -> None:
+    """Raise `UserError` for a layer whose inputs cannot be read or cut into columns."""
+    if not network.inputs:
+        raise UserError(
+            f"layer '{layer.name}' has BiTAT weights, for which the network must be a functional or sequential model "
+            "whose input shape is known."
+        )
+    kinds = (qkeras.QConv2D, qkeras.QDepthwiseConv2D, qkeras.QDense)
+    if not isinstance(layer, kinds):
+        raise UserError(
+            f"layer '{layer.name}' is a {type(layer).__name__}; BiTAT has weights for QConv2D, QDepthwiseConv2D and "
+            "QDense."
+        )
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise UserError(f"layer '{layer.name}' needs channels last for BiTAT weights.")

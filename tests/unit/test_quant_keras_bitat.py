@@ -1,0 +1,261 @@
+"""BiTAT for QKeras: the same schedule, weights, penalty and gradients as for Brevitas; trainings end binary."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import brevitas.nn as qnn
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from codesign import data, quant, zoo
+from codesign.errors import UserError
+from codesign.ir import golden
+from codesign.quant import companion, react
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("qkeras") is None, reason="needs QKeras: pip install '.[qkeras]'"
+)
+
+TOML = """
+title = "test"
+framework = "qkeras"
+dataset = "digits"
+topology = "separable_residual"
+input_scale = 0.0625
+
+[topology_options]
+width = 8
+
+[widths]
+weight_bits = 1
+activation_bits = 1
+
+[method]
+weights = "bitat"
+activations = "bitat"
+
+[method.weight_options]
+block = 16
+progressive = 0.5
+
+[recipe]
+epochs = 3
+batch = 256
+learning_rate = 0.05
+step_rate = 0.2
+seed = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def env() -> SimpleNamespace:
+    """TensorFlow, Keras, QKeras and the method, imported once."""
+    from codesign.quant.keras import bitat
+    from codesign.quant.qkeras_runtime import runtime
+
+    tf, keras, qkeras = runtime()
+    return SimpleNamespace(tf=tf, keras=keras, q=qkeras, bitat=bitat)
+
+
+class Torch(nn.Module):
+    """A convolution, a depthwise one with a stride, a dense layer."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        kind = quant.make("bitat", "weight", (1, True), options)
+        self.act = nn.ModuleList(react.relu(channels, 1) for channels in (4, 8, 8))
+        self.conv = qnn.QuantConv2d(4, 8, 3, padding=1, bias=False, weight_quant=kind)
+        self.depthwise = qnn.QuantConv2d(8, 8, 3, stride=2, groups=8, bias=False, weight_quant=kind)
+        self.dense = qnn.QuantLinear(8 * 9, 5, bias=False, weight_quant=kind)
+        with torch.no_grad():
+            # Some latent weights lie where the derivative of the sign is 0.
+            for layer in self.layers:
+                layer.weight.mul_(6)
+
+    @property
+    def layers(self) -> list[Any]:
+        return [self.conv, self.depthwise, self.dense]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.depthwise(self.act[1](self.conv(self.act[0](x)) - 1))
+        # As Keras flattens.
+        return self.dense(self.act[2](x).permute(0, 2, 3, 1).flatten(1))
+
+
+def of_keras(env: SimpleNamespace, theirs: Torch, **options: object) -> Any:
+    """The same network with the same weights for Keras."""
+    kind, deep = (str(env.bitat.weight(1, True, depthwise, **options)) for depthwise in (False, True))
+    x = inputs = env.keras.Input((8, 8, 4))
+    x = env.q.QActivation("ReactActivation()")(x)
+    x = env.q.QConv2D(8, 3, padding="same", use_bias=False, kernel_quantizer=kind, name="conv")(x)
+    x = env.q.QActivation("ReactActivation()")(x - 1)
+    x = env.q.QDepthwiseConv2D(3, strides=2, use_bias=False, depthwise_quantizer=deep, name="depthwise")(x)
+    x = env.keras.layers.Flatten()(env.q.QActivation("ReactActivation()")(x))
+    network = env.keras.Model(inputs, env.q.QDense(5, use_bias=False, kernel_quantizer=kind, name="dense")(x))
+    for layer in theirs.layers:
+        name = next(n for n, module in theirs.named_modules() if module is layer)
+        network.get_layer(name).set_weights([keras_kernel(layer.weight.detach(), name == "depthwise")])
+    return network
+
+
+def keras_kernel(w: torch.Tensor, depthwise: bool) -> np.ndarray:
+    """Weights of torch in the order of Keras."""
+    order = (1, 0) if w.ndim == 2 else (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
+    return w.permute(order).numpy()
+
+
+def kernels(network: Any) -> list[Any]:
+    return [network.get_layer(name) for name in ("conv", "depthwise", "dense")]
+
+
+def used(layer: Any) -> Any:
+    """The quantised weights of a Keras layer, outputs first as torch has them."""
+    if "depthwise" in layer.name:
+        return layer.depthwise_quantizer_internal(layer.depthwise_kernel).numpy().transpose(2, 3, 0, 1)
+    w = layer.kernel_quantizer_internal(layer.kernel).numpy()
+    return w.T if w.ndim == 2 else w.transpose(3, 2, 0, 1)
+
+
+@pytest.mark.parametrize("options", [{"block": 16}, {"block": 64, "correlation": "identity", "penalty": 0.5}])
+def test_schedule_weights_penalty_and_gradients_are_those_of_brevitas(
+    env: SimpleNamespace, options: dict[str, Any]
+) -> None:
+    theirs = Torch(**options)
+    network = of_keras(env, theirs, **options)
+    x = torch.randn(16, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    images = x.numpy().transpose(0, 2, 3, 1)
+    before, acting = companion.make(theirs, ("bitat",)), env.bitat.companion(network)
+    assert before is not None
+    stages = set()
+    for progress in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.35, 0.5):
+        before.before_step(progress, x)
+        acting.before_step(progress, images)
+        for name, blocks in before.tensors().items():
+            torch.testing.assert_close(acting.tensors()[name], blocks, rtol=1e-4, atol=1e-5)
+            # Directions of nearly equal importance may come in another order: go on from the same numbers.
+        acting.restore(before.tensors())
+        acting.before_step(progress, images)
+        for layer, other in zip(kernels(network), theirs.layers, strict=True):
+            expected = other.quant_weight().value.detach()
+            np.testing.assert_allclose(used(layer), expected, rtol=1e-4, atol=1e-5)
+            stages.add("real" if torch.equal(expected, other.weight) else len(expected.abs().flatten(1).unique()))
+        theirs.zero_grad()
+        expected, penalty = theirs(x), before.penalty()
+        (expected.square().sum() + (0 if penalty is None else penalty)).backward()
+        with env.tf.GradientTape() as tape:
+            found = network(images, training=True)
+            assert len(network.losses) == 3
+            own = sum(network.losses)
+            loss = env.tf.reduce_sum(found**2) + own
+        assert float(own) == pytest.approx(0.0 if penalty is None else penalty.item(), rel=1e-4)
+        gradients = tape.gradient(loss, network.trainable_variables)
+        named = {v.name: g for v, g in zip(network.trainable_variables, gradients, strict=True)}
+        for layer, other in zip(kernels(network), theirs.layers, strict=True):
+            gradient = keras_kernel(other.weight.grad, layer.name == "depthwise")
+            own_gradient = next(g for name, g in named.items() if name.startswith(f"{layer.name}/"))
+            assert np.abs(own_gradient - gradient).max() <= 1e-3 * np.abs(gradient).max()
+    assert "real" in stages
+    assert len(stages) > 2
+
+
+def test_correlations_see_what_the_kernel_sees_also_where_keras_pads_one_side(env: SimpleNamespace) -> None:
+    x = inputs = env.keras.Input((7, 8, 3))
+    layer = env.q.QConv2D(
+        4, (3, 2), strides=2, padding="same", use_bias=False, kernel_quantizer="BitatWeight(block=8)", name="conv"
+    )
+    network = env.keras.Model(inputs, layer(x))
+    images = np.random.default_rng(1).normal(size=(6, 7, 8, 3)).astype(np.float32)
+    (one,) = env.bitat.companion(network).layers
+    columns = one._columns(env.tf.constant(images))
+    # Columns are what the kernel is multiplied with.
+    rows = layer.kernel.numpy().transpose(3, 2, 0, 1).reshape(4, 18)
+    expected = env.tf.nn.conv2d(images, layer.kernel, 2, "SAME").numpy()
+    np.testing.assert_allclose(rows @ columns, expected.reshape(6, -1, 4).transpose(0, 2, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_fit_takes_the_layers_through_their_turns_and_leaves_them_binary(env: SimpleNamespace, tmp_path: Path) -> None:
+    network = of_keras(env, Torch())
+    network.compile("sgd", env.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(64, 8, 8, 4)).astype(np.float32), rng.integers(0, 5, 64)
+    variables = len(network.weights)
+    network.fit(x, y, batch_size=16, verbose=0)  # a step that knows of no schedule is traced
+    seen: list[list[int]] = []
+
+    class Watch(env.keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append([len(np.unique(np.abs(used(layer)[0]))) for layer in kernels(network)])
+
+    for _ in range(2):
+        seen.clear()
+        network.fit(x, y, epochs=6, batch_size=16, verbose=0, callbacks=[env.bitat.BitatSchedule(x), Watch()])
+        assert len(seen) == 24
+        assert min(seen[0]) > 1, "all are real at first"
+        assert seen[12] == [1, 1, 1], "all are binary after their turns"
+        assert any(1 in stage and max(stage) > 1 for stage in seen), "one after the other"
+        assert [len(np.unique(np.abs(used(layer)[0]))) for layer in kernels(network)] == [1, 1, 1]
+    assert len(network.weights) == variables
+    assert network(x[:4], training=True) is not None
+    assert not network.losses
+    network.save(tmp_path / "network.keras")
+    loaded = env.keras.models.load_model(
+        tmp_path / "network.keras", custom_objects={"QActivation": env.q.QActivation, "QConv2D": env.q.QConv2D,
+        "QDepthwiseConv2D": env.q.QDepthwiseConv2D, "QDense": env.q.QDense}, compile=False,
+    )  # fmt: skip
+    assert np.array_equal(loaded(x), network(x))
+
+
+def test_a_network_that_is_no_bitat_network_is_refused(env: SimpleNamespace) -> None:
+    plain = env.keras.Sequential([env.keras.Input((4,)), env.q.QDense(2, kernel_quantizer="SignWeight()")])
+    assert env.bitat.companion(plain) is None
+    plain.compile("sgd", "mse")
+    with pytest.raises(UserError, match="leave BitatSchedule out"):
+        plain.fit(np.zeros((4, 4)), np.zeros((4, 2)), verbose=0, callbacks=[env.bitat.BitatSchedule(np.zeros((4, 4)))])
+    row = env.keras.Sequential([env.keras.Input((8, 3)), env.q.QConv1D(2, 3, kernel_quantizer="BitatWeight()")])
+    with pytest.raises(UserError, match="QConv1D; BiTAT has weights for"):
+        env.bitat.companion(row)
+    inner = env.keras.Sequential([env.keras.Input((4,)), env.q.QDense(2, kernel_quantizer="BitatWeight()")])
+    outer = env.keras.Sequential([env.keras.Input((4,)), inner])
+    with pytest.raises(UserError, match="within another layer or network"):
+        env.bitat.companion(outer)
+    later = env.keras.Sequential([env.q.QDense(2, kernel_quantizer="BitatWeight()")])
+    with pytest.raises(UserError, match="whose input shape is known"):
+        env.bitat.companion(later)
+
+
+def test_a_training_by_recipe_is_the_same_when_interrupted_and_ends_in_its_integers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codesign.train import keras_loop
+    from codesign.train.run import train
+
+    (tmp_path / "tiny.toml").write_text(TOML)
+    model, steps = zoo.read(tmp_path / "tiny.toml"), 0
+    expected = train(model, tmp_path / "whole", progress=False)
+
+    class Interrupted(keras_loop.Progress):
+        def step(self) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == 7:  # in the second epoch of five steps, when two layers are not binary yet
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_loop, "Progress", Interrupted)
+        with pytest.raises(UserError, match="after 1 of 3 epochs"):
+            train(model, tmp_path / "run", progress=False)
+    result = train(model, tmp_path / "run", progress=False)
+    assert Path(result.checkpoint).read_bytes() == Path(expected.checkpoint).read_bytes()
+    model.checkpoint_path.write_bytes(Path(result.checkpoint).read_bytes())
+    graph, digits = model.graph(), data.load("digits")
+    accuracy = 100 * float((golden.run(graph, digits.x_test).argmax(1) == digits.y_test).mean())
+    assert accuracy == pytest.approx(result.float_accuracy, abs=1.0)
+    codebooks = [node.op.codebook for node in graph if getattr(node.op, "codebook", None) is not None]
+    assert [list(codebook) for codebook in codebooks] == [[-1, 1]] * 3
