@@ -9,7 +9,7 @@
     python benchmarks/accuracy/bench.py table
     python benchmarks/accuracy/bench.py plot
 
-`all` does all that the table and its picture need, from nothing: `run`, `folded`, `table` and `plot`.
+`all` makes what the table and its picture lack: `run`, `folded`, `table` and `plot`.
 `run` makes the runs that have no result yet, or one of an earlier version of the code, and may be stopped at any
 time: the same command continues. `folded` evaluates the finished ASQ runs once more, with the step the same for every
 image, where they were trained. `clipped` prints which part of their positive values the trained activations clip, on
@@ -157,12 +157,21 @@ def draw() -> int:
     return 0
 
 
+def everything(store: Store, runs: list[Run], jobs: int) -> int:
+    run(store, runs, jobs)
+    if missing := [each.name for each in runs if store.current(each) is None]:
+        raise UserError(f"no table yet: {len(missing)} of {len(runs)} runs are missing, {missing[0]} first.")
+    return folded(store, runs) or write_table(store, runs) or draw()
+
+
 def main() -> int:
     arguments = parse()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = Store(arguments.folder.resolve(), COMMITTED)
     if arguments.command == "plot":
         return draw()
+    if arguments.command == "all" and (arguments.seeds or arguments.only or arguments.shard != (1, 1)):
+        raise UserError("all makes the whole table; use run with --seeds, --only or --shard, and then all.")
     runs = plan(arguments.seeds, arguments.epochs, arguments.only, arguments.shard)
     if arguments.command == "run":
         return run(store, runs, arguments.jobs)
@@ -179,7 +188,7 @@ def main() -> int:
         return 0
     if arguments.command == "table":
         return write_table(store, runs)
-    return run(store, runs, arguments.jobs) or folded(store, runs) or write_table(store, runs) or draw()
+    return everything(store, runs, arguments.jobs)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,11 @@ def read_weights(quantizer: Any, kernel: np.ndarray, label: str, depthwise: bool
             f"use one of {', '.join(sorted(_READERS))}."
         )
     require_deterministic(quantizer, label)
+    if getattr(quantizer, "under_way", False):
+        raise UserError(
+            f"layer {label!r} is in the middle of a BiTAT training, so that its weights need not be binary; train to "
+            "the end, or call codesign.quant.keras.bitat.companion(network).finish()."
+        )
     actual = apply(quantizer, kernel, label)
     if actual.dtype != np.float32 or actual.shape != kernel.shape or not np.isfinite(actual).all():
         raise UserError(

@@ -541,3 +541,5 @@ def test_the_script_reads_its_command_line(tmp_path: Path) -> None:
     assert run("status", "--shard", "4/3").returncode == 2
     refused = run("run", "--jobs", "0")
     assert (refused.returncode, "at least 1 process" in refused.stderr) == (2, True)
+    part = run("all", "--only", "lsq_w4")
+    assert (part.returncode, "all makes the whole table" in part.stderr) == (2, True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codesign.errors import UserError
+from codesign.errors import DivergedError, UserError
 from codesign.quant.bitat_companion import Bitat, Layer
 from codesign.quant.bitat_transform import correlation_blocks
 from codesign.quant.keras._base import keras, qkeras, tf
@@ -27,15 +27,15 @@ class KerasLayer(Layer):
         A `QConv2D`, `QDepthwiseConv2D` or `QDense`.
     stage : Stage
         Of its quantizer.
+    before : keras model
+        From the inputs of the network to those of the layer.
     """
 
-    def __init__(self, layer: Any, stage: Stage) -> None:
+    def __init__(self, layer: Any, stage: Stage, before: Any) -> None:
         # Not that of torch layers, which asks for their weights.
         self.name, self.module, self.quantizer = layer.name, layer, stage  # type: ignore[assignment]
-        self.dimensions = stage.dimensions
+        self.dimensions, self.before = stage.dimensions, before
         self.correlation: Tensor | None = None
-        stage.release()
-        stage.matrix.assign(tf.zeros_like(stage.matrix))
 
     def begin(self, correlation: Tensor) -> None:
         """Begin the layer's turn, or take it up again, with the correlation of its inputs."""
@@ -49,9 +49,12 @@ class KerasLayer(Layer):
 
     def measure(self, network: Any, x: Any) -> Tensor:
         """Return the correlation blocks of the layer's inputs when the network reads `x`."""
-        layer: Any = self.module
-        before = keras.Model(network.inputs, layer.get_input_at(0))
-        columns = self._columns(before(x, training=False))
+        columns = self._columns(self.before(x, training=False))
+        if not np.isfinite(columns).all():
+            raise DivergedError(
+                f"what layer '{self.name}' reads is no longer finite, so that its turn of BiTAT cannot begin; lower "
+                "the learning rate."
+            )
         return correlation_blocks(torch.from_numpy(columns), self.stage.block)
 
     def _columns(self, x: Any) -> Any:
@@ -80,8 +83,6 @@ class KerasBitat(Bitat):
 
     def __init__(self, network: Any, layers: list[KerasLayer]) -> None:
         super().__init__(network, list(layers))
-        for layer in layers:
-            layer.stage.active = True
 
     def penalty(self) -> None:
         """Return None: the quantizers add their errors to the losses of the network."""
@@ -94,32 +95,50 @@ class KerasBitat(Bitat):
 
 
 def layers_of(network: Any, kind: type[Any]) -> list[KerasLayer]:
-    """Return the layers whose quantizer is of a class, from the bottom to the top.
+    """Return the layers whose quantizer is of a class, from the bottom to the top, each at the begin of a training.
 
     Raises
     ------
     UserError
-        When one of them cannot be told its inputs: the network is neither functional nor sequential, holds it in a
-        network of its own, or it is no 2D convolution or dense layer with channels last.
+        When one of them cannot be told its inputs: the network is neither functional nor sequential, calls it more than
+        once or holds it in a network of its own, or it is no 2D convolution or dense layer with channels last. When two
+        of them share a quantizer, or that of a depthwise convolution is for another.
     """
-    found, seen = [], set()
+    made, seen = [], set()
     for layer in network.layers:
         for attribute, name in KERNELS.items():
             quantizer = getattr(layer, attribute, None)
             if isinstance(quantizer, kind):
-                _require_columns(network, layer)
+                _require_columns(network, layer, quantizer)
+                if id(quantizer) in seen:
+                    raise UserError(
+                        f"layer '{layer.name}' has the BiTAT quantizer of another layer; give each one of its own, "
+                        'or the string "BitatWeight()".'
+                    )
                 seen.add(id(quantizer))
-                found.append(KerasLayer(layer, quantizer.stage_of(getattr(layer, name))))
+                made.append((layer, quantizer, getattr(layer, name), _before(network, layer)))
     for part in network.submodules:
         if isinstance(part, kind) and id(part) not in seen:
             raise UserError(
                 f"the quantizer '{part.name}' has BiTAT weights of a layer within another layer or network, whose "
                 "inputs cannot be read; put its layers into one functional or sequential model."
             )
-    return found
+    return [KerasLayer(layer, quantizer.begin(kernel), before) for layer, quantizer, kernel, before in made]
 
 
-def _require_columns(network: Any, layer: Any) -> None:
+def _before(network: Any, layer: Any) -> Any:
+    """Return the part of a network in front of a layer."""
+    # A layer may have been called in other networks too.
+    calls = [n for n in range(len(layer.inbound_nodes)) if f"{layer.name}_ib-{n}" in network._network_nodes]
+    if len(calls) != 1:
+        raise UserError(
+            f"layer '{layer.name}' is called {len(calls)} times in the network; BiTAT has weights for layers that are "
+            "called once."
+        )
+    return keras.Model(network.inputs, layer.get_input_at(calls[0]))
+
+
+def _require_columns(network: Any, layer: Any, quantizer: Any) -> None:
     """Raise `UserError` for a layer whose inputs cannot be read or cut into columns."""
     if not network.inputs:
         raise UserError(
@@ -134,3 +153,7 @@ def _require_columns(network: Any, layer: Any) -> None:
         )
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise UserError(f"layer '{layer.name}' needs channels last for BiTAT weights.")
+    if isinstance(layer, keras.layers.DepthwiseConv2D) and not quantizer.depthwise:
+        raise UserError(
+            f"layer '{layer.name}' needs \"BitatWeight(depthwise=True)\", as it is a depthwise convolution."
+        )

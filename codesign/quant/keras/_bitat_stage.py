@@ -9,8 +9,6 @@ from torch import Tensor
 from codesign.quant.keras._base import tf
 from codesign.quant.keras.sign import binarize
 
-_TINY = 2.0**-126
-"""The least that a relative error divides by, as for torch."""
 _BINARY, _REAL, _PARTLY = range(3)
 
 
@@ -37,7 +35,7 @@ class Stage:
         self, kernel: Any, depthwise: bool, correlation: str, block: int, penalty: float, progressive: float
     ) -> None:
         self.correlation, self.block, self.penalty, self.progressive = correlation, block, penalty, progressive
-        self.depthwise, self.active = depthwise, False
+        self.depthwise, self.active = depthwise, True
         self.dimensions = int(rows(kernel, depthwise).shape[1])
         shape = (-(-self.dimensions // block), block, block)
         with tf.init_scope():
@@ -73,19 +71,21 @@ class Stage:
 
     def binary(self, w: Any, scale: Any) -> Any:
         """Return the weights that the layer uses at this point of a training."""
-        projection = tf.convert_to_tensor(self._projection)
-        return tf.switch_case(
-            tf.convert_to_tensor(self._mode),
+        own, scale, projection = tf.cast(w, tf.float32), tf.cast(scale, tf.float32), tf.identity(self._projection)
+        found = tf.switch_case(
+            tf.identity(self._mode),
             {
-                _BINARY: lambda: binarize(w, scale),
-                _REAL: lambda: tf.identity(w),
-                _PARTLY: lambda: partly_binary(w, scale, projection, self.depthwise),
+                _BINARY: lambda: binarize(own, scale),
+                _REAL: lambda: tf.identity(own),
+                _PARTLY: lambda: partly_binary(own, scale, projection, self.depthwise),
             },
         )
+        return tf.cast(found, w.dtype)
 
     def error(self, w: Any, scale: Any) -> Any:
         """Return the relative error of binary weights, 0 before the layer's turn."""
-        return relative_error(w, scale, tf.convert_to_tensor(self.matrix), self.depthwise)
+        own, scale = tf.cast(w, tf.float32), tf.cast(scale, tf.float32)
+        return relative_error(own, scale, tf.identity(self.matrix), self.depthwise)
 
 
 def partly_binary(w: Any, scale: Any, projection: Any, depthwise: bool) -> Any:
@@ -109,8 +109,13 @@ def relative_error(w: Any, scale: Any, matrix: Any, depthwise: bool) -> Any:
     def function(w: Any) -> Any:
         error = w - tf.where(w >= 0, scale, -scale)
         spread = project(error, matrix, depthwise)
-        whole = tf.maximum(tf.reduce_sum(w * project(w, matrix, depthwise)), _TINY)
-        return tf.reduce_sum(error * spread) / whole, lambda upstream: spread * (2 * upstream / whole)
+        whole = tf.reduce_sum(w * project(w, matrix, depthwise))
+
+        def gradient(upstream: Any) -> Any:
+            # 0 before the layer's turn, when C is.
+            return 2 * upstream * tf.math.divide_no_nan(spread, whole)
+
+        return tf.math.divide_no_nan(tf.reduce_sum(error * spread), whole), gradient
 
     return function(w)
 

@@ -6,13 +6,14 @@ Weights are those of `SignWeight` except during a training that says how far it 
     QConv2D(32, 3, kernel_quantizer="BitatWeight()", use_bias=False)
     network.fit(x, y, epochs=60, callbacks=[bitat.BitatSchedule(x[:256])])
 
-A loop of one's own makes `acting = companion(network)`, calls `acting.before_step(progress, x)` before each step with
-the share of the schedule that is done, adds `network.losses` to its loss, and calls `acting.finish()` at the end. The
-package's training loop does all this by itself.
+A loop of one's own makes `acting = companion(network)` before a `tf.function` of a step is traced, calls
+`acting.before_step(progress, x)` before each step with the share of the schedule that is done, adds `network.losses` to
+its loss, and calls `acting.finish()` at the end. The package's training loop does all this by itself.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -57,18 +58,22 @@ class BitatWeight(SignWeight):
         self.correlation, self.block, self.penalty, self.progressive = correlation, block, penalty, progressive
         self._held: _Held = _Held()
 
-    def stage_of(self, kernel: Any) -> Stage:
-        """Return the stage of the layer with this kernel, made when it is first asked for."""
-        if self._held.stage is None:
-            options = self.correlation, self.block, self.penalty, self.progressive
-            self._held.stage = Stage(kernel, self.depthwise, *options)
+    def begin(self, kernel: Any) -> Stage:
+        """Begin a training of the layer with this kernel, and return its stage."""
+        options = self.correlation, self.block, self.penalty, self.progressive
+        self._held.stage = Stage(kernel, self.depthwise, *options)
         return self._held.stage
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a training is under way, so that the weights may not be binary."""
+        return self._held.stage is not None and self._held.stage.active
 
     def call(self, w: Any) -> Any:
         """Return the weights that the layer uses at this point of a training."""
         w, stage = tf.convert_to_tensor(w), self._held.stage
         scale = self.integer_scale(w)
-        if stage is None or not stage.active:
+        if stage is None or not self.under_way:
             return binarize(w, scale)
         if self.penalty:
             self.add_loss(self.penalty * stage.error(w, scale))
@@ -84,49 +89,69 @@ class _Held:
 class BitatSchedule(keras.callbacks.Callback):
     """Takes the layers of a network through their turns while `fit` trains it.
 
+    Until the turns are over, which is after `progressive` of the epochs, figures on validation data are not those of a
+    binary network: let `EarlyStopping` and `ModelCheckpoint` begin later. A `fit` that ends before, and one that ends
+    by an exception, leave no finished network; after an exception `companion(network).finish()` makes it binary. A
+    SavedModel cannot be written while a training is under way; the formats .keras and .h5 can.
+
     Parameters
     ----------
     x : array
         Inputs of the network from which correlations are measured, a batch or a few of training examples.
-    steps : int, optional
-        Steps of the whole training; needed where `fit` does not know how many an epoch has.
+    steps_per_epoch : int, optional
+        Needed where `fit` does not know it in the first epoch.
 
     Raises
     ------
     UserError
-        When the network has no such weights, or the number of steps is unknown.
+        In `fit`, when the network has no such weights, its layers cannot be measured, or the number of steps is
+        unknown.
     """
 
-    def __init__(self, x: Any, steps: int | None = None) -> None:
+    def __init__(self, x: Any, steps_per_epoch: int | None = None) -> None:
         super().__init__()
-        self.x, self.steps, self.step = x, steps, 0
+        self.x, self.steps_per_epoch, self.progress = x, steps_per_epoch, 0.0
         self.acting: KerasBitat
 
     def set_model(self, model: Any) -> None:
-        """Take the network, before `fit` traces its training step."""
+        """Take the network."""
         super().set_model(model)
-        acting = companion(model)
-        if acting is None:
-            raise UserError("the network has no BiTAT weights; leave BitatSchedule out.")
-        self.acting = acting
-        # A step that was traced before does not know of the schedule.
-        model.train_function = model.test_function = None
+        # Steps that were traced before know of no schedule; `fit` makes others after this.
+        self._forget()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """See how long the training is."""
-        epochs, steps = self.params.get("epochs"), self.params.get("steps")
-        self.step, self.total = 0, self.steps or (epochs and steps and epochs * steps)
-        if not self.total:
-            raise UserError("how many steps the training has is not known; give BitatSchedule(x, steps=...).")
+        """See how long the training is, and begin it."""
+        steps = self.steps_per_epoch or self.params.get("steps")
+        if not steps:
+            raise UserError(
+                "how many steps an epoch has is not known; give BitatSchedule(x, steps_per_epoch=...) and fit the same."
+            )
+        acting = companion(self.model)
+        if acting is None:
+            raise UserError("the network has no BiTAT weights; leave BitatSchedule out.")
+        self.acting, self.steps, self.epoch = acting, steps, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch."""
+        self.epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the binary part of every layer."""
-        self.acting.before_step(self.step / self.total, self.x)
-        self.step += 1
+        self.progress = min((self.epoch + batch / self.steps) / self.params["epochs"], 1.0)
+        self.acting.before_step(self.progress, self.x)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Make every layer binary."""
+        if self.progress < self.acting.progressive:
+            warnings.warn(
+                f"the training ended at {self.progress:.0%} of its epochs, before all layers were binary, which is at "
+                f"{self.acting.progressive:.0%}; they are made so now, untrained. Train longer, or fit again.",
+                stacklevel=2,
+            )
         self.acting.finish()
+        self._forget()
+
+    def _forget(self) -> None:
         self.model.train_function = self.model.test_function = self.model.predict_function = None
 
 
