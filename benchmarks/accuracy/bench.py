@@ -161,7 +161,12 @@ def everything(store: Store, runs: list[Run], jobs: int) -> int:
     run(store, runs, jobs)
     if missing := [each.name for each in runs if store.current(each) is None]:
         raise UserError(f"no table yet: {len(missing)} of {len(runs)} runs are missing, {missing[0]} first.")
-    return folded(store, runs) or write_table(store, runs) or draw()
+    folded(store, runs)
+    adaptive = [each for each in runs if each.row.activations == "asq"]
+    for each in adaptive:
+        if not {"folded", "diverged"} & (store.current(each) or {}).keys():
+            raise UserError(f"no table yet: {each.name} is not folded out; that is done where it was trained.")
+    return write_table(store, runs) or draw()
 
 
 def main() -> int:
@@ -170,8 +175,10 @@ def main() -> int:
     store = Store(arguments.folder.resolve(), COMMITTED)
     if arguments.command == "plot":
         return draw()
-    if arguments.command == "all" and (arguments.seeds or arguments.only or arguments.shard != (1, 1)):
-        raise UserError("all makes the whole table; use run with --seeds, --only or --shard, and then all.")
+    if arguments.command == "all" and (
+        arguments.seeds or arguments.only or arguments.shard != (1, 1) or arguments.epochs != EPOCHS
+    ):
+        raise UserError("all makes the whole table; use run with --seeds, --only, --shard or --epochs, and then all.")
     runs = plan(arguments.seeds, arguments.epochs, arguments.only, arguments.shard)
     if arguments.command == "run":
         return run(store, runs, arguments.jobs)

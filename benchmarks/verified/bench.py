@@ -22,6 +22,7 @@ from codesign.errors import UserError
 from codesign.files import atomic_write
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 RESULTS, TABLE = HERE / "results.json", HERE / "table.md"
 BACKENDS = {
     "csim": "C simulation of the HLS kernels (g++)",
@@ -38,8 +39,7 @@ REFUSALS = ("has no FINN layer", "Unsupported QKeras activation")
 
 def models() -> dict[str, zoo.Model]:
     """Return the models of the checkout that have integers, by name."""
-    folder = HERE.parents[1] / "models"
-    found = [zoo.read(path) for path in sorted(folder.glob("*.toml"))]
+    found = [zoo.read(path) for path in sorted((ROOT / "models").glob("*.toml"))]
     return {each.name: each for each in found if each.checkpoint_path.is_file() and not each.widths.is_float}
 
 
@@ -68,9 +68,9 @@ def verify(model: zoo.Model, backend: str, vectors: int) -> dict[str, Any]:
     UserError
         When it fails in another way.
     """
-    command = [sys.executable, "-m", "codesign", "verify", model.name, "--backend", backend]
+    command = [sys.executable, "-m", "codesign", "verify", str(model.path), "--backend", backend]
     command += ["--vectors", str(vectors), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     about = {"checkpoint": model.measured.checkpoint_sha256, "version": importlib.metadata.version("codesign")}
     said = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
     if "differences" in said:

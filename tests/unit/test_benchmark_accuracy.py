@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -543,3 +544,28 @@ def test_the_script_reads_its_command_line(tmp_path: Path) -> None:
     assert (refused.returncode, "at least 1 process" in refused.stderr) == (2, True)
     part = run("all", "--only", "lsq_w4")
     assert (part.returncode, "all makes the whole table" in part.stderr) == (2, True)
+
+
+def test_all_makes_no_table_of_a_part(bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("accuracy_script", ROOT / "benchmarks" / "accuracy" / "bench.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    done: list[str] = []
+    for name in ("run", "folded", "write_table"):
+        monkeypatch.setattr(script, name, lambda *_, name=name: done.append(name) or 0)
+    monkeypatch.setattr(script, "draw", lambda: done.append("draw") or 0)
+    store, runs = bench.runs.Store(tmp_path), bench.runs.plan([1], only=["lsq_w4", "asq_w4"])
+    for made, missing in ((0, "2 of 2 runs are missing, lsq_w4_s1 first"), (2, "asq_w4_s1 is not folded out")):
+        for run in runs[:made]:
+            store.write(run, {"accuracy": 88.0, "model_file": bench.rows.model_file(run.row, 1, run.epochs)} | {
+                "code": bench.versions.code_digest(run.row)
+            })  # fmt: skip
+        with pytest.raises(UserError, match=missing):
+            script.everything(store, runs, 1)
+    assert done == ["run", "run", "folded"]
+    found = store.result(runs[1])
+    store.write(runs[1], found | {"folded": {"accuracy": 87.0}})
+    assert script.everything(store, runs, 1) == 0
+    assert done[3:] == ["run", "folded", "write_table", "draw"]

@@ -234,6 +234,10 @@ def test_fit_takes_the_layers_through_their_turns_and_leaves_them_binary(env: Si
         # The step that is trained is that of these weights, with the penalty.
         assert [trained for trained, _ in watch.losses] == pytest.approx([own for _, own in watch.losses], rel=1e-4)
     assert len(network.weights) == variables
+    # A fit without a schedule is one of a binary network.
+    network.optimizer.learning_rate.assign(0.0)
+    (loss,) = network.fit(x, y, batch_size=16, verbose=0).history["loss"]
+    assert loss == pytest.approx(float(network.loss(y, network(x))), rel=1e-4)
     assert network(x[:4], training=True) is not None
     assert not network.losses
     np.testing.assert_allclose(network.predict(x, verbose=0), network(x), rtol=1e-4, atol=1e-4)
@@ -289,8 +293,11 @@ def test_what_is_under_way_is_no_finished_network(env: SimpleNamespace) -> None:
         network.fit(x, y, epochs=10, batch_size=16, verbose=0, callbacks=[env.bitat.BitatSchedule(x), stop])
     with pytest.raises(UserError, match="in the middle of a BiTAT training"):
         import_qkeras(network, input_scale=1.0)
+    network.predict(x, verbose=0)  # traced with weights that are real in part
     env.bitat.companion(network).finish()
     assert [magnitudes(layer) for layer in kernels(network)] == [1, 1, 1]
+    np.testing.assert_allclose(network.predict(x, verbose=0), network(x), rtol=1e-4, atol=1e-4)
+    assert network.evaluate(x, y, verbose=0) == pytest.approx(float(network.loss(y, network(x))), rel=1e-4)
 
 
 def test_measuring_leaves_statistics_alone_and_halves_are_trained_in_float32(env: SimpleNamespace) -> None:

@@ -91,7 +91,7 @@ class KerasBitat(Bitat):
         """Make every layer binary, and take what belongs to the training out of the quantizers."""
         super().finish()
         for layer in self.layers:
-            cast(Stage, layer.quantizer).active = False
+            cast(Stage, layer.quantizer).end()
 
 
 def layers_of(network: Any, kind: type[Any]) -> list[KerasLayer]:

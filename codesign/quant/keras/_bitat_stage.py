@@ -69,6 +69,12 @@ class Stage:
         """Make the weights binary."""
         self.real = False
 
+    def end(self) -> None:
+        """Make the weights binary and their error 0, also in what was traced before."""
+        self.release()
+        self.matrix.assign(tf.zeros_like(self.matrix))
+        self.active = False
+
     def binary(self, w: Any, scale: Any) -> Any:
         """Return the weights that the layer uses at this point of a training."""
         own, scale, projection = tf.cast(w, tf.float32), tf.cast(scale, tf.float32), tf.identity(self._projection)

@@ -61,6 +61,9 @@ class BitatWeight(SignWeight):
     def begin(self, kernel: Any) -> Stage:
         """Begin a training of the layer with this kernel, and return its stage."""
         options = self.correlation, self.block, self.penalty, self.progressive
+        if self._held.stage is not None:
+            # A step that was traced with it shall be that of a binary network.
+            self._held.stage.end()
         self._held.stage = Stage(kernel, self.depthwise, *options)
         return self._held.stage
 
