@@ -235,8 +235,8 @@ def test_an_adapter_starts_like_that_of_brevitas(env: SimpleNamespace, channels:
     ("name", "part", "arguments", "options", "message"),
     [
         ("lsqq", "weight", (4, True, False), {}, "did you mean lsq"),
-        ("post", "activation", (4, False), {}, "not for activations; these are: asq, dorefa"),
-        ("asq", "weight", (4, True, False), {}, "not for weights; these are: apot, dorefa"),
+        ("post", "activation", (4, False), {}, "not for activations; these are: asq, bitat, dorefa"),
+        ("asq", "weight", (4, True, False), {}, "not for weights; these are: apot, bitat, dorefa"),
         ("post", "weight", (6, True, False), {}, "2 to 5 bits, not for 6"),
         ("post", "weight", (4, True, False), {"quantile": 2.0}, "above 0 and at most 1"),
         ("post", "weight", (4, True, False), {"entries": 2}, "no option 'entries' there; it accepts quantile"),

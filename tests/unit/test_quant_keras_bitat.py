@@ -63,6 +63,12 @@ def env() -> SimpleNamespace:
     return SimpleNamespace(tf=tf, keras=keras, q=qkeras, bitat=bitat)
 
 
+@pytest.fixture(autouse=True)
+def seeded(env: SimpleNamespace) -> None:
+    """Trainings of other tests make operations deterministic for the whole process, which asks for a seed."""
+    env.keras.utils.set_random_seed(1)
+
+
 class Torch(nn.Module):
     """A convolution, a depthwise one with a stride, a dense layer."""
 
