@@ -81,9 +81,6 @@ class KerasBitat(Bitat):
         From the bottom to the top, at least one.
     """
 
-    def __init__(self, network: Any, layers: list[KerasLayer]) -> None:
-        super().__init__(network, list(layers))
-
     def penalty(self) -> None:
         """Return None: the quantizers add their errors to the losses of the network."""
 

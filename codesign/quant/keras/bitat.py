@@ -214,4 +214,4 @@ def companion(network: Any) -> KerasBitat | None:
         When such weights are those of a layer whose inputs cannot be read or cut into columns.
     """
     layers = layers_of(network, BitatWeight)
-    return KerasBitat(network, layers) if layers else None
+    return KerasBitat(network, [*layers]) if layers else None
