@@ -72,10 +72,9 @@ def main() -> int:
     every: list[Search | Training] = [*searches, *trainings]
     if given.command == "run":
         if given.jobs > 1:
-            own = [argument for argument in sys.argv[1:] if not argument.startswith("--jobs")]
-            own = [one for one, before in zip(own, ["", *own], strict=False) if before != "--jobs"]
-            command = [sys.executable, str(Path(__file__).resolve()), *own]
-            started = [subprocess.Popen([*command, "--jobs", "1"]) for _ in range(given.jobs)]
+            # The last one of an option counts.
+            command = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:], "--jobs", "1"]
+            started = [subprocess.Popen(command) for _ in range(given.jobs)]
             return max(process.wait() for process in started)
         work(store, searches, trainings)
     elif given.command == "status":
