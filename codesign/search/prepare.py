@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,11 @@ from codesign.train.supernet import SupernetRecipe
 if TYPE_CHECKING:
     from codesign.estimate.corrections import Correction
     from codesign.zoo import Model
+
+
+ROOM = 0.02
+"""Share of lookup tables that stay free while candidates are estimated with the weights of the supernet: with trained
+ones the estimate of a ResNet-8 was up to 1 % higher, and one that then is too large was trained in vain."""
 
 
 def require_searchable(model: Model) -> None:
@@ -113,3 +120,25 @@ def problem_of(
     # Told now, not by the first candidate.
     within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))
     return problem
+
+
+def with_room(problem: Problem, room: float = ROOM) -> Problem:
+    """Return the problem that candidates are held to, so that what is trained keeps to that of `problem_of`.
+
+    Parameters
+    ----------
+    problem : Problem
+        Returned as it is where lookup tables are not limited.
+    room : float
+        Share of the lookup tables that stays free. Designs of candidates are folded for what is left of those that
+        were given by options; of a board's own, folding leaves more than that free.
+    """
+    limits, evaluator = dict(problem.constraint.limits), problem.evaluator
+    if "lut" not in limits:
+        return problem
+    limits["lut"] = float(math.floor((1 - room) * limits["lut"]))
+    if isinstance(evaluator, BoardEvaluator) and evaluator.options.lut is not None:
+        options = dataclasses.replace(evaluator.options, lut=max(1, math.floor((1 - room) * evaluator.options.lut)))
+        evaluator = BoardEvaluator(evaluator.accuracies, evaluator.board, options, evaluator.correction)
+    constraint = Constraint(problem.constraint.bit_operations, limits)
+    return dataclasses.replace(problem, constraint=constraint, evaluator=evaluator, room=room)

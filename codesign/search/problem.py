@@ -202,12 +202,15 @@ class Problem:
     constraint : Constraint
     evaluator : Evaluator
     objective : Objective
+    room : float
+        Share of the lookup tables that are allowed which the constraint keeps free; for messages.
     """
 
     space: Space
     constraint: Constraint
     evaluator: Evaluator
     objective: Objective = field(default_factory=Objective)
+    room: float = 0.0
 
     def digest(self) -> str:
         """Return a short digest of all that the evaluation of a candidate depends on."""

@@ -221,7 +221,9 @@ def _too_much(problem: Problem, narrowest: Assignment, cost: Mapping[str, float]
     name, (found, limit) = next(
         (name, pair) for name, pair in constraint.exceeded(taken, cost).items() if name != BIT_OPERATIONS
     )
+    room = problem.room if name == "lut" else 0.0
+    free = f" where {100 * room:g} % stay free for what training changes" if room else ""
     return (
         f"even the narrowest widths take {found:,.0f} {name.replace('_', ' ')}, more than the {limit:,.0f} "
-        "that are allowed; allow more, or choose a bigger board or a lower frame rate."
+        f"that are allowed{free}; allow more, or choose a bigger board or a lower frame rate."
     )

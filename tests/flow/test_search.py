@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import time
 from pathlib import Path
@@ -95,11 +96,13 @@ def test_a_search_without_training(codesign: CommandLine):
     assert "even the narrowest widths take" in wrong.err
     least = codesign(*SEARCH, "--no-training", "--evaluations", "3", "--strategy", "uniform", "--lut", "500")
     assert least.code == 2
-    assert "lut, more than the 500 that are allowed; allow more, or choose" in least.err
+    assert "lut, more than the 490 that are allowed where 2 % stay free for what training changes" in least.err
+    assert "allow more, or choose" in least.err
     few = round(0.9 * best["lut"])
     smaller = codesign(*arguments, "--lut", str(few))
     assert smaller.code == 0, smaller.err
-    assert smaller.json["best"]["lut"] <= few < best["lut"]
+    # Some room stays free, but what is told is the limit that was given.
+    assert smaller.json["best"]["lut"] <= math.floor(0.98 * few) < few < best["lut"]
     assert f"{few:,}" in Path(smaller.json["html"]).read_text()
 
 

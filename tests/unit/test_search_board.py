@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,6 +157,34 @@ def test_limits_that_bind_are_kept_to(supernet: Path) -> None:
     hopeless = prepare.problem_of(model, supernet, BOARD, Options(cycles=10), Objective())
     with pytest.raises(UserError, match=r"even the narrowest widths take .* cycles per frame"):
         evaluate(hopeless, hopeless.space.uniform(2, 2))
+
+
+def test_room_is_kept_for_what_training_changes(supernet: Path, problem: Problem) -> None:
+    limited = made(supernet, Options(cycles=3000, lut=1500), bit_operations=900_000)
+    roomy = prepare.with_room(limited)
+    evaluator = roomy.evaluator
+    assert isinstance(evaluator, BoardEvaluator)
+    assert evaluator.options == Options(cycles=3000, lut=1470)
+    assert roomy.constraint == Constraint(900_000, {**limited.constraint.limits, "lut": 1470.0})
+    assert roomy.digest() != limited.digest()
+    found = evaluate(roomy, roomy.space.uniform(2, 2))
+    assert found.cost["lut"] <= 1470
+    # Without a limit given, that of the board gives way; folding leaves more than that free in any case.
+    of_board = prepare.with_room(problem)
+    assert of_board.constraint.limits["lut"] == 52_136  # of 53,200
+    assert of_board.evaluator is problem.evaluator
+    free = dataclasses.replace(problem, constraint=Constraint(900_000))
+    assert prepare.with_room(free) is free
+
+
+def test_a_limit_that_only_the_room_exceeds_is_told_as_such(supernet: Path) -> None:
+    unlimited = made(supernet, Options(cycles=3000, dsp=0))
+    least = unlimited.evaluator.cost(unlimited.space.uniform(0, 1))["lut"]
+    limited = made(supernet, Options(cycles=3000, dsp=0, lut=int(least)))
+    evaluate(limited, limited.space.uniform(0, 1))
+    roomy = prepare.with_room(limited)
+    with pytest.raises(UserError, match=r"take [\d,]+ lut, more than .* allowed where 2 % stay free for what training"):
+        evaluate(roomy, roomy.space.uniform(0, 1))
 
 
 def test_the_identity_tells_problems_apart(supernet: Path, problem: Problem) -> None:
