@@ -90,6 +90,13 @@ supernet_epochs = click.option(
 images = click.option(
     "--images", type=click.IntRange(1), help="Held-out examples that a candidate is evaluated on. [default: all]"
 )
+fine_tuning = click.option(
+    "--fine-tuning",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Batches that a copy of the supernet is trained on with the widths of a candidate before that is evaluated.",
+)
 name = click.option("--name", help="Name of the model that is found. [default: MODEL_searched]")
 epochs = click.option(
     "--epochs", type=click.IntRange(1), help="Epochs of its training. [default: as the recipe of MODEL]"
@@ -119,7 +126,8 @@ threads = click.option(
 
 _ALL = (
     strategies, objective, budget, frames_per_second, cycles, dsp, lut, evaluations, workers, setting, weight_bits,
-    activation_bits, post, supernet_epochs, images, name, epochs, learning_rate, finalists, no_training, threads,
+    activation_bits, post, supernet_epochs, images, fine_tuning, name, epochs, learning_rate, finalists, no_training,
+    threads,
 )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ class AccuracyEvaluator:
             model.fingerprint(),
             checkpoint.sha256(model.checkpoint_path),
             checkpoint.sha256(Path(own.folder) / supernet.FINAL),
-            [own.images, own.calibration],
+            [own.images, own.calibration, own.fine_tuning],
             code_digest(),
         ]
 
@@ -66,7 +66,8 @@ class AccuracyEvaluator:
     @functools.cached_property
     def _sensitivity(self) -> Table:
         own = self.accuracies
-        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
+        about: list[Any] = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL)]
+        about += [own.images, own.calibration, own.fine_tuning]
         key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
 
         def measure() -> Table:

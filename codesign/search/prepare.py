@@ -83,6 +83,7 @@ def problem_of(
     bit_operations: int | None = None,
     images: int | None = None,
     correction: Correction | None = None,
+    fine_tuning: int = 0,
 ) -> Problem:
     """Return the problem of a model on a board.
 
@@ -103,6 +104,8 @@ def problem_of(
         Held-out examples of an evaluation; all unless given.
     correction : Correction, optional
         By which sizes are corrected, from reports of another tool.
+    fine_tuning : int
+        Batches that the supernet is trained on with the widths of a candidate before that is evaluated.
 
     Raises
     ------
@@ -110,7 +113,8 @@ def problem_of(
         When even the narrowest widths exceed the budget.
     """
     # Absolute paths, for workers elsewhere.
-    accuracies = ModelEvaluator(str(Path(model.path).absolute()), supernet_folder.absolute(), images=images)
+    path = str(Path(model.path).absolute())
+    accuracies = ModelEvaluator(path, supernet_folder.absolute(), images=images, fine_tuning=fine_tuning)
     evaluator, constraint = AccuracyEvaluator(accuracies), Constraint(bit_operations)
     if estimate.measured(board.family):
         evaluator = BoardEvaluator(accuracies, board, options, correction)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from codesign.errors import UserError
 from codesign.quant.switchable import weight_layers
 from codesign.search import measures, sensitivity, width_noise
 from codesign.search.candidate_graph import candidate_graph
+from codesign.search.fine_tuning import fine_tuned
 from codesign.search.measurements import PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.space_of import space_of
@@ -66,6 +68,9 @@ class ModelEvaluator:
     calibration : int
         Training examples that the statistics of batch norm are taken from, for each choice; 0 leaves those of the
         supernet.
+    fine_tuning : int
+        Batches that the supernet is trained on with the widths of a choice, before the choice is evaluated; each choice
+        begins with the weights of the supernet. The batches are of the recipe's size, never of held-out examples.
     threads : int
         Threads of torch in every call.
 
@@ -82,15 +87,16 @@ class ModelEvaluator:
         *,
         images: int | None = None,
         calibration: int = 500,
+        fine_tuning: int = 0,
         threads: int = 1,
     ) -> None:
         self.model, self.folder, self.images = model, str(folder), images
-        self.calibration, self.threads = calibration, threads
+        self.calibration, self.fine_tuning, self.threads = calibration, fine_tuning, threads
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the names, not what was loaded."""
-        make = functools.partial(type(self), images=self.images, calibration=self.calibration, threads=self.threads)
-        return make, (self.model, self.folder)
+        own = {name: getattr(self, name) for name in ("images", "calibration", "fine_tuning", "threads")}
+        return functools.partial(type(self), **own), (self.model, self.folder)
 
     @functools.cached_property
     def space(self) -> Space:
@@ -109,7 +115,7 @@ class ModelEvaluator:
         return self.evaluate(chosen).accuracy
 
     def evaluate(self, chosen: Assignment) -> Evaluated:
-        """Evaluate a choice on the held-out examples, with batch norm statistics of its own.
+        """Evaluate a choice on the held-out examples, with batch norm statistics of its own, fine-tuned if so wanted.
 
         Raises
         ------
@@ -118,7 +124,7 @@ class ModelEvaluator:
         """
         self.space.check(chosen)
         loaded = self._loaded
-        with self._ready(chosen), torch.no_grad():
+        with self._ready(chosen), self._tuned(), torch.no_grad():
             loaded.calibrate(self.calibration)
             logits = torch.cat([loaded.logits(x) for x in loaded.held.split(BATCH)])
         right = (logits.argmax(1) == loaded.labels).double().mean()
@@ -256,6 +262,21 @@ class ModelEvaluator:
             supernet.choose(network, None)
             torch.set_num_threads(before)
 
+    @contextmanager
+    def _tuned(self) -> Iterator[None]:
+        """Have the network, with a choice in it, trained a little; it is as it was afterwards."""
+        if not self.fine_tuning:
+            yield
+            return
+        loaded = self._loaded
+        layers = weight_layers(loaded.network).values()
+        for layer in layers:
+            layer.freeze(False)
+        with fine_tuned(loaded.network, loaded.tuning, self.fine_tuning, loaded.batch):
+            for layer in layers:
+                layer.freeze(True)
+            yield
+
 
 class _Loaded:
     """Network and images of an evaluator."""
@@ -272,6 +293,7 @@ class _Loaded:
         if not weight_layers(self.network):
             raise UserError(f"{self.model.name} has no hidden layer with weights, so that there is no width to choose.")
         self.low = recipe.precision == "bfloat16"
+        self.tuning = msgspec.structs.replace(recipe, learning_rate=self.recipe.learning_rate)
         dataset = data.load(self.model.dataset)
         self.members, held = dataset.split(recipe.validation, recipe.seed)
         if images is not None:
@@ -290,6 +312,10 @@ class _Loaded:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
             out = plain(self.network(x))
         return out.float()
+
+    def batch(self, turn: int) -> tuple[Tensor, Tensor]:
+        """Return a training batch of the size of the recipe."""
+        return self.examples(min(self.tuning.batch, len(self.order)), turn)
 
     def examples(self, count: int, turn: int = 0) -> tuple[Tensor, Tensor]:
         """Return augmented training examples and their labels, others for each turn."""

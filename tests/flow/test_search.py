@@ -91,6 +91,11 @@ def test_a_search_without_training(codesign: CommandLine):
     # Nothing was trained or evaluated anew.
     assert "epoch" not in again.err
     assert again.json["seconds"] < told.json["seconds"]
+    narrow = (*SEARCH, "--no-training", "--strategy", "uniform", "--budget", "900k", "--json")
+    plain, tuned = (codesign(*narrow, "--fine-tuning", batches).json for batches in ("0", "20"))
+    # The same candidates, which the supernet has learned a little more of.
+    assert tuned["evaluations"] == plain["evaluations"] > 1
+    assert tuned["best"]["accuracy"] > plain["best"]["accuracy"]
     wrong = codesign(*SEARCH, "--no-training", "--budget", "1k")
     assert wrong.code == 2
     assert "even the narrowest widths take" in wrong.err

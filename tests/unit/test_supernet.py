@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from codesign import zoo
+from codesign import data, zoo
 from codesign.errors import UserError
 from codesign.quant import fused
 from codesign.quant.lsq import code_range, lsq
@@ -24,10 +24,12 @@ from codesign.quant.switchable import (
     weight_layers,
 )
 from codesign.search import image_gradients
+from codesign.search.fine_tuning import fine_tuned
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
 from codesign.train import supernet
+from codesign.train.batches import Augmentation
 from codesign.train.progress import Progress
 from codesign.train.supernet_draw import draw
 
@@ -197,6 +199,53 @@ def test_statistics_of_its_own_help_a_choice(evaluator: ModelEvaluator, trained:
     without = ModelEvaluator("digits_cnn_w3", trained, calibration=0)
     low = evaluator.space.uniform(2, 2)
     assert evaluator.evaluate(low).loss < without.evaluate(low).loss
+
+
+def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator: ModelEvaluator, trained: Path) -> None:
+    tuned = ModelEvaluator("digits_cnn_w3", trained, fine_tuning=20)
+    space = tuned.space
+    network = tuned._loaded.network
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    low = space.uniform(2, 2)
+    mixed = Assignment(low.weights | {"depthwise": tuple(i % 6 for i in range(16))}, {"act1": 4, "act2": 2})
+    without, random = evaluator.evaluate(low), torch.get_rng_state()
+    found = tuned.evaluate(low)
+    assert found.loss < 0.9 * without.loss
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not network.training
+    other = tuned.evaluate(mixed)
+    # The same whatever came before, and in another process.
+    assert tuned.evaluate(low) == found
+    again = pickle.loads(pickle.dumps(tuned))  # noqa: S301
+    assert again.fine_tuning == 20
+    assert again.evaluate(mixed) == other
+    assert tuned.evaluate(space.uniform(8, 8)).accuracy > 80
+
+
+def test_a_network_is_put_back_when_fine_tuning_fails(trained: Path) -> None:
+    loaded = ModelEvaluator("digits_cnn_w3", trained)._loaded
+    before = {name: tensor.clone() for name, tensor in loaded.network.state_dict().items()}
+
+    def batch(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if number == 2:
+            raise KeyboardInterrupt
+        return loaded.batch(number)
+
+    with pytest.raises(KeyboardInterrupt), fine_tuned(loaded.network, loaded.tuning, 4, batch):
+        pass
+    assert all(torch.equal(tensor, before[name]) for name, tensor in loaded.network.state_dict().items())
+    assert not loaded.network.training
+
+
+def test_fine_tuning_never_sees_held_out_examples(trained: Path) -> None:
+    loaded = ModelEvaluator("digits_cnn_w3", trained)._loaded
+    # Without augmentation examples are told by their bytes.
+    loaded.augmentation = Augmentation(data.load("digits").x_train, 0, False, 0)
+    held = {frame.tobytes() for frame in loaded.held.numpy()}
+    batches = [loaded.batch(turn)[0] for turn in range(60)]
+    assert {len(batch) for batch in batches} == {loaded.tuning.batch}
+    assert not held & {frame.tobytes() for batch in batches for frame in batch.numpy()}
 
 
 def test_an_evaluator_takes_held_out_examples_alone(evaluator: ModelEvaluator, trained: Path) -> None:

@@ -93,7 +93,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     supernet = prepare.prepare_supernet(source, supernets, recipe, threads=given["threads"])
     with console.progress("Loading the supernet"):
         problem = prepare.problem_of(
-            source, supernet, work.board, design, objective, budget, given["images"], correction
+            source, supernet, work.board, design, objective, budget, given["images"], correction, given["fine_tuning"]
         )
     if path is not None:
         publish.require_same(problem, path, folder)
