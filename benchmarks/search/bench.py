@@ -4,6 +4,7 @@
     python benchmarks/search/bench.py status
     python benchmarks/search/bench.py keep
     python benchmarks/search/bench.py table
+    python benchmarks/search/bench.py proxies
 
 `run` may be killed at any time and continues; several may work at once.
 """
@@ -56,9 +57,21 @@ def _one(store: Store, task: Any, do: Callable[[Any], dict[str, Any]]) -> None:
             print(f"{task.name}: {accuracy:.2f} %", flush=True)
 
 
+def _proxies(store: Store, found: dict[Search | Training, dict[str, Any]]) -> str:
+    from search_table import proxies
+    from search_table.work import Work
+
+    rows = []
+    for search, accuracy, told in proxies.rows(Work(store), found):
+        rows.append((search, accuracy, told))
+        accuracies = ", ".join(f"{one['accuracy']:.2f} ({one['loss']:.4f})" for one in told)
+        print(f"{search.name}: trained {accuracy:.2f} %, {accuracies}", flush=True)
+    return proxies.markdown(rows)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "status", "keep", "table"))
+    parser.add_argument("command", choices=("run", "status", "keep", "table", "proxies"))
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--scenarios", default="", help="names, joined by commas; all unless given")
@@ -85,8 +98,10 @@ def main() -> int:
         print(f"{store.keep_supernets()} new supernets")
     else:
         found = {task: result for task in every if (result := store.result(task)) is not None}
-        text = table.markdown(found)
-        atomic_write(HERE / "table.md", text)
+        if not any(isinstance(task, Training) for task in found):
+            raise UserError("nothing of this was trained yet; let `run` come further first.")
+        text = table.markdown(found) if given.command == "table" else _proxies(store, found)
+        atomic_write(HERE / f"{given.command}.md", text)
         print(text)
     return 0
 

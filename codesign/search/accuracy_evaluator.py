@@ -29,7 +29,8 @@ class AccuracyEvaluator:
     Parameters
     ----------
     accuracies : ModelEvaluator
-        With a supernet that is trained.
+        With a supernet that is trained. What it fine-tunes are candidates alone: what strategies measure is measured
+        with the weights of the supernet.
     """
 
     def __init__(self, accuracies: ModelEvaluator) -> None:
@@ -66,13 +67,12 @@ class AccuracyEvaluator:
     @functools.cached_property
     def _sensitivity(self) -> Table:
         own = self.accuracies
-        about: list[Any] = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL)]
-        about += [own.images, own.calibration, own.fine_tuning]
+        about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
         key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
 
         def measure() -> Table:
             second = measures.sensitivities(self.space, own.sensitivity())
-            return anchored(self.space, second, lambda chosen: own.evaluate(chosen).loss)
+            return anchored(self.space, second, lambda one: own.evaluate(one, fine_tune=False).loss)
 
         return kept.measured(Path(own.folder) / f"sensitivity-{key}.json", Table, measure)
 

@@ -1,8 +1,8 @@
 """A few steps of training for one choice of widths, before its accuracy is told.
 
-A supernet works at all widths and is best at none. A few batches with the widths of a candidate let its weights, steps
-and statistics settle there, as the candidate's own training will; so candidates are told apart by what they can become
-rather than by what the supernet happens to be good at.
+A supernet works at all widths and is best at none. Some batches with the widths of a candidate let its weights and
+steps settle there, as the candidate's own training will; so candidates are told apart by what they can become rather
+than by what the supernet happens to be good at. Statistics of batch norm are those of the last batches afterwards.
 
 References
 ----------
@@ -23,6 +23,9 @@ from codesign.train.evaluate import plain
 from codesign.train.optimizer import make_optimizer
 from codesign.train.recipe import Recipe
 
+_RISE = 10
+"""Batches that the learning rate rises: the momentum of the supernet's training is gone."""
+
 
 @contextmanager
 def fine_tuned(
@@ -35,7 +38,7 @@ def fine_tuned(
     network : Module
         With the widths chosen; in evaluation mode, before and after.
     recipe : Recipe
-        Its optimizer, precision and learning rate, which falls to zero along a line.
+        Its optimizer, precision and learning rate, which rises for ten batches and falls to zero along a line.
     steps : int
         Batches.
     examples : callable
@@ -45,11 +48,12 @@ def fine_tuned(
     try:
         network.train()
         optimizer = make_optimizer(network, recipe)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(recipe.seed)
             for step in range(steps):
+                rate = recipe.learning_rate * min(1.0, (step + 1) / _RISE) * (1 - step / steps)
                 for group in optimizer.param_groups:
-                    group["lr"] = recipe.learning_rate * group["rate"] * (1 - step / steps)
+                    group["lr"] = rate * group["rate"]
                 images, labels = examples(step)
                 with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                     answers = plain(network(images))

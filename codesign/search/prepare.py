@@ -135,14 +135,17 @@ def with_room(problem: Problem, room: float = ROOM) -> Problem:
         Returned as it is where lookup tables are not limited.
     room : float
         Share of the lookup tables that stays free. Designs of candidates are folded for what is left of those that
-        were given by options; of a board's own, folding leaves more than that free.
+        were given by options, where they are fewer than the board's; of these, folding leaves more than that free.
     """
     limits, evaluator = dict(problem.constraint.limits), problem.evaluator
     if "lut" not in limits:
         return problem
-    limits["lut"] = float(math.floor((1 - room) * limits["lut"]))
-    if isinstance(evaluator, BoardEvaluator) and evaluator.options.lut is not None:
-        options = dataclasses.replace(evaluator.options, lut=max(1, math.floor((1 - room) * evaluator.options.lut)))
-        evaluator = BoardEvaluator(evaluator.accuracies, evaluator.board, options, evaluator.correction)
+    asked = limits["lut"]
+    limits["lut"] = float(math.floor((1 - room) * asked))
+    if isinstance(evaluator, BoardEvaluator):
+        given = evaluator.options.lut
+        if given is not None and given < evaluator.board.lut:
+            options = dataclasses.replace(evaluator.options, lut=max(1, math.floor((1 - room) * given)))
+            evaluator = BoardEvaluator(evaluator.accuracies, evaluator.board, options, evaluator.correction)
     constraint = Constraint(problem.constraint.bit_operations, limits)
-    return dataclasses.replace(problem, constraint=constraint, evaluator=evaluator, room=room)
+    return dataclasses.replace(problem, constraint=constraint, evaluator=evaluator, reserve=asked - limits["lut"])

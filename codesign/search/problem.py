@@ -202,15 +202,15 @@ class Problem:
     constraint : Constraint
     evaluator : Evaluator
     objective : Objective
-    room : float
-        Share of the lookup tables that are allowed which the constraint keeps free; for messages.
+    reserve : float
+        Lookup tables by which the constraint is tighter than what was asked for; messages tell them.
     """
 
     space: Space
     constraint: Constraint
     evaluator: Evaluator
     objective: Objective = field(default_factory=Objective)
-    room: float = 0.0
+    reserve: float = 0.0
 
     def digest(self) -> str:
         """Return a short digest of all that the evaluation of a candidate depends on."""

@@ -50,7 +50,7 @@ def require_free(name: str, folder: Path) -> Path:
 
 
 def require_same(problem: Problem, path: Path, folder: Path) -> None:
-    """Raise `UserError` when there is a model of another search, with other limits or another objective.
+    """Raise `UserError` when there is a model of another search, with other options.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def require_same(problem: Problem, path: Path, folder: Path) -> None:
     """
     if path.is_file() and _record(folder).get(path.stem, _NOTHING).problem != _told(problem):
         raise UserError(
-            f"{path.stem} was found with other limits, another objective or another version; give another --name, or "
+            f"{path.stem} was found with other options or by another version; give another --name, or "
             f"remove {path} and what lies beside it."
         )
 

@@ -221,9 +221,11 @@ def _too_much(problem: Problem, narrowest: Assignment, cost: Mapping[str, float]
     name, (found, limit) = next(
         (name, pair) for name, pair in constraint.exceeded(taken, cost).items() if name != BIT_OPERATIONS
     )
-    room = problem.room if name == "lut" else 0.0
-    free = f" where {100 * room:g} % stay free for what training changes" if room else ""
+    allowed = f"the {limit:,.0f} that are allowed"
+    if name == "lut" and problem.reserve:
+        free = problem.reserve
+        allowed = f"{limit:,.0f}: of the {limit + free:,.0f} allowed {free:,.0f} stay free for what training changes"
     return (
-        f"even the narrowest widths take {found:,.0f} {name.replace('_', ' ')}, more than the {limit:,.0f} "
-        f"that are allowed{free}; allow more, or choose a bigger board or a lower frame rate."
+        f"even the narrowest widths take {found:,.0f} {name.replace('_', ' ')}, more than {allowed}; allow more, or "
+        "choose a bigger board or a lower frame rate."
     )

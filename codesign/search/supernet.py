@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,8 +115,16 @@ class ModelEvaluator:
         """Return the accuracy of a choice in percent; see `evaluate`."""
         return self.evaluate(chosen).accuracy
 
-    def evaluate(self, chosen: Assignment) -> Evaluated:
-        """Evaluate a choice on the held-out examples, with batch norm statistics of its own, fine-tuned if so wanted.
+    def evaluate(self, chosen: Assignment, fine_tune: bool = True) -> Evaluated:
+        """Evaluate a choice on the held-out examples, with batch norm statistics of its own.
+
+        Examples that it has no finite answer to count as wrong, and the loss is infinite then.
+
+        Parameters
+        ----------
+        chosen : Assignment
+        fine_tune : bool
+            Train on the evaluator's batches of fine-tuning before.
 
         Raises
         ------
@@ -124,11 +133,13 @@ class ModelEvaluator:
         """
         self.space.check(chosen)
         loaded = self._loaded
-        with self._ready(chosen), self._tuned(), torch.no_grad():
+        with self._ready(chosen), self._tuned(self.fine_tuning if fine_tune else 0), torch.no_grad():
             loaded.calibrate(self.calibration)
             logits = torch.cat([loaded.logits(x) for x in loaded.held.split(BATCH)])
-        right = (logits.argmax(1) == loaded.labels).double().mean()
-        return Evaluated(100 * float(right), float(F.cross_entropy(logits, loaded.labels)))
+        finite = logits.isfinite().all(1)
+        right = ((logits.argmax(1) == loaded.labels) & finite).double().mean()
+        loss = float(F.cross_entropy(logits, loaded.labels)) if finite.all() else math.inf
+        return Evaluated(100 * float(right), loss)
 
     def sensitivity(self, images: int = 256) -> sensitivity.Sensitivity:
         """Return how much the loss is expected to rise by each width of each channel and activation.
@@ -263,16 +274,16 @@ class ModelEvaluator:
             torch.set_num_threads(before)
 
     @contextmanager
-    def _tuned(self) -> Iterator[None]:
-        """Have the network, with a choice in it, trained a little; it is as it was afterwards."""
-        if not self.fine_tuning:
+    def _tuned(self, batches: int) -> Iterator[None]:
+        """Have the network, with a choice in it, trained on some batches; it is as it was afterwards."""
+        if not batches:
             yield
             return
         loaded = self._loaded
         layers = weight_layers(loaded.network).values()
         for layer in layers:
             layer.freeze(False)
-        with fine_tuned(loaded.network, loaded.tuning, self.fine_tuning, loaded.batch):
+        with fine_tuned(loaded.network, loaded.tuning, batches, loaded.batch):
             for layer in layers:
                 layer.freeze(True)
             yield
@@ -314,8 +325,11 @@ class _Loaded:
         return out.float()
 
     def batch(self, turn: int) -> tuple[Tensor, Tensor]:
-        """Return a training batch of the size of the recipe."""
-        return self.examples(min(self.tuning.batch, len(self.order)), turn)
+        """Return an augmented training batch of the size of the recipe, and its labels; all take part in turn."""
+        size = min(self.tuning.batch, len(self.order))
+        start = turn * size % (len(self.order) - size + 1)
+        chosen = self.order[start : start + size]
+        return self._augmented(chosen), torch.from_numpy(self.classes[chosen])
 
     def examples(self, count: int, turn: int = 0) -> tuple[Tensor, Tensor]:
         """Return augmented training examples and their labels, others for each turn."""

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 from codesign import zoo
+from codesign.errors import UserError
+from codesign.search.finish import Finish
+from codesign.search.problem import Evaluation
 from codesign.toolchain import verilator
 
 from .conftest import CommandLine, start
@@ -101,14 +104,30 @@ def test_a_search_without_training(codesign: CommandLine):
     assert "even the narrowest widths take" in wrong.err
     least = codesign(*SEARCH, "--no-training", "--evaluations", "3", "--strategy", "uniform", "--lut", "500")
     assert least.code == 2
-    assert "lut, more than the 490 that are allowed where 2 % stay free for what training changes" in least.err
-    assert "allow more, or choose" in least.err
+    assert "lut, more than 490: of the 500 allowed 10 stay free for what training changes; allow more" in least.err
     few = round(0.9 * best["lut"])
     smaller = codesign(*arguments, "--lut", str(few))
     assert smaller.code == 0, smaller.err
     # Some room stays free, but what is told is the limit that was given.
     assert smaller.json["best"]["lut"] <= math.floor(0.98 * few) < few < best["lut"]
     assert f"{few:,}" in Path(smaller.json["html"]).read_text()
+
+
+def test_what_is_trained_is_held_to_the_limit_that_was_given(codesign: CommandLine, monkeypatch):
+    held = []
+
+    def best(finish: Finish, candidates: list[Evaluation], *_: Any) -> Any:
+        held.append((finish.problem.constraint.limits["lut"], finish.options.lut))
+        held.append(max(one.cost["lut"] for one in candidates))
+        raise UserError("that is all")
+
+    monkeypatch.setattr(Finish, "best", best)
+    told = codesign(*SEARCH, "--lut", "2000", "--evaluations", "3", "--strategy", "uniform", "--name", "digits_less")
+    assert (told.code, held[0]) == (2, (2000, 2000))
+    assert "that is all" in told.err
+    assert held[1] <= 1960
+    shown = codesign(*SEARCH, "--lut", "2000", "--evaluations", "3", "--strategy", "uniform", "--no-training")
+    assert "40 of the LUTs stayed free for what training changes." in shown.out
 
 
 def test_a_search_for_a_board_without_estimates(codesign: CommandLine, tmp_path: Path, monkeypatch):
@@ -194,7 +213,7 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     # A search with other limits does not replace it.
     other = codesign(*("900k" if word == "800k" else word for word in TRAINED))
     assert other.code == 2
-    assert "digits_found was found with other limits" in other.json["error"]
+    assert "digits_found was found with other options" in other.json["error"]
     (folder / "digits_found.toml").write_text((folder / "digits_found.toml").read_text() + "# mine\n")
     refused = codesign(*TRAINED)
     assert refused.code == 2

@@ -173,6 +173,11 @@ def test_room_is_kept_for_what_training_changes(supernet: Path, problem: Problem
     of_board = prepare.with_room(problem)
     assert of_board.constraint.limits["lut"] == 52_136  # of 53,200
     assert of_board.evaluator is problem.evaluator
+    assert of_board.reserve == 1064
+    # One that is no limit, since the board has no more, stays none.
+    whole = prepare.with_room(made(supernet, Options(cycles=5000, lut=BOARD.lut)))
+    assert isinstance(whole.evaluator, BoardEvaluator)
+    assert whole.evaluator.options.lut == BOARD.lut
     free = dataclasses.replace(problem, constraint=Constraint(900_000))
     assert prepare.with_room(free) is free
 
@@ -183,7 +188,7 @@ def test_a_limit_that_only_the_room_exceeds_is_told_as_such(supernet: Path) -> N
     limited = made(supernet, Options(cycles=3000, dsp=0, lut=int(least)))
     evaluate(limited, limited.space.uniform(0, 1))
     roomy = prepare.with_room(limited)
-    with pytest.raises(UserError, match=r"take [\d,]+ lut, more than .* allowed where 2 % stay free for what training"):
+    with pytest.raises(UserError, match=r"take [\d,]+ lut, more than [\d,]+: of the [\d,]+ allowed"):
         evaluate(roomy, roomy.space.uniform(0, 1))
 
 
@@ -195,9 +200,10 @@ def test_the_identity_tells_problems_apart(supernet: Path, problem: Problem) -> 
         made(supernet, Options(cycles=5000, dsp=0)),
         made(supernet, Options(cycles=5000, lut=9000)),
         made(supernet, Options(cycles=5000), images=50),
+        made(supernet, Options(cycles=5000), fine_tuning=3),
         made(supernet, Options(cycles=5000), bit_operations=10**6),
     ]
-    assert len({one.digest() for one in [*others, problem]}) == 7
+    assert len({one.digest() for one in [*others, problem]}) == 8
 
 
 @pytest.mark.parametrize("name", strategies.names())

@@ -112,7 +112,7 @@ def test_a_model_is_written_whole_and_replaced_by_its_own_search_alone(home: Pat
     publish.require_same(problem(), home / "newer.toml", folder)
     aims = dataclasses.replace(PROBLEM, objective=Objective.parse("accuracy,lut=0.1"))
     for another in (problem(budget=0.5), aims):
-        with pytest.raises(UserError, match="new was found with other limits, another objective or another version"):
+        with pytest.raises(UserError, match="new was found with other options or by another version"):
             publish.require_same(another, path, folder)
     with pytest.raises(UserError, match=r"new is another model, in .*; choose another name by --name"):
         publish.require_free("new", tmp_path / "other")

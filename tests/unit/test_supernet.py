@@ -26,7 +26,7 @@ from codesign.quant.switchable import (
 from codesign.search import image_gradients
 from codesign.search.fine_tuning import fine_tuned
 from codesign.search.space import Assignment
-from codesign.search.supernet import ModelEvaluator
+from codesign.search.supernet import Evaluated, ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
 from codesign.train import supernet
 from codesign.train.batches import Augmentation
@@ -215,12 +215,27 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
     assert torch.equal(torch.get_rng_state(), random)
     assert not network.training
     other = tuned.evaluate(mixed)
-    # The same whatever came before, and in another process.
+    # The same whatever came before, and by what a worker is sent.
     assert tuned.evaluate(low) == found
     again = pickle.loads(pickle.dumps(tuned))  # noqa: S301
     assert again.fine_tuning == 20
     assert again.evaluate(mixed) == other
-    assert tuned.evaluate(space.uniform(8, 8)).accuracy > 80
+    assert tuned.evaluate(low, fine_tune=False) == without
+    with torch.no_grad():
+        assert tuned.evaluate(low) == found
+
+
+def test_one_batch_of_fine_tuning_does_no_harm(evaluator: ModelEvaluator, trained: Path) -> None:
+    one = ModelEvaluator("digits_cnn_w3", trained, fine_tuning=1)
+    low = one.space.uniform(1, 1)
+    assert one.evaluate(low).loss < 1.02 * evaluator.evaluate(low).loss
+
+
+def test_what_has_no_finite_answer_is_wrong(trained: Path) -> None:
+    broken = ModelEvaluator("digits_cnn_w3", trained)
+    with torch.no_grad():
+        next(iter(weight_layers(broken._loaded.network).values())).weight.fill_(torch.nan)
+    assert broken.evaluate(broken.space.uniform(8, 8)) == Evaluated(0.0, np.inf)
 
 
 def test_a_network_is_put_back_when_fine_tuning_fails(trained: Path) -> None:

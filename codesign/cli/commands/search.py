@@ -121,7 +121,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         "html": html,
         "json": written,
     }
-    shown = [*_shown(problem, results, result.best), f"The report is {html}."]
+    shown = [*_shown(searched.reserve, results, result.best), f"The report is {html}."]
     if path is None:
         console.result(data, *shown)
         return 0
@@ -282,7 +282,7 @@ def _figures(one: Trained) -> dict[str, Any]:
     }
 
 
-def _shown(problem: Problem, results: Sequence[Result], best: Evaluation) -> list[Any]:
+def _shown(reserve: float, results: Sequence[Result], best: Evaluation) -> list[Any]:
     columns = ("strategy", "candidates", "accuracy, %", "bit operations", "LUT", "cycles", "seconds")
     rows = [
         (
@@ -295,7 +295,8 @@ def _shown(problem: Problem, results: Sequence[Result], best: Evaluation) -> lis
         )
         for one in results
     ]
-    return [table(columns, rows), f"Best by the supernet: {_words(best)}."]
+    free = [f"{reserve:,.0f} of the LUTs stayed free for what training changes."] if reserve else []
+    return [table(columns, rows), f"Best by the supernet: {_words(best)}.", *free]
 
 
 def _count(cost: float | None) -> int | None:
@@ -308,7 +309,7 @@ def _too_large(best: Trained) -> str:
     )
     return (
         f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
-        "leave some room, by a smaller --budget or more --cycles."
+        "leave more room, by a smaller --budget or more --cycles."
     )
 
 

@@ -1,0 +1,74 @@
+"""How well what a search goes by ranks what was found: against the accuracy after training."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from scipy.stats import spearmanr
+
+from codesign.files import atomic_write
+from codesign.search.code_version import code_digest
+from codesign.search.space import Assignment
+from codesign.search.supernet import ModelEvaluator
+from search_table.tasks import Search, Training
+from search_table.work import Work
+
+BATCHES = (0, 20, 40, 100, 200)
+"""Batches of fine-tuning before a network is evaluated, on all held-out examples."""
+
+
+def trained(found: Mapping[Search | Training, dict[str, Any]]) -> dict[Search, float]:
+    """Return the mean accuracy over the trainings of each search that has some, in percent."""
+    accuracies: dict[Search, list[float]] = {}
+    for task, result in found.items():
+        if isinstance(task, Training) and task.search in found:
+            accuracies.setdefault(task.search, []).append(result["accuracy"])
+    return {search: float(np.mean(values)) for search, values in accuracies.items()}
+
+
+def measured(work: Work, search: Search, found: dict[str, Any], batches: int) -> dict[str, float]:
+    """Return accuracy and loss of what a search found after some batches, kept in a file."""
+    chosen = msgspec.convert(found["best"]["widths"], Assignment)
+    folder = work.store.folder / "proxies" / f"{work.supernet.name}-{code_digest()}"
+    path = folder / f"{chosen.digest()}-{batches}.json"
+    if not path.is_file():
+        evaluator = _evaluator(work.model.name, work.supernet)
+        evaluator.fine_tuning = batches
+        told = evaluator.evaluate(chosen)
+        atomic_write(path, json.dumps({"accuracy": told.accuracy, "loss": told.loss}) + "\n")
+    return dict(json.loads(path.read_bytes()))
+
+
+@functools.cache
+def _evaluator(model: str, supernet: Path) -> ModelEvaluator:
+    return ModelEvaluator(model, supernet)
+
+
+def rows(work: Work, found: Mapping[Search | Training, dict[str, Any]]) -> Iterator[tuple[Search, float, list[Any]]]:
+    """Yield each search that was trained, its accuracy and what each number of batches says."""
+    for search, accuracy in trained(found).items():
+        yield search, accuracy, [measured(work, search, found[search], batches) for batches in BATCHES]
+
+
+def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]]) -> str:
+    """Return the table of rank correlations, by scenario."""
+    head = ["network of", "networks", "trained, %", *(f"{batches} batches" for batches in BATCHES)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name in dict.fromkeys(search.scenario.name for search, _, _ in every):
+        own = [row for row in every if row[0].scenario.name == name]
+        if len(own) < 3:
+            continue
+        accuracies = [accuracy for _, accuracy, _ in own]
+        cells = [name, str(len(own)), f"{min(accuracies):.2f} to {max(accuracies):.2f}"]
+        for place in range(len(BATCHES)):
+            by_accuracy = spearmanr(accuracies, [told[place]["accuracy"] for _, _, told in own]).statistic
+            by_loss = spearmanr(accuracies, [-told[place]["loss"] for _, _, told in own]).statistic
+            cells.append(f"{by_accuracy:+.2f}, {by_loss:+.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
