@@ -49,6 +49,11 @@ class BudgetSweep:
         self._known: dict[str, bool | None] = {}
         self._descending = False
 
+    @property
+    def is_found(self) -> bool:
+        """Whether the largest budget whose solution holds is known, or is not looked for any more."""
+        return self._holds == 1.0 or self._round > _ROUNDS
+
     def ask(self) -> list[Assignment]:
         """Return the solutions for the next budgets."""
         batch: list[tuple[float, Assignment]] = []
@@ -71,7 +76,7 @@ class BudgetSweep:
         if self._round == 0:
             self._round = 1
             return [1.0]
-        if self._holds != 1.0 and self._round <= _ROUNDS and not self._descending:
+        if not self.is_found and not self._descending:
             self._round += 1
             width = (self._high - self._low) / (_SECTIONS + 1)
             return [self._low + width * (index + 1) for index in reversed(range(_SECTIONS))]

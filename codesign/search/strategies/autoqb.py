@@ -10,11 +10,12 @@ controllers that know nothing learn little: over three seeds of a small syntheti
 of all was no better than that of as many random ones. So where a sensitivity is measured, it is put to use before any
 candidate is evaluated (`practise`, on by default):
 
+* The first episodes are candidates that follow what was measured alone (`codesign.search.lessons`). The high-level
+  controller begins with what was done in the best of them, and is held near the best episode so far while it learns.
+  The kind of weights of each layer is that of this one.
 * The low-level controller practises to share goals out among channels as the sensitivity wants it
-  (`codesign.search.practice`); afterwards it is held near that while it learns from rewards.
-* The first episodes are candidates that follow the sensitivity alone, as `greedy` finds them. The high-level controller
-  begins with what was done in the best of them, and is held near the best episode so far while it learns. The kind of
-  weights of each layer is that of `greedy`.
+  (`codesign.search.practice`), with channels as unlike as in the best of those candidates; afterwards it is held near
+  that while it learns from rewards.
 
 What is found then is at least as good as the best of those, and what is learned from rewards comes on top. Without
 `practise` the controllers are those of the paper, and a channel shows its sensitivity where that is measured: its
@@ -42,12 +43,12 @@ from codesign.search import features
 from codesign.search.coordinates import Coordinates, nearest
 from codesign.search.ddpg import Standard, one_thread
 from codesign.search.hierarchy import High, Layer, Low
+from codesign.search.lessons import Lessons, trusted
 from codesign.search.measurements import MeasuresSensitivity, Table
 from codesign.search.practice import Sharing
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.repair import within_budget
 from codesign.search.space import Assignment
-from codesign.search.strategies.greedy import Path
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _LOW_NOISE = 0.3
@@ -57,8 +58,6 @@ _STEPS = 16
 """Steps of learning that each controller takes for an episode."""
 _GOALS, _SLIPS, _PRACTICE = 24, 0.15, 600
 """Of the practice: episodes of each layer, share of channels with another width than is right, steps of learning."""
-_TIGHT, _LOOSE = (1.0, 0.97, 0.94, 0.9), (1.0, 0.6, 0.36, 0.22)
-"""Shares of the budget that the first episodes take: where it is limited, and where only the board limits."""
 
 
 class AutoQb:
@@ -75,7 +74,7 @@ class AutoQb:
     ----------
     goal_errors : list of float
         Of each episode that the controllers played so far the mean over the layers of |mean width − goal|, before any
-        repair. Those that follow the sensitivity alone have no goals and are not counted.
+        repair. Lessons have no goals and are not counted.
     """
 
     def __init__(
@@ -100,45 +99,50 @@ class AutoQb:
         self._episode = 0
         self._pending: list[list[Layer]] = []
         self.goal_errors: list[float] = []
-        self._shown: list[Assignment] = []
         self._kinds: dict[str, str] = {}
-        self._prepared, self._begun = practise, False
+        self._table: Table | None = None
+        self._lessons: Lessons | None = None
         if practise:
-            self._prepare(problem.measures(MeasuresSensitivity, "autoqb").sensitivity())
+            self._table = problem.measures(MeasuresSensitivity, "autoqb").sensitivity()
+            self._lessons = Lessons(problem, self._table, self._warm_up)
         self._decay = features.decay_for(evaluations, self._warm_up)
-
-    def _prepare(self, table: Table) -> None:
-        """Practise, and have something to show."""
-        space = self._problem.space
-        path = Path(space, table)
-        self._kinds = path.kinds
-        sharings = []
-        for layer in space.layers:
-            kind = path.kinds[layer.name]
-            widths = space.widths(kind)
-            sharings.append(Sharing(table.weights[kind][layer.name][:, : len(widths)], widths))
-        with one_thread():
-            self.low.practise(sharings, _GOALS, _SLIPS, _PRACTICE)
-        fixed = space.fixed_bit_operations
-        chosen = self._problem.bit_operation_budget - fixed
-        shares = _TIGHT if self._problem.constraint.bit_operations is not None else _LOOSE
-        self._shown = [one for share in shares for one in path.down_to(fixed + int(share * chosen))][: self._warm_up]
-        self._warm_up = len(self._shown)
 
     def ask(self) -> list[Assignment]:
         """Return the widths of the next episodes."""
-        self._pending, asked = [], []
+        self._pending = []
+        if self._lessons is not None:
+            if shown := self._lessons.ask():
+                self._episode += len(shown)
+                return shown
+            self._begin(self._lessons)
+        asked = []
         with one_thread():
             for _ in range(self._batch):
-                layers, one = self._show() if self._shown else self._play()
+                layers, one = self._play()
                 self._pending.append(layers)
                 asked.append(one)
         return asked
 
-    def _show(self) -> tuple[list[Layer], Assignment]:
-        """Return an episode that follows the sensitivity alone."""
-        one = self._shown.pop(0)
-        self._episode += 1
+    def _begin(self, lessons: Lessons) -> None:
+        """Put to use what was shown: imitate the best, practise, and play from now on."""
+        self._lessons, self._warm_up = None, self._episode
+        self._decay = features.decay_for(self._evaluations, self._warm_up)
+        if lessons.best is None or self._table is None:
+            return
+        space, table = self._problem.space, trusted(self._table, lessons.trust)
+        schemes = lessons.best.assignment.schemes
+        self._kinds = {layer.name: schemes.get(layer.name, "uniform") for layer in space.layers}
+        sharings = []
+        for layer in space.layers:
+            kind = self._kinds[layer.name]
+            widths = space.widths(kind)
+            sharings.append(Sharing(table.weights[kind][layer.name][:, : len(widths)], widths))
+        with one_thread():
+            self.low.practise(sharings, _GOALS, _SLIPS, _PRACTICE)
+            self.high.imitate(_PRACTICE)
+
+    def _episode_of(self, one: Assignment) -> list[Layer]:
+        """Return an assignment as an episode that the controllers might have played."""
         vector = self._coordinates.flatten(one)
         acts = self._problem.space.activation_bits
         layers, before = [], np.full(2, 0.5)
@@ -155,7 +159,7 @@ class AutoQb:
             )
             actions = features.action_of(bits, int(self.low.low), int(self.low.high))
             layers.append(Layer(index, state, before, goal, 0.0, actions, bits))
-        return layers, one
+        return layers
 
     def _play(self) -> tuple[list[Layer], Assignment]:
         over = self._episode - self._warm_up
@@ -213,22 +217,22 @@ class AutoQb:
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Remember the episodes, and let both controllers learn."""
         zeta = self._zeta * min(1.0, self._episode / max(1, self._evaluations))
-        for layers, one in zip(self._pending, evaluations, strict=False):
+        pending = self._pending
+        if self._lessons is not None:
+            self._lessons.tell(evaluations)
+            # What a repair made of it is what the reward is for.
+            pending = [self._episode_of(one.assignment) for one in evaluations]
+        for layers, one in zip(pending, evaluations, strict=False):
             reward = self._problem.score(one)
             self._standard.add([reward])
             for layer in layers:
                 self.low.remember(layer, reward)
             self.high.remember(layers, reward)
-        if evaluations:
+        if evaluations and self._lessons is None:
             with one_thread():
                 self.low.learn(_STEPS * len(evaluations), self._standard, zeta)
                 self.high.look_again(self.low)
-                if self._shown:
-                    return  # it begins when it has seen all
-                if self._prepared and not self._begun:
-                    self.high.imitate(_PRACTICE)
-                self._begun = True
-                self.high.learn(_STEPS * len(evaluations), self._standard, held=self._prepared)
+                self.high.learn(_STEPS * len(evaluations), self._standard, held=self._table is not None)
 
 
 def strategy(
@@ -251,8 +255,8 @@ def strategy(
     evaluations : int
         Episodes; the paper has 400.
     warm_up : int
-        Random episodes at the beginning, at most a quarter of all. After practice none is random: instead it is the
-        most episodes that follow the sensitivity alone, of which there are four.
+        Random episodes at the beginning, at most a quarter of all. With practice none is random: instead it is the
+        most episodes that follow what was measured alone.
     noise : float, optional
         Spread of the exploration after them: 0.5 in the paper, 0.1 after practice.
     zeta : float
