@@ -20,6 +20,9 @@ from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
 from codesign.train import checkpoint, supernet
 
+_WORST = 100.0
+"""Nats of a network that has no finite answers: tables of sensitivity are finite."""
+
 
 class AccuracyEvaluator:
     """What a search of widths asks of a model where sizes are not known; see `codesign.search.measurements`.
@@ -72,7 +75,7 @@ class AccuracyEvaluator:
 
         def measure() -> Table:
             second = measures.sensitivities(self.space, own.sensitivity())
-            return anchored(self.space, second, lambda one: own.evaluate(one, fine_tune=False).loss)
+            return anchored(self.space, second, lambda one: min(own.evaluate(one, fine_tune=False).loss, _WORST))
 
         return kept.measured(Path(own.folder) / f"sensitivity-{key}.json", Table, measure)
 

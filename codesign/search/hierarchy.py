@@ -181,7 +181,7 @@ class Low:
         self._practised: tuple[np.ndarray, np.ndarray] | None = None
 
     def practise(self, sharings: Sequence[Sharing], goals: int, slips: float, steps: int) -> None:
-        """Learn to share goals out, before any candidate was evaluated.
+        """Learn to share goals out, before any episode is played.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What AutoQB's low-level controller practises on before any candidate is evaluated.
+"""What AutoQB's low-level controller practises on before it plays.
 
 Where a sensitivity is measured, it says how a goal is best shared out among the channels of a layer if rises of the
 loss add up: each channel takes the width that minimises rise + λ·width, and λ is chosen so that the widths come to the

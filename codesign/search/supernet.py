@@ -327,8 +327,7 @@ class _Loaded:
     def batch(self, turn: int) -> tuple[Tensor, Tensor]:
         """Return an augmented training batch of the size of the recipe, and its labels; all take part in turn."""
         size = min(self.tuning.batch, len(self.order))
-        start = turn * size % (len(self.order) - size + 1)
-        chosen = self.order[start : start + size]
+        chosen = self.order[(turn * size + np.arange(size)) % len(self.order)]
         return self._augmented(chosen), torch.from_numpy(self.classes[chosen])
 
     def examples(self, count: int, turn: int = 0) -> tuple[Tensor, Tensor]:

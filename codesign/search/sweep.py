@@ -33,11 +33,20 @@ class BudgetSweep:
     fixed, most : int, optional
         The budget that is taken whatever is chosen, and the greatest one, where it is of something else than bit
         operations.
+    front : bool
+        Ask for solutions of smaller budgets in the end.
     """
 
     def __init__(
-        self, problem: Problem, solve: Solve, evaluations: int, fixed: int | None = None, most: int | None = None
+        self,
+        problem: Problem,
+        solve: Solve,
+        evaluations: int,
+        fixed: int | None = None,
+        most: int | None = None,
+        front: bool = True,
     ) -> None:
+        self._front = front
         self._fixed = problem.space.fixed_bit_operations if fixed is None else fixed
         self._free = (problem.bit_operation_budget if most is None else most) - self._fixed
         self._solve = solve
@@ -48,11 +57,6 @@ class BudgetSweep:
         self._asked: list[tuple[float, Assignment]] = []
         self._known: dict[str, bool | None] = {}
         self._descending = False
-
-    @property
-    def is_found(self) -> bool:
-        """Whether the largest budget whose solution holds is known, or is not looked for any more."""
-        return self._holds == 1.0 or self._round > _ROUNDS
 
     def ask(self) -> list[Assignment]:
         """Return the solutions for the next budgets."""
@@ -76,11 +80,11 @@ class BudgetSweep:
         if self._round == 0:
             self._round = 1
             return [1.0]
-        if not self.is_found and not self._descending:
+        if self._holds != 1.0 and self._round <= _ROUNDS and not self._descending:
             self._round += 1
             width = (self._high - self._low) / (_SECTIONS + 1)
             return [self._low + width * (index + 1) for index in reversed(range(_SECTIONS))]
-        if self._descending:
+        if self._descending or not self._front:
             return []
         self._descending = True
         shares: list[float] = []

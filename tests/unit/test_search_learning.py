@@ -11,7 +11,7 @@ from codesign.search import features, strategies
 from codesign.search.ddpg import Agent, Memory, Standard, noisy, one_thread
 from codesign.search.evaluate import evaluate
 from codesign.search.hierarchy import High, Layer, Low
-from codesign.search.lessons import Lessons, trusted
+from codesign.search.lessons import TRUSTS, Lessons, trusted
 from codesign.search.practice import Sharing
 from codesign.search.problem import Problem
 from codesign.search.run import search
@@ -187,6 +187,23 @@ def test_lessons_are_at_most_a_quarter_of_all_evaluations():
     made = problem((4, 6, 6, 8), coupling=0.5)
     assert len(begun(made, 8)[1]) == 2
     assert len(begun(made, 80, warm_up=3)[1]) == 3
+
+
+@pytest.mark.parametrize("most", [10, 50])
+@pytest.mark.parametrize("limit", [450, 700, 1500, 4000])
+def test_every_degree_of_trust_is_shown_and_no_front(limit, most):
+    made = problem((4, 6, 6, 8), coupling=0.5, budget=None, limits={"lut": limit})
+    lessons, solutions, trusts = Lessons(made, made.evaluator.sensitivity(), most), 0, set()
+    while asked := lessons.ask():
+        solutions += lessons._others is None and len(asked)
+        trusts |= set(lessons._asked)
+        lessons.tell([evaluate(made, one) for one in asked])
+    assert trusts == set(TRUSTS)
+    # Of smaller budgets than need be there is none: five at first, then four for each part of the range.
+    assert solutions <= min(17, (most + 1) // 2)
+    found = [made.score(search(made, name, evaluations=most).best) for name in ("uniform", "greedy")]
+    assert made.score(lessons.best) > found[0] - 1e-12
+    assert made.score(lessons.best) > found[1] - 0.15
 
 
 class Misled(Formula):

@@ -57,7 +57,7 @@ def rows(work: Work, found: Mapping[Search | Training, dict[str, Any]]) -> Itera
 
 
 def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]]) -> str:
-    """Return the table of rank correlations, by scenario."""
+    """Return the table of rank correlations by accuracy and by loss, a row for each scenario."""
     head = ["network of", "networks", "trained, %", *(f"{batches} batches" for batches in BATCHES)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in dict.fromkeys(search.scenario.name for search, _, _ in every):

@@ -7,8 +7,8 @@ budget holds exactly. Both are described in `codesign.search.hierarchy`.
 
 A reconstruction from the abstract and descriptions by others, with one addition. With a few hundred candidates two
 controllers that know nothing learn little: over three seeds of a small synthetic problem and 160 candidates the best
-of all was no better than that of as many random ones. So where a sensitivity is measured, it is put to use before any
-candidate is evaluated (`practise`, on by default):
+of all was no better than that of as many random ones. So where a sensitivity is measured, it is put to use before the
+controllers play (`practise`, on by default):
 
 * The first episodes are candidates that follow what was measured alone (`codesign.search.lessons`). The high-level
   controller begins with what was done in the best of them, and is held near the best episode so far while it learns.
@@ -53,7 +53,7 @@ from codesign.search.space import Assignment
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _LOW_NOISE = 0.3
 """Exploration of the low-level controller, relative to the other: it has tens of actions where that has one."""
-_NOISE, _NOISE_AFTER_PRACTICE = 0.5, 0.1
+_NOISE, _NOISE_AFTER_PRACTICE = 0.5, 0.03
 _STEPS = 16
 """Steps of learning that each controller takes for an episode."""
 _GOALS, _SLIPS, _PRACTICE = 24, 0.15, 600
@@ -124,11 +124,10 @@ class AutoQb:
         return asked
 
     def _begin(self, lessons: Lessons) -> None:
-        """Put to use what was shown: imitate the best, practise, and play from now on."""
+        """Put to use what was shown: practise, imitate the best, and play from now on."""
         self._lessons, self._warm_up = None, self._episode
         self._decay = features.decay_for(self._evaluations, self._warm_up)
-        if lessons.best is None or self._table is None:
-            return
+        assert self._table is not None and lessons.best is not None  # noqa: S101, PT018 - one at least was shown
         space, table = self._problem.space, trusted(self._table, lessons.trust)
         schemes = lessons.best.assignment.schemes
         self._kinds = {layer.name: schemes.get(layer.name, "uniform") for layer in space.layers}
@@ -255,16 +254,15 @@ def strategy(
     evaluations : int
         Episodes; the paper has 400.
     warm_up : int
-        Random episodes at the beginning, at most a quarter of all. With practice none is random: instead it is the
-        most episodes that follow what was measured alone.
+        Random episodes at the beginning, at most a quarter of all; with practice it is the most lessons instead.
     noise : float, optional
-        Spread of the exploration after them: 0.5 in the paper, 0.1 after practice.
+        Spread of the exploration after them: 0.5 in the paper, 0.03 after practice, so that few widths change.
     zeta : float
         Weight of the episode's reward in what the low-level controller is paid, in the end; it rises from 0.
     batch : int
-        Episodes of one policy, at most all of them; 1 in the paper.
+        Episodes of one policy, at most all of them; 1 in the paper. Lessons come in batches of their own.
     practise : bool
-        Put a sensitivity that is measured to use before the first candidate.
+        Put a sensitivity that is measured to use before the controllers play.
     """
     practise = practise and problem.offers(MeasuresSensitivity)
     spread = (_NOISE_AFTER_PRACTICE if practise else _NOISE) if noise is None else noise

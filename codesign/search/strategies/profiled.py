@@ -164,24 +164,38 @@ class Profiled:
         return np.rint(_PARTS * np.array(values)).astype(np.int64)
 
 
+def sweep(problem: Problem, evaluations: int, front: bool = True) -> BudgetSweep:
+    """Return solutions for budgets of what is limited: bit operations, else lookup tables.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its evaluator measures the sensitivity and, where bit operations are unlimited and lookup tables are not, sizes.
+    evaluations : int
+    front : bool
+        Ask for solutions of smaller budgets in the end.
+    """
+    rise = problem.measures(MeasuresSensitivity, "profiled").sensitivity()
+    limit = problem.constraint.limits.get("lut")
+    if problem.constraint.bit_operations is not None or limit is None or not problem.offers(MeasuresPairCosts):
+        return BudgetSweep(problem, Profiled(problem.space, rise, None).solve, evaluations, front=front)
+    costs = problem.measures(MeasuresPairCosts, "profiled").pair_costs()
+    blocks = problem.constraint.limits.get("dsp")
+    program = Profiled(problem.space, rise, costs, None if blocks is None else math.floor(blocks))
+    most = min(program.most, math.floor(_ABOVE * limit))
+    # The cheapest choice is asked for in any case, for tables may say too much of it.
+    return BudgetSweep(problem, program.solve, evaluations, program.fixed, max(most, program.least), front)
+
+
 def strategy(problem: Problem, seed: int, evaluations: int) -> BudgetSweep:
     """Return the strategy.
 
     Parameters
     ----------
     problem : Problem
-        Its evaluator measures the sensitivity and, where bit operations are unlimited and lookup tables are not, sizes.
+        As for `sweep`.
     seed : int
         Of no effect.
     evaluations : int
     """
-    rise = problem.measures(MeasuresSensitivity, "profiled").sensitivity()
-    limit = problem.constraint.limits.get("lut")
-    if problem.constraint.bit_operations is not None or limit is None or not problem.offers(MeasuresPairCosts):
-        return BudgetSweep(problem, Profiled(problem.space, rise, None).solve, evaluations)
-    costs = problem.measures(MeasuresPairCosts, "profiled").pair_costs()
-    blocks = problem.constraint.limits.get("dsp")
-    program = Profiled(problem.space, rise, costs, None if blocks is None else math.floor(blocks))
-    most = min(program.most, math.floor(_ABOVE * limit))
-    # The cheapest choice is asked for in any case, for tables may say too much of it.
-    return BudgetSweep(problem, program.solve, evaluations, program.fixed, max(most, program.least))
+    return sweep(problem, evaluations)
