@@ -5,6 +5,7 @@
     python benchmarks/search/bench.py keep
     python benchmarks/search/bench.py table
     python benchmarks/search/bench.py proxies
+    python benchmarks/search/bench.py lanes
 
 `run` may be killed at any time and continues; several may work at once.
 """
@@ -71,7 +72,7 @@ def _proxies(store: Store, found: dict[Search | Training, dict[str, Any]]) -> st
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "status", "keep", "table", "proxies"))
+    parser.add_argument("command", choices=("run", "status", "keep", "table", "proxies", "lanes"))
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--scenarios", default="", help="names, joined by commas; all unless given")
@@ -96,6 +97,13 @@ def main() -> int:
     elif given.command == "keep":
         print(f"{sum(store.keep(task) for task in every)} new in {store.committed}")
         print(f"{store.keep_supernets()} new supernets")
+    elif given.command == "lanes":
+        from search_table import lanes
+        from search_table.work import Work
+
+        text = lanes.markdown(Work(store))
+        atomic_write(HERE / "lanes.md", text)
+        print(text)
     else:
         found = {task: result for task in every if (result := store.result(task)) is not None}
         if not any(isinstance(task, Training) for task in found):

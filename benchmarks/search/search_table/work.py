@@ -13,11 +13,12 @@ from codesign import boards, estimate, zoo
 from codesign.backends.rtl import estimation, hardware
 from codesign.backends.rtl.options import Options
 from codesign.search import prepare, run
-from codesign.search.board_evaluator import cost_of
+from codesign.search.board_evaluator import BoardEvaluator, cost_of
 from codesign.search.candidate_graph import learned_steps
 from codesign.search.mixed_model import write_model
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.space import Assignment
+from codesign.search.supernet import ModelEvaluator
 from codesign.train.recipe import Recipe
 from codesign.train.run import train
 from codesign.train.supernet import SupernetRecipe
@@ -44,6 +45,13 @@ class Work:
         with self.store.locked("supernet", wait=True):
             recipe = SupernetRecipe(epochs=scenarios.SUPERNET_EPOCHS)
             return prepare.prepare_supernet(self.model, self.store.supernet, recipe)
+
+    @property
+    def accuracies(self) -> ModelEvaluator:
+        """What evaluates candidates by the supernet."""
+        evaluator = self._unlimited.evaluator
+        assert isinstance(evaluator, BoardEvaluator)
+        return evaluator.accuracies
 
     @functools.cached_property
     def _unlimited(self) -> Problem:
