@@ -4,9 +4,11 @@ Widths are lowered one step at a time, in rounds: in each round every channel an
 loses one step, from the back of the network to its front, as HAQ does. So what was wide stays wider than what was
 narrow. First nothing is lowered to 0 bits; only when all is at its narrowest are channels pruned. The steps make a
 chain of ever narrower candidates. The first one within the budget of bit operations is found by counting. What holds
-on the board only an estimate says, which may take a second; costs are about linear in bit operations, so that two or
-three estimates find a candidate that uses the board up. Costs that do not fall with every step may make the search
-miss a wider one, but what it returns has always been estimated itself, and holds.
+on the board only an estimate says, which may take a second. Costs are about linear in bit operations from round to
+round, but a layer of which some channels were lowered may take more tables than before, and a binary one more than a
+ternary one. So the round is found first whose end holds, then the layer in it, then the channel, each by a few
+estimates. Costs that do not fall may still make the search miss a wider one, but what it returns has always been
+estimated itself, and holds.
 
 References
 ----------
@@ -15,9 +17,10 @@ Wang et al., HAQ: hardware-aware automated quantization with mixed precision, CV
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -72,40 +75,47 @@ def _within_limits(
     """
     coordinates = Coordinates(problem.space)
     start = coordinates.flatten(widest)
-    steps = list(_chain(coordinates, start))
+    rounds = list(_rounds(coordinates, start))
+    steps = list(itertools.chain.from_iterable(rounds))
     if not steps:
         raise UserError(_too_much(problem, widest, cost))
     # Behind the last place one more, of no bit operations at no cost.
     taken = np.array([*_bit_operations(coordinates, start, steps), 0], dtype=np.float64)
-    low, high = (0, _share(problem, cost)), (len(steps) + 1, 0.0)
+    # What is within its limit from the beginning does not tell how far to go: clocks are used up whatever the widths.
+    names = set(problem.constraint.exceeded(int(taken[0]), cost))
+    low, high = (0, _share(problem, names, cost)), (len(steps) + 1, 0.0)
     best: tuple[Assignment, dict[str, float]] | None = None
-    # How often in a row the same end moved, negative for the low one.
-    moved = 0
-    while high[0] - low[0] > 1 and (best is None or taken[low[0]] - taken[high[0]] > CLOSE * taken[low[0]]):
-        # An end that stays where it is tells of a curve: half the way is safe.
-        place = (low[0] + high[0]) // 2 if abs(moved) > 1 else _crossing(taken, low, high)
-        lowered = coordinates.assignment(_after(start, steps[:place]), widest.schemes)
-        found = lowered, dict(problem.evaluator.cost(lowered))
-        share = _share(problem, found[1])
-        if not problem.constraint.exceeded(int(taken[place]), found[1]):
-            high, best, moved = (place, share), found, max(moved, 0) + 1
-            if share >= USED_UP:
-                break
-        elif place == len(steps):
-            raise UserError(_too_much(problem, *found))
-        else:
-            low, moved = (place, share), min(moved, 0) - 1
+
+    def is_enough() -> bool:
+        return best is not None and (high[1] >= USED_UP or taken[low[0]] - taken[high[0]] <= CLOSE * taken[low[0]])
+
+    for places in (_ends(rounds), _ends(_layers(coordinates, rounds)), range(1, len(steps) + 1)):
+        # How often in a row the same end moved, negative for the low one.
+        moved = 0
+        while (between := [place for place in places if low[0] < place < high[0]]) and not is_enough():
+            # An end that stays where it is tells of a curve: half the way is safe.
+            if abs(moved) > 1:
+                place = between[len(between) // 2]
+            else:
+                aim = bisect.bisect_left(between, _crossing(taken, low, high))
+                place = between[min(aim, len(between) - 1)]
+            lowered = coordinates.assignment(_after(start, steps[:place]), widest.schemes)
+            found = lowered, dict(problem.evaluator.cost(lowered))
+            share = _share(problem, names, found[1])
+            if not problem.constraint.exceeded(int(taken[place]), found[1]):
+                high, best, moved = (place, share), found, max(moved, 0) + 1
+            elif place == len(steps):
+                raise UserError(_too_much(problem, *found))
+            else:
+                low, moved = (place, share), min(moved, 0) - 1
     assert best is not None  # noqa: S101 - the last place holds, or was refused
     return best
 
 
-def _share(problem: Problem, cost: Mapping[str, float]) -> float:
-    """Return the greatest share of a limit of the board that is used."""
-    shares = [
-        cost[name] / limit if limit else (math.inf if cost[name] else 0.0)
-        for name, limit in problem.constraint.limits.items()
-    ]
-    return max(shares)
+def _share(problem: Problem, names: Iterable[str], cost: Mapping[str, float]) -> float:
+    """Return the greatest share that is used of some limits of the board."""
+    limits = {name: problem.constraint.limits[name] for name in names}
+    return max(cost[name] / limit if limit else (math.inf if cost[name] else 0.0) for name, limit in limits.items())
 
 
 def _crossing(taken: np.ndarray, low: tuple[int, float], high: tuple[int, float]) -> int:
@@ -142,7 +152,7 @@ def lowered_to(coordinates: Coordinates, widths: np.ndarray, budget: int) -> np.
     """Return the first vector of the chain within so many bit operations, or None."""
     if coordinates.bit_operations(widths) <= budget:
         return widths.copy()
-    steps = list(_chain(coordinates, widths))
+    steps = list(itertools.chain.from_iterable(_rounds(coordinates, widths)))
     for count, total in enumerate(_bit_operations(coordinates, widths, steps)):
         if total <= budget:
             return _after(widths, steps[:count])
@@ -181,8 +191,12 @@ def _bit_operations(coordinates: Coordinates, widths: np.ndarray, steps: Sequenc
         yield total
 
 
-def _chain(coordinates: Coordinates, widths: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield which entry is lowered next and to what, until all are at their narrowest."""
+Step = tuple[int, int]
+"""Which entry of a vector is lowered, and to what."""
+
+
+def _rounds(coordinates: Coordinates, widths: np.ndarray) -> Iterator[list[Step]]:
+    """Yield the steps of each round of the chain."""
     space = coordinates.space
     below = (
         {wide: narrow for narrow, wide in itertools.pairwise(space.weight_bits)},
@@ -191,12 +205,25 @@ def _chain(coordinates: Coordinates, widths: np.ndarray) -> Iterator[tuple[int, 
     order = _back_to_front(coordinates)
     current = widths.tolist()
     for floors in (coordinates.least.tolist(), coordinates.lowest.tolist()):
-        left = [index for index in order if current[index] > floors[index]]
-        while left:
+        while left := [index for index in order if current[index] > floors[index]]:
             for index in left:
                 current[index] = below[index >= coordinates.channels][current[index]]
-                yield index, current[index]
-            left = [index for index in left if current[index] > floors[index]]
+            yield [(index, current[index]) for index in left]
+
+
+def _layers(coordinates: Coordinates, rounds: Sequence[Sequence[Step]]) -> Iterator[list[Step]]:
+    """Yield the steps of each layer, and of each activation, in each round."""
+    owner = [layer for layer, part in enumerate(coordinates.slices) for _ in range(part.start, part.stop)]
+    for one in rounds:
+        for _, steps in itertools.groupby(
+            one, lambda step: owner[step[0]] if step[0] < coordinates.channels else -step[0]
+        ):
+            yield list(steps)
+
+
+def _ends(parts: Iterable[Sequence[Step]]) -> list[int]:
+    """Return how many steps there are until the end of each part."""
+    return list(itertools.accumulate(len(part) for part in parts))
 
 
 def _back_to_front(coordinates: Coordinates) -> list[int]:

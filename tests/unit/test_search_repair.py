@@ -84,7 +84,9 @@ def test_the_limits_of_a_board_are_found_with_few_estimates():
     narrowest = Formula(where).cost(where.uniform(1, 1))["lut"]
     for limit in (narrowest, 2 * narrowest, 5 * narrowest):
         calls.clear()
-        found, cost = repair(Problem(where, Constraint(None, {"lut": limit}), formula), widest)
+        # Clocks are used up whatever the widths are, which tells nothing of how far to go.
+        limits = {"lut": limit, "cycles_per_frame": 1000.0}
+        found, cost = repair(Problem(where, Constraint(None, limits), formula), widest)
         assert cost["lut"] <= limit
         assert cost == Formula(where).cost(found)
         assert len(calls) <= 8
@@ -94,6 +96,32 @@ def test_the_limits_of_a_board_are_found_with_few_estimates():
         steps = np.eye(coordinates.size, dtype=int)[widths < 8]
         wider = [formula.cost(coordinates.assignment(widths + step))["lut"] for step in steps]
         assert cost["lut"] >= USED_UP * limit or max(wider) > limit
+
+
+def test_layers_that_are_dearer_half_lowered_are_lowered_whole():
+    class Lanes(Formula):
+        """A layer takes as many tables as if all were as wide as the widest, and some for telling them apart."""
+
+        def cost(self, assignment):
+            def wide(bits):
+                return (max(bits),) * len(bits)
+
+            weights = {name: wide(bits) for name, bits in assignment.weights.items()}
+            apart = sum(len(set(bits)) - 1 for bits in assignment.weights.values())
+            lut = Formula.cost(self, Assignment(weights, assignment.activations))["lut"]
+            return {"lut": 5 * lut + 3000 * apart}
+
+    where = problem((8, 16, 16)).space
+    formula = Lanes(where)
+    asked = where.uniform(3, 3)
+    for above in (0.99, 0.9, 0.8):
+        limit = above * formula.cost(asked)["lut"]
+        found, cost = repair(Problem(where, Constraint(None, {"lut": limit}), formula), asked)
+        assert cost["lut"] <= limit
+        assert all(len(set(bits)) == 1 for bits in found.weights.values())
+        # No more than needed: one round of lowering, and that not to its end.
+        assert min(min(bits) for bits in found.weights.values()) == 2
+        assert where.bit_operations(found) > where.bit_operations(where.uniform(2, 2))
 
 
 def test_costs_that_jump_about_still_end_within_the_limits():
