@@ -32,8 +32,8 @@ from codesign.search.space import Assignment
 AIM = 0.985
 """Share of the limits that is aimed at: estimates are no straight line, and what is a little too much counts for
 nothing."""
-USED_UP = 0.97
-"""Share of a limit from which a candidate is wide enough."""
+USED_UP, NEAR = 0.97, 0.1
+"""Share of a limit from which a candidate is wide enough, where one of so many more bit operations does not hold."""
 CLOSE = 0.02
 """One that holds is wide enough, too, where another of so few more bit operations, relative to its own, does not."""
 
@@ -63,7 +63,7 @@ def repair(problem: Problem, assignment: Assignment) -> tuple[Assignment, dict[s
 def _within_limits(
     problem: Problem, widest: Assignment, cost: Mapping[str, float]
 ) -> tuple[Assignment, dict[str, float]]:
-    """Return a candidate of the chain that holds and uses the limits up, or is close to one that does not hold.
+    """Return a candidate of the chain that holds and uses up what was exceeded, or is close to one that does not hold.
 
     Parameters
     ----------
@@ -81,34 +81,47 @@ def _within_limits(
         raise UserError(_too_much(problem, widest, cost))
     # Behind the last place one more, of no bit operations at no cost.
     taken = np.array([*_bit_operations(coordinates, start, steps), 0], dtype=np.float64)
-    # What is within its limit from the beginning does not tell how far to go: clocks are used up whatever the widths.
+    # What was within its limit all along does not tell how far to go: clocks are used up whatever the widths are.
     names = set(problem.constraint.exceeded(int(taken[0]), cost))
     low, high = (0, _share(problem, names, cost)), (len(steps) + 1, 0.0)
     best: tuple[Assignment, dict[str, float]] | None = None
 
-    def is_enough() -> bool:
-        return best is not None and (high[1] >= USED_UP or taken[low[0]] - taken[high[0]] <= CLOSE * taken[low[0]])
+    def at(place: int) -> tuple[Assignment, dict[str, float]]:
+        lowered = coordinates.assignment(_after(start, steps[:place]), widest.schemes)
+        return lowered, dict(problem.evaluator.cost(lowered))
 
-    for places in (_ends(rounds), _ends(_layers(coordinates, rounds)), range(1, len(steps) + 1)):
+    def is_enough() -> bool:
+        gap = (taken[low[0]] - taken[high[0]]) / max(taken[low[0]], 1)
+        return best is not None and (gap <= CLOSE or (gap <= NEAR and high[1] >= USED_UP))
+
+    parts = {"rounds": _ends(rounds), "layers": _ends(_layers(coordinates, rounds)), "steps": range(1, len(steps) + 1)}
+    for part, places in parts.items():
         # How often in a row the same end moved, negative for the low one.
-        moved = 0
-        while (between := [place for place in places if low[0] < place < high[0]]) and not is_enough():
+        moved, dearer = 0, set[int]()
+        while (
+            between := [place for place in places if low[0] < place < high[0] and place not in dearer]
+        ) and not is_enough():
             # An end that stays where it is tells of a curve: half the way is safe.
             if abs(moved) > 1:
                 place = between[len(between) // 2]
             else:
                 aim = bisect.bisect_left(between, _crossing(taken, low, high))
                 place = between[min(aim, len(between) - 1)]
-            lowered = coordinates.assignment(_after(start, steps[:place]), widest.schemes)
-            found = lowered, dict(problem.evaluator.cost(lowered))
-            share = _share(problem, names, found[1])
-            if not problem.constraint.exceeded(int(taken[place]), found[1]):
-                high, best, moved = (place, share), found, max(moved, 0) + 1
-            elif place == len(steps):
-                raise UserError(_too_much(problem, *found))
-            else:
+            found = at(place)
+            if exceeded := problem.constraint.exceeded(int(taken[place]), found[1]):
+                names |= set(exceeded)
+                share = _share(problem, exceeded, found[1])
+                if best is not None:
+                    high = (high[0], _share(problem, names, best[1]))
+                if part == "rounds" and math.isfinite(share) and share >= low[1]:
+                    # A round that makes it dearer; what holds may lie within.
+                    dearer.add(place)
+                    continue
                 low, moved = (place, share), min(moved, 0) - 1
-    assert best is not None  # noqa: S101 - the last place holds, or was refused
+            else:
+                high, best, moved = (place, _share(problem, names, found[1])), found, max(moved, 0) + 1
+    if best is None:
+        raise UserError(_too_much(problem, *at(len(steps))))
     return best
 
 
