@@ -25,6 +25,8 @@ class Coordinates:
         Where the channels of each layer lie.
     reads : tuple of int or None
         For each layer where the width of what it reads lies, if that may be chosen.
+    owner : int array of shape (channels,)
+        Number of the layer of each channel.
     lowest, least, highest : int array of shape (size,)
         Narrowest width, narrowest but 0, and widest of each entry.
     """
@@ -41,7 +43,7 @@ class Coordinates:
         self._fixed = np.array([layer.input_bits for layer in space.layers], dtype=np.int64)
         self._chosen = np.array([where is not None for where in self.reads], dtype=bool)
         self._place = np.array([0 if where is None else where for where in self.reads], dtype=np.int64)
-        self._owner = np.repeat(np.arange(len(space.layers)), np.diff(ends))
+        self.owner = np.repeat(np.arange(len(space.layers)), np.diff(ends))
         self.lowest, self.highest = self._each(space.weight_bits[0], space.activation_bits[0]), self._each(
             space.weight_bits[-1], space.activation_bits[-1]
         )  # fmt: skip
@@ -96,7 +98,7 @@ class Coordinates:
     def per_bit(self, widths: np.ndarray) -> np.ndarray:
         """Return for each entry the bit operations that one bit of it makes while the others stay."""
         result = np.zeros(self.size, dtype=np.float64)
-        result[: self.channels] = (self.macs * self.read_widths(widths))[self._owner]
+        result[: self.channels] = (self.macs * self.read_widths(widths))[self.owner]
         sums = self.macs * self.per_layer(widths)
         np.add.at(result, self._place[self._chosen], sums[self._chosen])
         return result

@@ -186,7 +186,7 @@ def _bit_operations(coordinates: Coordinates, widths: np.ndarray, steps: Sequenc
     macs = [int(count) for count in coordinates.macs]
     sums = [int(value) for value in coordinates.per_layer(widths)]
     reads = [int(value) for value in coordinates.read_widths(widths)]
-    owner = [layer for layer, part in enumerate(coordinates.slices) for _ in range(part.start, part.stop)]
+    owner = coordinates.owner.tolist()
     current = widths.tolist()
     yield total
     for index, width in steps:
@@ -226,7 +226,7 @@ def _rounds(coordinates: Coordinates, widths: np.ndarray) -> Iterator[list[Step]
 
 def _layers(coordinates: Coordinates, rounds: Sequence[Sequence[Step]]) -> Iterator[list[Step]]:
     """Yield the steps of each layer, and of each activation, in each round."""
-    owner = [layer for layer, part in enumerate(coordinates.slices) for _ in range(part.start, part.stop)]
+    owner = coordinates.owner.tolist()
     for one in rounds:
         for _, steps in itertools.groupby(
             one, lambda step: owner[step[0]] if step[0] < coordinates.channels else -step[0]
