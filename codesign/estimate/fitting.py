@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.estimate import model
+from codesign.estimate import model, technology
 from codesign.estimate.census import Census
 from codesign.estimate.model import JOINT, Fit
 from codesign.estimate.spread import spread
@@ -59,9 +59,9 @@ class Measured:
 class _Columns:
     """The coefficients of a resource in a row."""
 
-    def __init__(self, resource: str) -> None:
+    def __init__(self, resource: str, family: str) -> None:
         self.resource = resource
-        priors = model.priors(resource)
+        priors = model.priors(resource, technology.KNOWN[family])
         self.names = [(module, name) for module, own in priors.items() for name in own]
         self.place = {key: number for number, key in enumerate(self.names)}
         self.prior = np.array([priors[module][name] for module, name in self.names])
@@ -126,7 +126,7 @@ def fit(rows: Sequence[Measured], family: str, tool: str) -> Fit:
     coefficients, spreads = {}, {}
     nodes = np.array([row.node for row in rows])
     for resource in ("lut", "ff"):
-        columns = _Columns(resource)
+        columns = _Columns(resource, family)
         matrix, values = columns.matrix(rows), np.array([getattr(row, resource) for row in rows], dtype=float)
         coefficients[resource] = columns.by_module(columns.solve(matrix, values, nodes))
         predicted = _left_out(columns, matrix, values, rows)

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.estimate import memory
-
-LOOKUP = 6
-"""Inputs of a lookup table."""
-SHIFT_REGISTER = 3
-"""Registers in a row, without a reset, from which Yosys makes a shift register in a lookup table."""
+from codesign.estimate.technology import Technology
 
 
 def log2(count: int) -> int:
@@ -25,14 +20,15 @@ def counter(states: int) -> int:
     return log2(states + 1) if states > 1 else 0
 
 
-def counters(*states: int) -> int:
+def counters(*states: int) -> list[int]:
     """Return the bits of several such counters."""
-    return sum(counter(each) for each in states)
+    return [counter(each) for each in states]
 
 
 TABLE = {"table": 1.1, "wide_table": 1.5, "large_table": 2.2, "huge_table": 3.5}
-"""Of a column of a table of constants in lookup tables, by the bits of the address that it depends on: up to four, five
-or six, seven, and more. Yosys weighs tables of few inputs as less than a whole one, so it takes more of them."""
+"""Of a column of a table of constants in lookup tables, by the bits of the address that decide it: at least two less
+than a lookup table has inputs, as many or one less, one more, and more. Yosys weighs tables of few inputs as less than
+a whole one, so it takes more of them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Table:
     varying: int
 
 
-def table(style: str, words: int, bits: np.ndarray) -> Table:
+def table(style: str, words: int, bits: np.ndarray, technology: Technology) -> Table:
     """Return what becomes of `rom`.
 
     Parameters
@@ -66,21 +62,23 @@ def table(style: str, words: int, bits: np.ndarray) -> Table:
     words : int
     bits : ndarray of 0 and 1, shape (words, width)
         Contents.
+    technology : Technology
     """
+    lookup = technology.lookup
     changing = np.flatnonzero((bits != bits[:1]).any(0))
     if style == "block":
         # Constant bits are no memory's.
         varying = len(changing)
-        return Table(0, {}, memory.block(words, varying, writes=False).bram36, varying)
+        return Table(0, {}, technology.memories.block(words, varying, writes=False).bram36, varying)
     columns = np.packbits(bits, axis=0)
     unique = np.unique(columns[:, changing], axis=1)
     needed = _address_bits(unique, words)
     logic = {
-        "table": float(((needed > 1) & (needed < LOOKUP - 1)).sum()),
-        "wide_table": float(((needed >= LOOKUP - 1) & (needed <= LOOKUP)).sum()),
-        # One for every 64 words.
-        "large_table": float((needed == LOOKUP + 1).sum()) * words / (1 << LOOKUP),
-        "huge_table": float((needed > LOOKUP + 1).sum()) * words / (1 << LOOKUP),
+        "table": float(((needed > 1) & (needed < lookup - 1)).sum()),
+        "wide_table": float(((needed >= lookup - 1) & (needed <= lookup)).sum()),
+        # One for all words that a lookup table holds.
+        "large_table": float((needed == lookup + 1).sum()) * words / (1 << lookup),
+        "huge_table": float((needed > lookup + 1).sum()) * words / (1 << lookup),
     }
     return Table(unique.shape[1], logic, 0.0, len(changing))
 
@@ -106,43 +104,52 @@ class Tree:
 
     Parameters
     ----------
-    adders : int
-        Bits of the sums of two.
+    sums : sequence of (int, int)
+        Adders of two numbers: how many, and the bits of their sums.
     registers : int
     passed : int
         Those of the first registered level that keep the number left over, which is the sum of two terms at most.
     """
 
-    adders: int
+    sums: Sequence[tuple[int, int]]
     registers: int
     passed: int
+
+    @property
+    def adders(self) -> int:
+        """Bits of all sums."""
+        return sum(count * bits for count, bits in self.sums)
 
 
 def tree(terms: int, bits: int, step: int) -> Tree:
     """Return the adders of a tree of `terms` numbers of `bits` bits, a register behind every `step` levels."""
-    adders = registers = passed = 0
+    registers = passed = 0
+    sums = []
     for level in range(1, log2(terms) + 1):
         before, after = -(-terms // (1 << (level - 1))), -(-terms // (1 << level))
-        adders += before // 2 * (bits + level)
+        sums.append((before // 2, bits + level))
         if step and level % step == 0:
             registers += after * (bits + level)
             if level == step and before % 2:
                 passed = bits + level
-    return Tree(adders, registers, passed)
+    return Tree(sums, registers, passed)
 
 
-def shifter(bits: int, most: int) -> int:
-    """Return the lookup tables that shift a number of `bits` bits up by 0 to `most`, bit by bit."""
+def shifter(bits: int, most: int, lookup: int) -> int:
+    """Return the lookup tables of so many inputs that shift a number of `bits` bits up by 0 to `most`, bit by bit."""
     total = 0
     for place in range(bits + most):
         choices = sum(0 <= place - shift < bits for shift in range(most + 1))
-        total += multiplexer(choices)
+        total += multiplexer(choices, lookup)
     return total
 
 
-def multiplexer(choices: int) -> int:
-    """Return the lookup tables of a bit chosen among so many: four in a table, two tables for eight."""
-    return 0 if choices <= 1 else -(-choices // 4)
+def multiplexer(choices: int, lookup: int) -> int:
+    """Return the lookup tables of a bit chosen among so many: four in a table of six inputs, two in one of four.
+
+    Tables of a few are joined by multiplexers beside them.
+    """
+    return 0 if choices <= 1 else -(-choices // (4 if lookup >= 6 else 2))
 
 
 def widths(value: int | Sequence[int], count: int) -> Sequence[int]:

@@ -1,18 +1,17 @@
-"""Which memory Yosys makes of an array: the shapes of 7-series memories, and its costs by which it chooses.
+"""Which memory Yosys makes of an array: the shapes of a family's memories, and the costs by which it chooses.
 
 `memory_libmap` of Yosys weighs every shape by a cost: that of a cell as often as it is needed, half a unit for a bit
 of a multiplexer behind several cells, and half a unit for each decoded write enable. The costs of cells are those of
-its library for 7-series parts; UG473 and UG474 have the shapes.
+its libraries; UG473 and UG474 have the shapes of 7-series parts, FPGA-TN-02204 those of ECP5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MULTIPLEXER = 0.5
 """Cost of a bit of a multiplexer, and of a decoded enable."""
-HALF, FULL, CASCADE = 0.5, 1.0, 2.0
-"""Block memories of 36 Kib that a mode of a block takes."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,93 @@ class Memory:
     cost: float
 
 
+@dataclass(frozen=True)
+class Tables:
+    """A memory of lookup tables with a port to write and one to read.
+
+    Parameters
+    ----------
+    luts : int
+        Lookup tables of a cell.
+    width : int
+        Bits of its words.
+    depth_bits : int
+        log2 of its words.
+    cost : float
+    scaled : float
+        What of the cost goes with the bits in use.
+    by_bit : bool
+        Each bit is a cell of its own, and the tables are those of one.
+    """
+
+    luts: int
+    width: int
+    depth_bits: int
+    cost: float
+    scaled: float = 0.0
+    by_bit: bool = False
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A block memory.
+
+    Parameters
+    ----------
+    bram36 : float
+        Block memories of 36 Kib that a cell takes.
+    depth_bits : int
+        log2 of its words of one bit.
+    widths : sequence of int
+        Bits of a word.
+    cost : float
+    """
+
+    bram36: float
+    depth_bits: int
+    widths: Sequence[int]
+    cost: float
+
+
+@dataclass(frozen=True)
+class Library:
+    """The memories of a family.
+
+    Parameters
+    ----------
+    tables : sequence of Tables
+    blocks : sequence of Blocks
+    """
+
+    tables: Sequence[Tables]
+    blocks: Sequence[Blocks]
+
+    def distributed(self, words: int, width: int) -> Memory:
+        """Return an array with a port to write and one to read in lookup tables."""
+        found = []
+        for one in self.tables:
+            banks, cells = _geometry(words, width, one.depth_bits, one.width, one.width)
+            total = (one.cost - one.scaled) * cells + one.scaled * banks * width / one.width
+            taken = one.luts * (banks * width if one.by_bit else cells)
+            found.append(Memory(taken, 0.0, banks, total + _around(banks, width, writes=True)))
+        return min(found, key=lambda memory: memory.cost)
+
+    def block(self, words: int, width: int, writes: bool) -> Memory:
+        """Return an array with a clocked read in block memory, with a port to write or as constants."""
+        found = []
+        for one in self.blocks:
+            for log2, unit in enumerate(one.widths):
+                banks, cells = _geometry(words, width, one.depth_bits - log2, unit, min(9, unit) if writes else 1)
+                cost = one.cost * cells + _around(banks, width, writes)
+                found.append(Memory(0, one.bram36 * cells, banks, cost))
+        return min(found, key=lambda memory: memory.cost)
+
+    def either(self, words: int, width: int) -> Memory:
+        """Return an array with a clocked read and a port to write where nothing says what to make of it."""
+        small, large = self.distributed(words, width), self.block(words, width, writes=True)
+        return small if small.cost < large.cost else large
+
+
 def _geometry(words: int, width: int, depth_bits: int, unit: int, byte: int) -> tuple[int, int]:
     """Return the banks and the cells of a shape of 2^depth_bits words of `unit` bits."""
     padded = -(-width // byte) * byte
@@ -48,53 +134,27 @@ def _around(banks: int, width: int, writes: bool) -> float:
     return MULTIPLEXER * ((banks - 1) * width + (banks if writes and banks > 1 else 0))
 
 
-# Lookup tables of a cell, bits of its words, log2 of its words, cost, and what of that goes with the bits in use.
-_DISTRIBUTED = (
-    (4, 4, 5, 8.0, 8.0),
-    (None, 2, 6, 8.0, 8.0),
-    (None, 1, 7, 8.0, 8.0),
-    (4, 2, 5, 7.0, 7.0),
-    (4, 1, 6, 7.0, 7.0),
-    (4, 6, 5, 8.0, 7.0),
-    (4, 3, 6, 8.0, 7.0),
+XC7 = Library(
+    tables=(
+        Tables(4, 4, 5, 8.0, 8.0),
+        Tables(2, 2, 6, 8.0, 8.0, by_bit=True),
+        Tables(4, 1, 7, 8.0, 8.0, by_bit=True),
+        Tables(4, 2, 5, 7.0, 7.0),
+        Tables(4, 1, 6, 7.0, 7.0),
+        Tables(4, 6, 5, 8.0, 7.0),
+        Tables(4, 3, 6, 8.0, 7.0),
+    ),
+    # Cells with two ports alike, then with one port to write and one to read, which take the width of both.
+    blocks=(
+        Blocks(0.5, 14, (1, 2, 4, 9, 18), 129.0),
+        Blocks(1.0, 15, (1, 2, 4, 9, 18, 36), 257.0),
+        Blocks(2.0, 16, (1, 2, 4, 9), 513.0),
+        Blocks(0.5, 14, (1, 2, 4, 9, 18, 36), 129.0),
+        Blocks(1.0, 15, (1, 2, 4, 9, 18, 36, 72), 257.0),
+    ),
 )
-_SINGLE_BIT = {6: 2, 7: 4}
-"""Lookup tables of a bit of a dual-port memory that is made bit by bit, by log2 of its words."""
-
-
-def distributed(words: int, width: int) -> Memory:
-    """Return an array with a port to write and one to read in lookup tables."""
-    found = []
-    for luts, unit, depth_bits, cost, scaled in _DISTRIBUTED:
-        banks, cells = _geometry(words, width, depth_bits, unit, unit)
-        total = (cost - scaled) * cells + scaled * banks * width / unit + _around(banks, width, writes=True)
-        taken = luts * cells if luts else _SINGLE_BIT[depth_bits] * banks * width
-        found.append(Memory(taken, 0.0, banks, total))
-    return min(found, key=lambda memory: memory.cost)
-
-
-# Size, log2 of the words of one bit, bits of a word, cost: cells with two ports alike, then with one port to write and
-# one to read, which take the width of both.
-_BLOCKS: tuple[tuple[float, int, tuple[int, ...], float], ...] = (
-    (HALF, 14, (1, 2, 4, 9, 18), 129.0),
-    (FULL, 15, (1, 2, 4, 9, 18, 36), 257.0),
-    (CASCADE, 16, (1, 2, 4, 9), 513.0),
-    (HALF, 14, (1, 2, 4, 9, 18, 36), 129.0),
-    (FULL, 15, (1, 2, 4, 9, 18, 36, 72), 257.0),
+ECP5 = Library(
+    # Four tables hold four bits of 16 words; writing takes the place of two more.
+    tables=(Tables(6, 4, 4, 4.0),),
+    blocks=(Blocks(0.5, 14, (1, 2, 4, 9, 18), 128.0), Blocks(0.5, 14, (1, 2, 4, 9, 18, 36), 128.0)),
 )
-
-
-def block(words: int, width: int, writes: bool) -> Memory:
-    """Return an array with a clocked read in block memory, with a port to write or as constants."""
-    found = []
-    for size, depth_bits, widths, cost in _BLOCKS:
-        for log2, unit in enumerate(widths):
-            banks, cells = _geometry(words, width, depth_bits - log2, unit, min(9, unit) if writes else 1)
-            found.append(Memory(0, size * cells, banks, cost * cells + _around(banks, width, writes)))
-    return min(found, key=lambda memory: memory.cost)
-
-
-def either(words: int, width: int) -> Memory:
-    """Return an array with a clocked read and a port to write where nothing says what to make of it."""
-    small, large = distributed(words, width), block(words, width, writes=True)
-    return small if small.cost < large.cost else large

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from codesign.errors import UserError
-from codesign.estimate import blocks
-from codesign.estimate.census import Block, Census
+from codesign.estimate import blocks, technology
+from codesign.estimate.census import CHAIN, Block, Census
+from codesign.estimate.technology import Technology
 
 FITS = Path(__file__).resolve().parent / "fits"
 FAMILIES = {"zynq-7000": "xc7", "artix-7": "xc7"}
@@ -111,6 +112,11 @@ class Model:
 
     fit: Fit
 
+    @functools.cached_property
+    def technology(self) -> Technology:
+        """The cells of the fit's family."""
+        return technology.KNOWN[self.fit.family]
+
     def amount(self, census: Census, module: str) -> Amount:
         """Return what a block takes that is made of so much."""
         group = owner(module)
@@ -132,7 +138,8 @@ class Model:
         """
         if block.module not in blocks.names():
             raise UserError(f"what the module {block.module} takes was never measured, so it cannot be estimated.")
-        return self.amount(blocks.module(block.module).census(block), block.module)
+        own = replace(block, technology=self.technology)
+        return self.amount(blocks.module(block.module).census(own), block.module)
 
     def joints(self, count: int) -> Amount:
         """Return what so many places save where two blocks of a node meet: negative amounts."""
@@ -172,13 +179,15 @@ def owner(module: str) -> str:
     return str(getattr(blocks.module(module), "OF", module))
 
 
-def priors(resource: str) -> dict[str, dict[str, float]]:
-    """Return what is known of the coefficients beforehand, by module and name."""
+def priors(resource: str, own: Technology) -> dict[str, dict[str, float]]:
+    """Return what is known of the coefficients of a family beforehand, by module and name."""
     found: dict[str, dict[str, float]] = {JOINT: {"saved": 0.5 if resource == "lut" else 0.0}}
+    chains = {CHAIN: own.chain} if resource == "lut" and own.chain else {}
     for name in sorted(blocks.names()):
         module = blocks.module(name)
-        own: Mapping[str, float] = module.LUT if resource == "lut" else module.FF
-        found.setdefault(owner(name), {}).update(own)
+        if getattr(module, "ABSORBS", own.absorbs) == own.absorbs:
+            known: Mapping[str, float] = module.LUT if resource == "lut" else module.FF
+            found.setdefault(owner(name), {}).update({**known, **chains})
     return found
 
 

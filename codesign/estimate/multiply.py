@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from codesign.estimate.logic import LOOKUP
-
-LEAST_PRODUCT = 9
-"""Bits of a product from which Yosys takes a block (`DSP_Y_MINWIDTH`)."""
-LEAST_OPERAND = 2
+from codesign.estimate.census import CHAIN, Block
+from codesign.estimate.technology import Technology
 
 LUT: Mapping[str, float] = {
     "sign": 1.0,
@@ -24,33 +21,52 @@ FIXED: Mapping[str, float] = {"fixed_compressor": 1.6, "fixed_carry": 0.8}
 """Of a product by a constant, which has a row for each 1 in it."""
 
 
-def takes_block(x: int, signed: bool, w: int) -> bool:
-    """Return whether a product of an input of `x` bits by a signed weight of `w` bits takes a block."""
-    return x + w >= LEAST_PRODUCT and min(x + (not signed), w) >= LEAST_OPERAND
+def takes_block(block: Block, x: int, signed: bool, w: int) -> bool:
+    """Return whether a product of an input of `x` bits by a signed weight of `w` bits takes a multiplier block."""
+    technology = block.technology
+    return block.dsp and (technology.free_products if block.free else technology.products).take(x, signed, w)
 
 
-def luts(x: int, w: int, count: int = 1) -> dict[str, float]:
-    """Return the amounts of `LUT` of so many products of `x` bits by `w`."""
+def blocks(technology: Technology, a: int, b: int) -> int:
+    """Return the multiplier blocks of a product of `a` bits by `b`."""
+    large, small = technology.multiplier
+    return -(-max(a, b) // large) * -(-min(a, b) // small)
+
+
+def luts(x: int, w: int, technology: Technology, count: int = 1) -> dict[str, float]:
+    """Return the amounts of `LUT` of so many products of `x` bits by `w`, and their carry chains."""
     small, large = sorted((x, w))
     if small == 1:
         return {"sign" if w == 1 else "mask": float(count * (large + 1))}
     if small == 2:
-        return {"small": float(count * (large + 1))}
-    if x + w <= LOOKUP:
+        return {"small": float(count * (large + 1)), **_chains(technology, large + 1, count)}
+    if x + w <= technology.lookup:
         # Each bit of the product is one function of all bits of its operands.
         return {"looked_up": float(count * (x + w))}
-    return _rows(small, large, count, "")
+    return {**_rows(small, large, count, ""), **_chains(technology, x + w, count)}
 
 
-def fixed(x: int, ones: Iterable[int]) -> dict[str, float]:
-    """Return the amounts of `FIXED` of products of `x` bits by constants with so many ones each."""
+def prefixed(amounts: Mapping[str, float], prefix: str) -> dict[str, float]:
+    """Return amounts under other names, but for carry chains, which are the same everywhere."""
+    return {name if name == CHAIN else prefix + name: amount for name, amount in amounts.items()}
+
+
+def fixed(x: int, ones: Iterable[int], technology: Technology) -> dict[str, float]:
+    """Return the amounts of `FIXED` of products of `x` bits by constants with so many ones each, and their chains."""
     found: dict[str, float] = dict.fromkeys(FIXED, 0.0)
     for count in ones:
         if count > 1:
             small, large = sorted((x, count))
             for name, amount in _rows(small, large, 1, "fixed_").items():
                 found[name] += amount
+            for name, amount in _chains(technology, x + count, 1).items():
+                found[name] = found.get(name, 0.0) + amount
     return found
+
+
+def _chains(technology: Technology, bits: int, count: int) -> dict[str, float]:
+    """Return the carry chains of so many sums of `bits` bits, where they count."""
+    return {CHAIN: float(count)} if technology.chain and bits >= technology.shortest else {}
 
 
 def _rows(rows: int, bits: int, count: int, prefix: str) -> dict[str, float]:

@@ -31,9 +31,12 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         ((), "say which MODEL is to be searched; codesign models lists them"),
         (("digits_cnn_w33",), "digits_cnn_w3"),
         (("digits_cnn_w3", "--board", "pynq"), "did you mean pynq-z2"),
-        (("digits_cnn_w3", "--board", "ulx3s-85f"), "no synthesis was measured for ecp5 yet"),
-        (("digits_cnn_w3", "--board", "ulx3s-85f", "--budget", "1M", "--fps", "9"), "without --fps"),
-        (("digits_cnn_w3", "--board", "ulx3s-85f", "--budget", "1M", "--objective", "lut"), "without --objective lut"),
+        (("digits_cnn_w3", "--board", "tang-nano-20k"), "no synthesis was measured for gowin yet"),
+        (("digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "1M", "--fps", "9"), "without --fps"),
+        (
+            ("digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "1M", "--objective", "lut"),
+            "without --objective lut",
+        ),
         (("digits_cnn_w3", "--strategy", "greedi"), "did you mean greedy"),
         (("digits_cnn_w3", "--strategy", "greedy,"), "there is no strategy"),
         (("digits_cnn_w3", "--objective", "speed"), "an objective is made of accuracy"),
@@ -135,7 +138,7 @@ def test_a_search_for_a_board_without_estimates(codesign: CommandLine, tmp_path:
     folder.mkdir()
     monkeypatch.setenv("CODESIGN_MODELS", str(folder))
     own = (
-        "search", "digits_cnn_w3", "--board", "ulx3s-85f", "--budget", "800k", *QUICK, "--evaluations", "2",
+        "search", "digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "800k", *QUICK, "--evaluations", "2",
         "--strategy", "greedy,uniform", "--epochs", "1", "--name", "digits_small",
     )  # fmt: skip
     told = codesign(*own, "--json")
@@ -150,7 +153,7 @@ def test_a_search_for_a_board_without_estimates(codesign: CommandLine, tmp_path:
     shown = codesign(*own)
     assert shown.code == 0, shown.err
     assert f"{best['bit_operations']:,} bit operations." in shown.out
-    assert shown.out.endswith("codesign synth digits_small --backend rtl --board ulx3s-85f\n")
+    assert shown.out.endswith("codesign synth digits_small --backend rtl --board tang-nano-20k\n")
     assert codesign("csim", "digits_small", "--check", "--json").json["changes"] == []
 
 

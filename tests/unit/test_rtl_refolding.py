@@ -88,4 +88,4 @@ def test_a_node_is_known_by_all_that_its_folds_depend_on() -> None:
 
 def test_a_board_without_measurements_is_refused() -> None:
     with pytest.raises(UserError, match="no synthesis was measured"):
-        Refolding(boards.load("ulx3s-85f"), Options())
+        Refolding(boards.load("tang-nano-20k"), Options())

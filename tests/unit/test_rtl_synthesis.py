@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -240,6 +241,8 @@ def test_scripts_name_the_shell_and_what_the_board_has(tmp_path: Path):
     assert "setattr -unset ram_style a:ram_style=distributed" in first
     assert design.synthesise("build/x/", "build/y/", []).splitlines() == [
         "read_rtlil build/x/design.il",
+        # 0.4 of 83.3 ns.
+        "scratchpad -set abc9.D 33333",
         "synth_ice40 -top uart_shell -run begin:map_ram",
         "setattr -unset keep w:*",
         "synth_ice40 -top uart_shell -run map_ram: -json build/y/netlist.json",
@@ -257,6 +260,44 @@ def test_scripts_name_the_shell_and_what_the_board_has(tmp_path: Path):
     assert (tmp_path / "p" / design.pins).read_text().startswith("set_io clk 35\n")
     larger = Design(tmp_path / "p", boards.load("ulx3s-12f"), shell, 300)
     assert "ram_style" not in larger.elaborate("")
+
+
+def carry_cells() -> dict[str, object]:
+    """Two chains: one of two cells that nobody reads the carry of, one of a cell whose carry a table reads."""
+
+    def cell(kind: str, inputs: dict[str, int | str], outputs: dict[str, int]) -> dict[str, object]:
+        ports = {**dict.fromkeys(inputs, "input"), **dict.fromkeys(outputs, "output")}
+        wires = {port: [wire] for port, wire in {**inputs, **outputs}.items()}
+        return {"type": kind, "port_directions": ports, "connections": wires}
+
+    return {
+        "low": cell("CCU2C", {"CIN": "0"}, {"COUT": 2}),
+        "high": cell("CCU2C", {"CIN": 2}, {"COUT": 3}),
+        "alone": cell("CCU2C", {"CIN": "1"}, {"COUT": 4}),
+        "reader": cell("LUT4", {"A": 4}, {"Z": 5}),
+        "memory": cell("TRELLIS_DPR16X4", {}, {}),
+        "wide": cell("PDPW16KD", {}, {}),
+    }
+
+
+def test_carries_that_nobody_reads_are_left_open():
+    cells = carry_cells()
+    family = FAMILIES["ecp5"]
+    assert family.trim is not None
+    family.trim({"modules": {"top": {"ports": {"z": {"bits": [5]}}, "cells": cells}}})
+    left = {name: cell["connections"].get("COUT") for name, cell in cells.items()}
+    assert left == {"low": [2], "high": ["x"], "alone": [4], "reader": None, "memory": None, "wide": None}
+
+
+def test_cells_are_counted_as_nextpnr_places_them():
+    cells, family = carry_cells(), FAMILIES["ecp5"]
+    assert family.places is not None
+    kinds = Counter(cell["type"] for cell in cells.values())
+    found = family.places(kinds, list(cells.values()))
+    # Three carry cells, one in front of each chain, and one that leads a carry out; a table; a memory.
+    assert (found.lut, found.bram36, found.carry) == (2 * (3 + 2 + 1) + 1 + 6, 0.5, 3)
+    with pytest.raises(UserError, match="cells that nobody counts: ALU54B"):
+        family.places({"ALU54B": 1}, [])
 
 
 def test_a_step_is_kept_once_it_is_complete(tmp_path: Path):
@@ -325,7 +366,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             stream.write("yosys\n")
         (folder / f"{place}multiplications.txt").write_text(DUMP)
         (folder / f"{place}design.il").write_text("design")
-        (folder / f"{place}netlist.json").write_text("netlist")
+        (folder / f"{place}netlist.json").write_text('{"modules": {}}')
         (folder / f"{place}cells.json").write_text(
             r'{"modules": {"\\uart_shell": {"num_cells_by_type": {"SB_DFF": 3, "SB_DFFE": 4, "SB_LUT4": 9}}}}'
         )

@@ -324,7 +324,7 @@ def test_what_cannot_be_searched_is_told_first(change: dict[str, object], senten
 
 
 def test_where_no_synthesis_was_measured_bit_operations_alone_count(supernet: Path, problem: Problem) -> None:
-    model, board = zoo.load("digits_cnn_w3"), boards.load("ulx3s-85f")
+    model, board = zoo.load("digits_cnn_w3"), boards.load("tang-nano-20k")
     bare = prepare.problem_of(model, supernet, board, Options(), Objective(), 900_000)
     assert bare.constraint == Constraint(900_000)
     assert bare.digest() != problem.digest()

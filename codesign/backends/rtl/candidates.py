@@ -139,7 +139,7 @@ class Candidates:
         require_operator(node)
         unit = ops.module(node.op.name).unit(node, self.graph, fold)
         dsp = self._blocks and fold.dsp
-        amount = estimate.total(map(self.model.block, in_a_row(unit.blocks, dsp)))
+        amount = estimate.total(map(self.model.block, in_a_row(unit.blocks, dsp, bool(fold.port))))
         joints = self.model.joints(len(unit.blocks))
         cycles = max(unit.cycles, self.graph.edges[node.name].size // unit.lanes_out)
         vector = amount.lut + joints.lut, amount.ff + joints.ff, amount.bram36, float(amount.dsp), cycles

@@ -15,7 +15,7 @@ from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Packed
 
 
-def described(block: Block, dsp: bool, behind: str = "") -> estimate.Block:
+def described(block: Block, dsp: bool, free: bool = False, behind: str = "") -> estimate.Block:
     """Return a block for the estimator.
 
     Parameters
@@ -23,6 +23,8 @@ def described(block: Block, dsp: bool, behind: str = "") -> estimate.Block:
     block : Block
     dsp : bool
         Multiplications may take multiplier blocks.
+    free : bool
+        These are as good as free.
     behind : str
         See `estimate.Block`.
     """
@@ -30,10 +32,10 @@ def described(block: Block, dsp: bool, behind: str = "") -> estimate.Block:
         name: value.values if isinstance(value, Packed) else value for name, value in block.parameters.items()
     }
     made = block.function.made() if block.function is not None else {}
-    return estimate.Block(block.module, parameters, _contents(block), dsp, made, behind)
+    return estimate.Block(block.module, parameters, _contents(block), dsp, made, behind, free)
 
 
-def in_a_row(blocks: Sequence[Block], dsp: bool, last: bool = True) -> list[estimate.Block]:
+def in_a_row(blocks: Sequence[Block], dsp: bool, free: bool = False, last: bool = True) -> list[estimate.Block]:
     """Return blocks for the estimator, of which each takes the words of the one before.
 
     Parameters
@@ -41,10 +43,12 @@ def in_a_row(blocks: Sequence[Block], dsp: bool, last: bool = True) -> list[esti
     blocks : sequence of Block
     dsp : bool
         Multiplications may take multiplier blocks.
+    free : bool
+        These are as good as free.
     last : bool
         Whether nothing of the node comes behind them.
     """
-    return [described(block, dsp, _behind(blocks[place + 1 :], last)) for place, block in enumerate(blocks)]
+    return [described(block, dsp, free, _behind(blocks[place + 1 :], last)) for place, block in enumerate(blocks)]
 
 
 def _behind(blocks: Sequence[Block], last: bool) -> str:

@@ -4,7 +4,7 @@ schedule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from codesign.backends.rtl.verilog import TOP
 from codesign.boards import Board
 from codesign.estimate import Amount, Model
 from codesign.estimate.corrections import Correction
-from codesign.ir import Graph
+from codesign.ir import Graph, Node
 
 Interval = tuple[float, float]
 
@@ -123,14 +123,21 @@ def network(graph: Graph, board: Board, folds: Mapping[str, Fold], model: Model 
     return of_layout(place(graph, folds), board, model)
 
 
-def of_layout(layout: Layout, board: Board, model: Model | None = None) -> Estimate:
-    """Return what a graph takes that is laid out; see `network`."""
+def of_layout(layout: Layout, board: Board, model: Model | None = None, blocks: int | None = None) -> Estimate:
+    """Return what a graph takes that is laid out; see `network`.
+
+    Parameters
+    ----------
+    layout : Layout
+    board : Board
+    model : Model, optional
+    blocks : int, optional
+        Multiplier blocks that the design may take; all of the board unless given.
+    """
     known = model or estimate.load(board.family)
-    blocks = bool(board.dsp)
     operators = []
-    for node in layout.graph:
+    for node, amount in _amounts(layout, known, board.dsp if blocks is None else blocks):
         fold = layout.folds[node.name]
-        amount = node_amount(layout, node.name, blocks and fold.dsp, known)
         told = node.name, node.op.name, node.label, words(fold_fields(fold)), layout.units[node.name].cycles
         operators.append(Operator(*told, amount, *_intervals(amount, known)))
     top = estimate.total(known.block(fork) for fork in forks(layout))
@@ -189,7 +196,23 @@ def corrected(estimate: Estimate, correction: Correction) -> Estimate:
 def node_amount(layout: Layout, node: str, dsp: bool, model: Model) -> Amount:
     """Return what a node of a layout takes, its FIFOs and adapters included."""
     own = parts(layout, node)
-    return estimate.total([*map(model.block, in_a_row(own, dsp)), model.joints(len(own) - 1)])
+    # Folds know an operand that outputs may share where blocks are as good as free.
+    free = bool(layout.folds[node].port)
+    return estimate.total([*map(model.block, in_a_row(own, dsp, free)), model.joints(len(own) - 1)])
+
+
+def _amounts(layout: Layout, model: Model, blocks: int) -> list[tuple[Node, Amount]]:
+    """Return what every node takes where there are so many multiplier blocks."""
+
+    def each(hard: Callable[[Node], bool]) -> list[tuple[Node, Amount]]:
+        return [(node, node_amount(layout, node.name, hard(node), model)) for node in layout.graph]
+
+    if blocks and not model.technology.absorbs:
+        # There, whatever may take blocks does so, node after node, while there are blocks (`mapping.choose`).
+        found = each(lambda node: True)
+        if sum(amount.dsp for _, amount in found) <= blocks:
+            return found
+    return each(lambda node: bool(blocks) and layout.folds[node.name].dsp)
 
 
 def fold_fields(fold: Fold) -> dict[str, Any]:

@@ -12,6 +12,10 @@ tables."""
 
 FREE_BITS = 6
 """Bits of both operands together from which a product takes a multiplier block that costs nothing."""
+LOGIC_SHARE = 0.4
+"""Of the period of a clock, what lookup tables between two registers may take; wires and registers have the rest."""
+CLOCK_MHZ = 25.0
+"""Clock of a network that is mapped without a board's shell: that of most boards' oscillators."""
 SHARED = "side_by_side"
 """Attribute of multiplications that outputs share, in `hw/rtl/mvau_shared.sv`."""
 
@@ -33,13 +37,25 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     if not distributed:
         # The library asks for memory of lookup tables where it is small; here block memory must do.
         lines.append("setattr -unset ram_style a:ram_style=distributed")
-    lines += [f"hierarchy -top {top.split()[0]}", "proc", "flatten", "opt_expr", "opt_clean", "wreduce"]
-    lines += [f"tee -q -o {place}multiplications.txt dump t:$mul", f"write_rtlil {place}design.il"]
+    lines += [*widths(top.split()[0], f"{place}multiplications.txt"), f"write_rtlil {place}design.il"]
     return "\n".join(lines) + "\n"
 
 
+def widths(top: str, dump: str) -> list[str]:
+    """Return the commands of Yosys that write all multiplications, as wide as they must be, to the file `dump`."""
+    steps = [f"hierarchy -top {top}", "proc", "flatten", "opt_expr", "opt_clean", "wreduce"]
+    return [*steps, f"tee -q -o {dump} dump t:$mul"]
+
+
 def synthesise(
-    top: str, synth: str, map_dsp: str, elaborated: str, chosen: Sequence[str], absorb: Sequence[str] = ()
+    top: str,
+    synth: str,
+    map_dsp: str,
+    elaborated: str,
+    chosen: Sequence[str],
+    absorb: Sequence[str] = (),
+    *,
+    clock_mhz: float,
 ) -> str:
     """Return Yosys' script from there to the mapped cells.
 
@@ -53,16 +69,27 @@ def synthesise(
     elaborated : str
         Where the results of `elaborate` are.
     chosen : sequence of str
-        Multiplications that take multiplier blocks.
+        Multiplications that take multiplier blocks; of another module than the top level as ``module/cell``.
     absorb : sequence of str
         Commands that move registers into the blocks.
+    clock_mhz : float
+        That the design is to reach.
     """
-    lines = [f"read_rtlil {elaborated}design.il"]
+    lines = [f"read_rtlil {elaborated}design.il", unhurried(clock_mhz)]
     if chosen:
-        lines += [f"{map_dsp} {' '.join(f'{top}/{name}' for name in chosen)}"]
+        lines += [f"{map_dsp} {' '.join(name if '/' in name else f'{top}/{name}' for name in chosen)}"]
         lines += ["setattr -unset mul2dsp a:mul2dsp", "opt_expr -fine", "wreduce", *absorb]
         lines += ["chtype -set $mul t:$__soft_mul"]
     return "\n".join([*lines, two_steps(synth, top)])
+
+
+def unhurried(clock_mhz: float) -> str:
+    """Return the command that has Yosys map lookup tables as fast as a clock asks for, and not as fast as it can.
+
+    As fast as it can, it gives each bit of a register a function of its own of all that decides about the register,
+    in up to eight tables of four inputs instead of one.
+    """
+    return f"scratchpad -set abc9.D {round(LOGIC_SHARE * 1e6 / clock_mhz)}"
 
 
 def two_steps(synth: str, top: str, memories: str = "map_ram") -> str:

@@ -177,7 +177,8 @@ def _alone(found: Yosys, folder: Path, family: place_and_route.Family) -> Path:
 
     def map_cells(elaborated: str, place: str) -> str:
         absorb = family.absorb if free else ()
-        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen, absorb)
+        clock = mapping.CLOCK_MHZ
+        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen, absorb, clock_mhz=clock)
         return f"{script}\ntee -q -o {place}cells.json stat -json\nwrite_verilog -noattr {place}{NETLIST}\n"
 
     def run(script: str, place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping
@@ -140,7 +141,9 @@ class Design:
         """Return Yosys' script from there to the netlist; the `chosen` multiplications take multiplier blocks."""
         family, (_, free) = self.family, allowed_blocks(self.folder)
         absorb = family.absorb if free else ()
-        script = mapping.synthesise(TOP, family.synth, family.map_dsp, elaborated, chosen, absorb)
+        script = mapping.synthesise(
+            TOP, family.synth, family.map_dsp, elaborated, chosen, absorb, clock_mhz=self.clock_mhz
+        )
         return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
@@ -153,12 +156,12 @@ class Design:
 
         Which multiplications take multiplier blocks is chosen between two steps of Yosys, by their sizes over the
         whole design, which no script of Yosys can do. By hand, where the project may take blocks at all, Yosys takes
-        them as it likes; for iCE40 it takes none.
+        them as it likes; for iCE40 it takes none. For ECP5, carry chains take a cell more each by hand.
         """
         family, tools = self.family, nextpnr.FAMILIES[self.board.family]
         netlist = "build/netlist.json"
         synth = family.synth.replace(" -nodsp", "") if allowed_blocks(self.folder)[0] else family.synth
-        script = self.elaborate("build/") + mapping.two_steps(synth, TOP)
+        script = self.elaborate("build/") + mapping.unhurried(self.clock_mhz) + "\n" + mapping.two_steps(synth, TOP)
         script += f" -json {netlist}"
         commands = [
             ["cd", str(self.folder)],
@@ -251,14 +254,16 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
     multiplications = (folder / elaborated / "multiplications.txt").read_text()
     chosen = choose(multiplications, family.dsp_bits, *allowed_blocks(folder))
     name = stage.digest(folder, [f"{elaborated}design.il"], yosys.version, design.synthesise("", "", chosen))
-    netlist = stage.kept(
-        folder,
-        f"build/netlist-{name}/",
-        lambda p: yosys.script(
-            folder, design.synthesise(elaborated, p, chosen), place=p, timeout_s=synthesis.TIMEOUT_S
-        ),
-    )
-    return elaborated, netlist
+
+    def make(place: str) -> None:
+        yosys.script(folder, design.synthesise(elaborated, place, chosen), place=place, timeout_s=synthesis.TIMEOUT_S)
+        if family.trim:
+            path = folder / place / "netlist.json"
+            netlist = json.loads(path.read_bytes())
+            family.trim(netlist)
+            atomic_write(path, json.dumps(netlist))
+
+    return elaborated, stage.kept(folder, f"build/netlist-{name}/", make)
 
 
 def _route(placer: Nextpnr, design: Design, netlist: str, place: str) -> None:

@@ -53,8 +53,9 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
     correction = _correction(work.board, known.fit, sizes_of)
     graph = work.graph
     with console.progress("Laying out the network"):
-        layout = hardware.chosen(graph, work.board, Options(**chosen))[0].layout
-        found = estimation.of_layout(layout, work.board, known)
+        given = Options(**chosen)
+        layout = hardware.chosen(graph, work.board, given)[0].layout
+        found = estimation.of_layout(layout, work.board, known, int(given.limits(work.board)["dsp"]))
         found = dataclasses.replace(found, limits=options.limited(found.limits, chosen))
     if correction is not None:
         found = estimation.corrected(found, correction)

@@ -11,7 +11,8 @@ FF = {"register": 1.0}
 def census(block: Block) -> Census:
     """Return what it is made of."""
     bits = block.parameters["LANES"] * block.parameters["Y"]
-    found = Census()
-    found.add(control=1, adder=bits)
+    found = Census(technology=block.technology)
+    found.add(control=1)
+    found.carry("adder", block.parameters["Y"], count=block.parameters["LANES"])
     found.register(register=1 + bits)
     return found

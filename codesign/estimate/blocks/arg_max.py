@@ -13,8 +13,10 @@ def census(block: Block) -> Census:
     """Return what it is made of."""
     p = block.parameters
     count, value = log2(p["FEATURES"] + 1), p["X"] + (1 if p["X_SIGNED"] else 0)
-    found = Census()
-    found.add(control=1, counter=count, compare=value, index=p["Y"])
+    found = Census(technology=block.technology)
+    found.add(control=1, index=p["Y"])
+    found.carry("counter", count)
+    found.carry("compare", value)
     # The copied sign of an unsigned value is 0.
     found.register(register=count + 1 + value + 2 * p["Y"])
     return found

@@ -23,23 +23,29 @@ def census(block: Block) -> Census:
     p = block.parameters
     lanes, x, w, acc = p["LANES"], p["X"], p["W"], p["ACC"]
     words = p["FOLD"] * p["TAPS"]
-    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], lanes * w))
-    count = log2(words) + counter(p["TAPS"]) + log2(p["FOLD"])
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], lanes * w), block.technology)
+    counts = log2(words), counter(p["TAPS"]), log2(p["FOLD"])
     marks = 4 if p["TAPS"] > 1 else 0
-    found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=count, **weights.logic)
-    found.register(control=count + marks + 3, weight=weights.registers)
+    found = Census(bram36=weights.bram36, technology=block.technology)
+    found.add(control=1, **weights.logic)
+    found.carry("counter", *counts)
+    found.register(control=sum(counts) + marks + 3, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
-    if block.dsp and multiply.takes_block(x, p["X_SIGNED"], w):
-        found.dsp = lanes
+    hard = multiply.takes_block(block, x, p["X_SIGNED"], w)
+    if hard:
+        found.dsp = lanes * multiply.blocks(block.technology, x + (not p["X_SIGNED"]), w)
+    else:
+        found.add(**multiply.luts(x, w, block.technology, lanes))
+    if hard and block.technology.absorbs:
         found.add(block=lanes * acc)
         found.register(block=lanes * (2 * x + w + acc))
     else:
-        found.add(**multiply.luts(x, w, lanes), accumulator=lanes * acc if p["TAPS"] > 1 else 0)
+        if p["TAPS"] > 1:
+            found.carry("accumulator", acc, count=lanes)
         found.register(input=lanes * x, product=lanes * (x + w), accumulator=lanes * acc)
     if p["BIAS"]:
-        read = table("logic", p["FOLD"], block.bits(p["BIASES"], lanes * acc))
+        read = table("logic", p["FOLD"], block.bits(p["BIASES"], lanes * acc), block.technology)
         found.add(**read.logic, start=lanes * acc)
         found.register(weight=read.registers, control=2 * log2(p["FOLD"]))
     return found

@@ -46,13 +46,15 @@ def census(block: Block) -> Census:
     lanes, x, wide = p["LANES"], p["X"], p["WIDE"]
     words, entry = p["FOLD"] * p["ENTRIES"], p["M"] + p["C"] + p["S"]
     bits = block.bits(p["CONSTANTS"], lanes * entry)
-    read = table(p["STYLE"], words, bits)
+    read = table(p["STYLE"], words, bits, block.technology)
     fields = bits.reshape(words, lanes, entry)
     multipliers, constants = fields[:, :, : p["M"]], fields[:, :, p["M"] : p["M"] + p["C"]]
     shifts = fields[:, :, p["M"] + p["C"] :] @ (1 << np.arange(p["S"]))
-    hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], p["M"]) and wide >= multiply.LEAST_PRODUCT
-    found = Census(bram36=read.bram36)
-    found.add(control=1, counter=log2(p["FOLD"]), **read.logic)
+    own = block.technology
+    hard = multiply.takes_block(block, x, p["X_SIGNED"], p["M"]) and wide >= own.products.bits
+    found = Census(bram36=read.bram36, technology=own)
+    found.add(control=1, **read.logic)
+    found.carry("counter", log2(p["FOLD"]))
     # Limits of which one is 0 are resets and sets of the output's registers.
     found.add(**{"clamp" if p["LOW"] else "floor": lanes * p["Y"]})
     found.register(control=log2(p["FOLD"]) + 4, output=lanes * p["Y"])
@@ -61,28 +63,32 @@ def census(block: Block) -> Census:
     # What is behind the shift, lane by lane: at least the bits that the least shift leaves.
     least = shifts.min(0)
     left = np.clip(wide - least, 1, wide)
-    found.add(compare=float(left.sum()))
+    for bits_left in left.tolist():
+        found.carry("compare", bits_left)
     found.register(shifted=float(left.sum()))
     for lane in range(lanes):
         choices = len(set(shifts[:, lane].tolist()))
-        found.add(shift=float(left[lane]) * multiplexer(choices))
-    kept = table("distributed", words, constants.reshape(words, -1)).registers
+        found.add(shift=float(left[lane]) * multiplexer(choices, own.lookup))
+    kept = table("distributed", words, constants.reshape(words, -1), own).registers
     amounts = (shifts[:, :, None] >> np.arange(p["S"])) & 1
-    kept_shift = table("distributed", words, amounts.reshape(words, -1).astype(np.uint8)).registers
+    kept_shift = table("distributed", words, amounts.reshape(words, -1).astype(np.uint8), own).registers
     found.register(kept=kept_shift)
     if hard:
-        found.dsp = lanes
+        found.dsp = lanes * multiply.blocks(own, x + (not p["X_SIGNED"]), p["M"])
+    if hard and own.absorbs:
         found.add(block=lanes * wide)
         found.register(block=lanes * wide, block_input=lanes * x, block_table=read.registers, block_kept=kept)
         return found
     found.register(input=lanes * x, table=read.registers, kept=kept, product=lanes * wide)
-    found.add(sum=lanes * wide)
+    found.carry("sum", wide, count=lanes)
+    if hard:
+        return found
     if words == 1:
-        found.add(**multiply.fixed(x, multipliers[0].sum(1).tolist()))
+        found.add(**multiply.fixed(x, multipliers[0].sum(1).tolist(), own))
     else:
         # Bits that are 0 in all multipliers make no row.
         for used in multipliers.any(0).sum(1).tolist():
-            for name, amount in multiply.luts(x, used).items():
+            for name, amount in multiply.luts(x, used, own).items():
                 few = words <= FEW and name in ("compressor", "carry")
                 found.add(**{f"few_{name}" if few else name: amount})
     return found

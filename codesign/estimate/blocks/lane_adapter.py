@@ -15,15 +15,17 @@ def census(block: Block) -> Census:
     """Return what an adapter is made of."""
     p = block.parameters
     bits, lanes, wanted = p["BITS"], p["IN"], p["OUT"]
-    found = Census()
+    found = Census(technology=block.technology)
     if lanes < wanted:
         count = log2(wanted // lanes)
-        found.add(widen=1, count=count)
+        found.add(widen=1)
+        found.carry("count", count)
         found.register(register=count + 1 + (2 * wanted - lanes) * bits)
     else:
         count = log2(lanes // wanted + 1)
         # The last part comes from nowhere but the input.
-        found.add(narrow=1, count=count, shift=(lanes - wanted) * bits)
+        found.add(narrow=1, shift=(lanes - wanted) * bits)
+        found.carry("count", count)
         if count >= WIDE_COUNT and block.behind == "stream_fifo":
             # Whether the FIFO has room goes into the choice of every bit, which then takes two tables.
             found.add(choice=(lanes - wanted) * bits)

@@ -35,10 +35,11 @@ def census(block: Block) -> Census:
     bits, sums = widths(p["W"], pe), widths(p.get("SUMS", p["ACC"]), pe)
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], simd * sum(bits)
     contents = block.bits(p["WEIGHTS"], width)
-    weights = table(p["STYLE"], words, contents)
-    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, p["BIAS"])
-    found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
+    weights = table(p["STYLE"], words, contents, block.technology)
+    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, p["BIAS"], block.technology)
+    found = Census(bram36=weights.bram36, technology=block.technology)
+    found.add(control=1, delay=steps.delay, **weights.logic)
+    found.carry("counter", *steps.counters)
     found.register(control=steps.register, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
@@ -46,10 +47,11 @@ def census(block: Block) -> Census:
     read_by: set[int] = set()
     for own, total, constants, lanes in zip(bits, sums, fixed, _used(contents, simd, bits), strict=True):
         # A sum that is complete at once has nothing to be added to, but a bias.
-        hard = block.dsp and multiply.takes_block(x, p["X_SIGNED"], own)
+        hard = multiply.takes_block(block, x, p["X_SIGNED"], own)
+        absorbed = hard and block.technology.absorbs
         # One product after the other is added up in its block.
-        inside = hard and simd == 1
-        found.add(**{"inside" if inside else "accumulator" if p["FOLD_IN"] > 1 else "direct": total})
+        inside = absorbed and simd == 1
+        found.carry("inside" if inside else "accumulator" if p["FOLD_IN"] > 1 else "direct", total)
         found.register(**{"block" if inside else "accumulator": total})
         if not own:
             continue
@@ -57,26 +59,28 @@ def census(block: Block) -> Census:
         added = tree(simd if hard else max(1, len(lanes)), product, p["STEP"])
         read_by.update(range(simd) if hard else lanes)
         # A block can add what another one hands on.
-        found.add(**{"handed" if hard else "adder": added.adders})
-        found.register(tree=added.registers - (added.passed if hard else 0))
+        for count, sum_bits in added.sums:
+            found.carry("handed" if absorbed else "adder", sum_bits, count=count)
+        found.register(tree=added.registers - (added.passed if absorbed else 0))
         # Multiplier blocks are given out before it is seen which weights are constant.
         if hard:
-            found.dsp += simd
-            found.register(block=simd * product)
+            found.dsp += simd * multiply.blocks(block.technology, x + (not p["X_SIGNED"]), own)
+            found.register(**{"block" if absorbed else "product": simd * product})
         elif words == 1:
             magnitudes = np.abs(constants)
-            found.add(**multiply.fixed(x, map(int.bit_count, magnitudes.tolist())))
+            found.add(**multiply.fixed(x, map(int.bit_count, magnitudes.tolist()), block.technology))
             # What a power of two multiplies is moved, and what 0 multiplies is gone.
             odd = [value // (value & -value) for value in magnitudes.tolist() if value]
             negative = int((constants < 0).sum()) * (not p["X_SIGNED"])
             found.register(product=sum(x + value.bit_length() - 1 for value in odd) + negative)
         else:
-            found.add(**multiply.luts(x, own, len(lanes)))
+            found.add(**multiply.luts(x, own, block.technology, len(lanes)))
             found.register(product=len(lanes) * product)
     # What only blocks read goes into their own registers.
-    found.register(**{"block" if found.dsp == simd * sum(own > 0 for own in bits) else "input": len(read_by) * x})
+    only = block.technology.absorbs and found.dsp == simd * sum(own > 0 for own in bits)
+    found.register(**{"block" if only else "input": len(read_by) * x})
     if p["BIAS"]:
-        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
+        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]), block.technology)
         found.add(**read.logic, start=sum(sums))
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found

@@ -29,21 +29,24 @@ def census(block: Block) -> Census:
     counted = x == 1 and not p["X_SIGNED"] and simd > 3
     terms, term = (-(-simd // 3), 2) if counted else (simd, x)
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], pe * simd
-    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
-    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(terms) // p["STEP"] + 2, p["BIAS"])
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width), block.technology)
+    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(terms) // p["STEP"] + 2, p["BIAS"], block.technology)
     added = tree(terms, term, p["STEP"])
-    found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
+    found = Census(bram36=weights.bram36, technology=block.technology)
+    found.add(control=1, delay=steps.delay, **weights.logic)
+    found.carry("counter", *steps.counters)
     # With constant weights an agreement is the input or its complement.
     kind = "counted" if counted else "alone" if words > 1 else "fixed"
-    found.add(**{kind: pe * terms * term, "accumulator" if p["FOLD_IN"] > 1 else "direct": pe * p["ACC"]})
-    found.add(adder=pe * added.adders)
+    found.add(**{kind: pe * terms * term})
+    found.carry("accumulator" if p["FOLD_IN"] > 1 else "direct", p["ACC"], count=pe)
+    for count, bits in added.sums:
+        found.carry("adder", bits, count=pe * count)
     found.register(control=steps.register, input=simd * x, weight=weights.registers)
     found.register(product=pe * terms * term, tree=pe * added.registers, accumulator=pe * p["ACC"])
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
     if p["BIAS"]:
-        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
+        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]), block.technology)
         found.add(**read.logic, start=pe * p["ACC"])
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found

@@ -7,6 +7,8 @@ from codesign.estimate.census import Block, Census
 from codesign.estimate.control import control
 from codesign.estimate.logic import TABLE, log2, table, tree
 
+ABSORBS = True
+"""For families whose multiplier blocks add."""
 LUT = {
     "control": 6.0,
     "counter": 1.3,
@@ -43,17 +45,19 @@ def census(block: Block) -> Census:
     groups, inner = p["GROUPS"], p["INNER"]
     columns = simd // p["CHAIN"]
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], pe * simd * w
-    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
-    steps = control(p["FOLD_IN"], p["FOLD_OUT"], 2 if inner else log2(columns) // p["STEP"] + 3, p["BIAS"])
-    found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width), block.technology)
+    depth = 2 if inner else log2(columns) // p["STEP"] + 3
+    steps = control(p["FOLD_IN"], p["FOLD_OUT"], depth, p["BIAS"], block.technology)
+    found = Census(bram36=weights.bram36, technology=block.technology)
+    found.add(control=1, delay=steps.delay, **weights.logic)
+    found.carry("counter", *steps.counters)
     found.register(control=steps.register, weight=weights.registers)
     if p["STYLE"] == "logic" and words > 1:
         found.register(control=log2(words))
     for group in range(groups):
         outputs = pe // groups + (group < pe % groups)
         operand = (outputs - 1) * field + w
-        if block.dsp and multiply.takes_block(x + (not p["X_SIGNED"]), True, operand):
+        if multiply.takes_block(block, x + (not p["X_SIGNED"]), True, operand):
             found.dsp += simd
             if outputs > 1:
                 found.add(digit=simd * operand)
@@ -61,8 +65,7 @@ def census(block: Block) -> Census:
             found.add(column=columns * outputs * field)
             found.register(**{"inner" if inner else "column": columns * outputs * field})
         else:
-            soft = multiply.luts(x, operand, simd)
-            found.add(**{f"soft_{name}": value for name, value in soft.items()})
+            found.add(**multiply.prefixed(multiply.luts(x, operand, block.technology, simd), "soft_"))
             found.add(soft_column=simd * outputs * field)
             # What is not in a block are registers.
             found.register(product=simd * (operand + x), soft=columns * outputs * field)
@@ -75,7 +78,7 @@ def census(block: Block) -> Census:
         found.add(adder=pe * added.adders, **{"accumulator" if p["FOLD_IN"] > 1 else "direct": pe * p["ACC"]})
         found.register(tree=pe * added.registers, accumulator=pe * p["ACC"])
     if p["BIAS"]:
-        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]))
+        read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]), block.technology)
         found.add(**read.logic, start=pe * p["ACC"])
         found.register(weight=read.registers, control=log2(p["FOLD_OUT"]))
     return found

@@ -35,12 +35,13 @@ def census(block: Block) -> Census:
     p = block.parameters
     pe, simd, x = p["PE"], p["SIMD"], p["X"]
     words, width = p["FOLD_IN"] * p["FOLD_OUT"], pe * simd * (p["K"] + 2)
-    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width))
-    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, reads=True)
+    weights = table(p["STYLE"], words, block.bits(p["WEIGHTS"], width), block.technology)
+    steps = control(p["FOLD_IN"], p["FOLD_OUT"], log2(simd) // p["STEP"] + 2, True, block.technology)
     starts = pe * (p["SUM_A"] + p["SUM_B"])
-    read = table("logic", p["FOLD_OUT"], block.bits(p["STARTS"], starts))
-    found = Census(bram36=weights.bram36)
-    found.add(control=1, counter=steps.counter, delay=steps.delay, **weights.logic)
+    read = table("logic", p["FOLD_OUT"], block.bits(p["STARTS"], starts), block.technology)
+    found = Census(bram36=weights.bram36, technology=block.technology)
+    found.add(control=1, delay=steps.delay, **weights.logic)
+    found.carry("counter", *steps.counters)
     found.add(**read.logic)
     found.register(control=steps.register + 1, input=simd * x, weight=weights.registers + read.registers)
     found.register(result=pe * p["ACC"], control=log2(p["FOLD_OUT"]))
@@ -51,15 +52,17 @@ def census(block: Block) -> Census:
         parts.append((p["MOST_B"], p["SUM_B"], p["SECOND"]))
     for most, bits, _ in parts:
         added = tree(simd, x + most, p["STEP"])
-        found.add(adder=pe * added.adders, start=pe * bits)
+        for count, sum_bits in added.sums:
+            found.carry("adder", sum_bits, count=pe * count)
+        found.add(start=pe * bits)
         # Constants shift and negate without tables.
         if words > 1:
             found.add(term=pe * simd * (x + most))
-        found.add(**{"accumulator" if p["FOLD_IN"] > 1 else "direct": pe * bits})
+        found.carry("accumulator" if p["FOLD_IN"] > 1 else "direct", bits, count=pe)
         found.register(product=pe * simd * (x + most), tree=pe * added.registers, accumulator=pe * bits)
     # One shifter serves both sums.
     if words > 1:
-        found.add(shift=pe * simd * shifter(x, max(p["MOST_A"], p["MOST_B"])))
+        found.add(shift=pe * simd * shifter(x, max(p["MOST_A"], p["MOST_B"]), block.technology.lookup))
     adders = sum(int(factor).bit_count() - 1 for _, _, factor in parts) + len(parts) - 1
-    found.add(multiple=pe * p["ACC"] * adders)
+    found.carry("multiple", p["ACC"], count=pe * adders)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from codesign.estimate import memory
 from codesign.estimate.census import Block, Census
 from codesign.estimate.logic import counters, log2
 
@@ -23,17 +22,19 @@ def census(block: Block) -> Census:
     p = block.parameters
     words = p["COLUMNS_IN"] // p["KERNEL_W"] * p["FOLD"]
     bits = p["LANES"] * p["Y"]
-    count = counters(p["FOLD"], p["KERNEL_H"], p["KERNEL_W"], p["ROWS_IN"], p["COLUMNS_IN"])
-    found = Census()
-    found.add(control=1, counter=count, address=log2(words))
-    held = memory.distributed(words, bits)
+    counts = counters(p["FOLD"], p["KERNEL_H"], p["KERNEL_W"], p["ROWS_IN"], p["COLUMNS_IN"])
+    found = Census(technology=block.technology)
+    found.add(control=1)
+    found.carry("counter", *counts)
+    found.carry("address", log2(words))
+    held = block.technology.memories.distributed(words, bits)
     # A window of one value is that value: nothing is added, and what is held never read.
     alone = p["KERNEL_H"] * p["KERNEL_W"] == 1
     if not alone:
-        found.add(**{"greatest" if p["MAX"] else "sum": bits})
+        found.carry("greatest" if p["MAX"] else "sum", p["Y"], count=p["LANES"])
     if words > 1 and not alone:
         found.add(memory=held.luts, multiplexer=(held.banks - 1) * bits)
     # One word is a register, the same as that of the output where all of the frame is used.
     rest = p["ROWS_IN"] % p["KERNEL_H"] or p["COLUMNS_IN"] % p["KERNEL_W"]
-    found.register(register=count + log2(words) + 1 + bits + (bits if words == 1 and rest else 0))
+    found.register(register=sum(counts) + log2(words) + 1 + bits + (bits if words == 1 and rest else 0))
     return found

@@ -13,10 +13,11 @@ def census(block: Block) -> Census:
     """Return what it is made of."""
     p = block.parameters
     bits, count = p["LANES"] * p["Y"], counter(p["COUNT"])
-    found = Census()
-    found.add(control=1, counter=count)
+    found = Census(technology=block.technology)
+    found.add(control=1)
+    found.carry("counter", count)
     if p["COUNT"] > 1:
-        found.add(**{"greatest" if p["MAX"] else "sum": bits})
+        found.carry("greatest" if p["MAX"] else "sum", p["Y"], count=p["LANES"])
     # One bit more than the output has, for the copied sign of a greatest; sums of two's complement need it.
     found.register(register=count + 1 + bits + (p["LANES"] if p["X_SIGNED"] and not p["MAX"] else 0))
     return found

@@ -18,6 +18,7 @@ def census(block: Block) -> Census:
     p = block.parameters
     found = dyadic.census(block)
     count, registers = index(p["WORDS"], p["INDEX"])
-    found.add(index=1, place=count + p["INDEX"])
+    found.add(index=1)
+    found.carry("place", count, p["INDEX"])
     found.register(control=registers)
     return found

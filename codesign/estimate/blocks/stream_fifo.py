@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from codesign.estimate import memory
 from codesign.estimate.census import Block, Census
 from codesign.estimate.logic import log2
 
@@ -24,23 +23,31 @@ FF = {"register": 1.0}
 def census(block: Block) -> Census:
     """Return what a FIFO is made of."""
     depth, width = block.parameters["DEPTH"], block.parameters["WIDTH"]
-    found = Census()
+    found = Census(technology=block.technology)
+    memories = block.technology.memories
     count = log2(depth + 1)
+    pointers: tuple[int, ...]
     if depth <= 2:
         found.add(pair=1, word=width)
         found.register(register=count + 2 * width)
         return found
     if depth <= 64:
-        held, pointers = memory.distributed(depth, width), count + 2 * log2(depth)
+        held, pointers = memories.either(depth, width), (count, log2(depth), log2(depth))
         # Where the words are a power of two, addresses come round by themselves.
-        found.add(shallow=1, **{"round_pointer" if depth & (depth - 1) == 0 else "pointer": pointers})
+        found.add(shallow=1)
+        found.carry("round_pointer" if depth & (depth - 1) == 0 else "pointer", *pointers)
+        if block.technology.lookup < 6:
+            # Cells of 16 words, so that most have several.
+            found.add(bank=held.banks - 1)
         # The address to read is kept a second time, beside the memory.
-        found.register(register=pointers + log2(depth))
+        found.register(register=sum(pointers) + log2(depth))
     else:
-        held, pointers = memory.either(depth - 1, width), 2 * count + 2 * log2(depth - 1)
-        found.add(deep=1, span=pointers, bank=held.banks - 1)
+        held = memories.either(depth - 1, width)
+        pointers = count, count, log2(depth - 1), log2(depth - 1)
+        found.add(deep=1, bank=held.banks - 1)
+        found.carry("span", *pointers)
         # The word in front is the register of a block memory.
-        found.register(register=pointers + 1 + (width if held.luts else 0))
+        found.register(register=sum(pointers) + 1 + (width if held.luts else 0))
     found.add(memory=held.luts, multiplexer=(held.banks - 1) * width)
     found.bram36 = held.bram36
     return found

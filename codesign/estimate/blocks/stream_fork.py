@@ -11,7 +11,7 @@ FF = {"register": 1.0}
 def census(block: Block) -> Census:
     """Return what it is made of."""
     readers = block.parameters["N"]
-    found = Census()
+    found = Census(technology=block.technology)
     found.add(control=1, reader=readers)
     found.register(register=readers)
     return found

@@ -13,7 +13,8 @@ def census(block: Block) -> Census:
     """Return what it is made of."""
     p = block.parameters
     bits = counters(p["FOLD"], p["ROWS_IN"], p["COLUMNS_IN"], p["STRIDE_H"], p["STRIDE_W"])
-    found = Census()
-    found.add(control=1, counter=bits)
-    found.register(register=bits)
+    found = Census(technology=block.technology)
+    found.add(control=1)
+    found.carry("counter", *bits)
+    found.register(register=sum(bits))
     return found

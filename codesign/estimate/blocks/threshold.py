@@ -26,19 +26,21 @@ def census(block: Block) -> Census:
     p = block.parameters
     lanes, bits = p["LANES"], p["T"]
     words, width = p["FOLD"] * p["ENTRIES"], lanes * p["COUNT"] * bits
-    read = table(p["STYLE"], words, block.bits(p["THRESHOLDS"], width))
-    found = Census(bram36=read.bram36)
-    found.add(control=1, counter=log2(p["FOLD"]), **read.logic)
+    read = table(p["STYLE"], words, block.bits(p["THRESHOLDS"], width), block.technology)
+    found = Census(bram36=read.bram36, technology=block.technology)
+    found.add(control=1, **read.logic)
+    found.carry("counter", log2(p["FOLD"]))
     found.register(control=log2(p["FOLD"]) + 3, input=lanes * p["X"], table=read.registers, output=lanes * p["Y"])
     # A threshold that varies is compared on a carry chain, two bits in a lookup table; one that does not takes less,
     # and none where it repeats another one or is always or never reached.
     if words == 1:
         seen = distinct(block)
-        found.add(**{"short_constant" if bits < CARRIED else "constant": sum(seen) * bits})
+        found.carry("short_constant" if bits < CARRIED else "constant", bits, count=sum(seen))
         found.add(count=sum(adders(each) for each in seen))
         found.register(reached=sum(seen))
     else:
-        found.add(compare=lanes * p["COUNT"] * bits, count=lanes * adders(p["COUNT"]))
+        found.carry("compare", bits, count=lanes * p["COUNT"])
+        found.add(count=lanes * adders(p["COUNT"]))
         found.register(reached=lanes * p["COUNT"])
         if p["STYLE"] == "logic":
             found.register(control=log2(words))

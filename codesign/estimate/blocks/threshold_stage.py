@@ -14,19 +14,20 @@ def census(block: Block) -> Census:
     p = block.parameters
     lanes, bits, stage, fold = p["LANES"], p["T"], p["STAGE"], p["FOLD"]
     words = fold << stage
-    found = Census()
-    found.add(control=1, counter=log2(fold))
+    found = Census(technology=block.technology)
+    found.add(control=1)
+    found.carry("counter", log2(fold))
     found.register(control=log2(fold) + 1, input=lanes * (stage + p["X"]))
     contents = block.bits(p["THRESHOLDS"], bits).reshape(fold, -1, 1 << stage, bits)
     for lane in range(lanes):
-        read = table(p["STYLE"], words, contents[:, lane].reshape(words, bits))
+        read = table(p["STYLE"], words, contents[:, lane].reshape(words, bits), block.technology)
         found.add(**read.logic)
         found.register(table=read.registers)
         found.bram36 += read.bram36
     if p["STYLE"] == "logic":
         # The number so far is kept anyway.
         found.register(control=log2(fold))
-    found.add(**{"constant" if words == 1 else "compare": lanes * bits})
+    found.carry("constant" if words == 1 else "compare", bits, count=lanes)
     if p["LAST"] and p["OFFSET"]:
         found.add(last=lanes * p["Y"])
     return found

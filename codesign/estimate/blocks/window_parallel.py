@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from codesign.estimate import memory
 from codesign.estimate.census import Block, Census
-from codesign.estimate.logic import SHIFT_REGISTER, counters, log2, multiplexer
+from codesign.estimate.logic import counters, log2, multiplexer
 
 LUT = {
     "control": 20.0,
@@ -34,21 +33,25 @@ def census(block: Block) -> Census:
     y = log2(max(high, p["ROWS_IN"]) + p["STRIDE_H"] + p["PAD_TOP"] + 1) + 1
     x = log2(max(wide, p["COLUMNS_IN"]) + p["PAD_LEFT"] + 1) + 1
     column = p["KERNEL_H"] * p["WIDTH"]
-    count = counters(p["ROWS_OUT"], p["FOLD"], p["REPEAT"])
+    counts = counters(p["ROWS_OUT"], p["FOLD"], p["REPEAT"])
     left = log2(p["KERNEL_W"] + p["STRIDE_W"] + 1)
-    held = memory.distributed(words, p["WIDTH"])
+    held = block.technology.memories.distributed(words, p["WIDTH"])
     rows = p["ROWS"]
-    found = Census()
-    found.add(control=1, address=log2(words), row=y, column=x, slot=slot, tap=p["KERNEL_H"], counter=count + left)
+    found = Census(technology=block.technology)
+    found.add(control=1, slot=slot, tap=p["KERNEL_H"])
+    found.carry("address", log2(words))
+    found.carry("row", y)
+    found.carry("column", x)
+    found.carry("counter", *counts, left)
     if words > 1:
         found.add(memory=rows * held.luts, multiplexer=rows * (held.banks - 1) * p["WIDTH"])
     # A tap is a bit of one of the rows, or zero.
-    found.add(select=column * max(1, multiplexer(rows)))
+    found.add(select=column * max(1, multiplexer(rows, block.technology.lookup)))
     before = p["KERNEL_W"] - 1
-    if p["FOLD"] >= SHIFT_REGISTER:
+    if block.technology.shifts(p["FOLD"]):
         found.add(delay=before * column * -(-p["FOLD"] // DEEPEST))
     else:
         found.register(held=before * p["FOLD"] * column)
-    found.register(register=log2(rows + 1) + 3 * slot + count + left + x + 3, address=2 * log2(words), row=2 * y)
+    found.register(register=log2(rows + 1) + 3 * slot + sum(counts) + left + x + 3, address=2 * log2(words), row=2 * y)
     found.register(stored=rows * p["WIDTH"] * (2 if words == 1 else 1) + p["KERNEL_H"], window=p["KERNEL_W"] * column)
     return found

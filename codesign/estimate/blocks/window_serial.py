@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from codesign.estimate import memory
 from codesign.estimate.census import Block, Census
 from codesign.estimate.logic import counter, counters, log2
 
@@ -42,22 +41,29 @@ def census(block: Block) -> Census:
     taps = counters(p["KERNEL_H"], p["KERNEL_W"], p["GROUPS"], group, p["REPEAT"])
     places = counters(p["ROWS_OUT"], p["COLUMNS_OUT"])
     block_memory = p["STYLE"] == "block"
-    held = memory.block(total, p["WIDTH"], writes=True) if block_memory else memory.distributed(total, p["WIDTH"])
+    memories = block.technology.memories
+    held = memories.block(total, p["WIDTH"], writes=True) if block_memory else memories.distributed(total, p["WIDTH"])
     # Numbers below a power of two come round by themselves.
     advance = "wrap" if total & (total - 1) == 0 else "advance"
     # A frame of one pixel, as behind a dense layer, has one row and one column.
     pixel = p["ROWS_IN"] == p["COLUMNS_IN"] == 1
-    found = Census(bram36=held.bram36)
+    found = Census(bram36=held.bram36, technology=block.technology)
     found.add(memory=held.luts, multiplexer=(held.banks - 1) * p["WIDTH"], bank=held.banks - 1)
     if pixel:
-        found.add(pixel=1, pixel_counter=taps, pixel_mask=p["WIDTH"], **{f"pixel_{advance}": address})
+        found.add(pixel=1, pixel_mask=p["WIDTH"])
+        found.carry("pixel_counter", *taps)
+        found.carry(f"pixel_{advance}", address)
     else:
-        found.add(control=1, address=address, row=y, column=x, counter=taps + places)
-        found.add(**{advance: address * (1 + (p["KERNEL_H"] > 1) + (p["ROWS_OUT"] > 1))})
-        found.add(stride=(p["STRIDE_H"] > 1) * y + (p["STRIDE_W"] > 1) * x)
+        found.add(control=1)
+        found.carry("address", address)
+        found.carry("row", y)
+        found.carry("column", x)
+        found.carry("counter", *taps, *places)
+        found.carry(advance, address, count=1 + (p["KERNEL_H"] > 1) + (p["ROWS_OUT"] > 1))
+        found.carry("stride", (p["STRIDE_H"] > 1) * y, (p["STRIDE_W"] > 1) * x)
         # Where there is no padding, that is not seen.
         found.add(mask=p["WIDTH"])
-    found.register(register=counter(p["ROWS"]) + taps + places + 1 + (0 if block_memory else p["WIDTH"]))
+    found.register(register=counter(p["ROWS"]) + sum(taps) + sum(places) + 1 + (0 if block_memory else p["WIDTH"]))
     found.register(address=address * 5 + (address if words > 1 else 0), row=3 * y, column=2 * x)
     if block_memory:
         found.register(select=log2(held.banks))

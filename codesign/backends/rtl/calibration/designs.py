@@ -13,6 +13,7 @@ from codesign.backends.rtl import cost, layout, ops
 from codesign.backends.rtl.folds import available
 from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.unit import Fold
+from codesign.estimate.technology import XC7, Technology
 from codesign.ir import Graph, GraphBuilder, IntType, Node, Operator, Tensor
 from codesign.ir.ops import (
     Add,
@@ -78,49 +79,63 @@ class Design:
     folds : mapping of str to Fold
     dsp : bool
         Whether multiplications may take multiplier blocks; the same for all nodes.
+    free : bool
+        Whether blocks are as good as free, as after ``--dsp``, where outputs may share them.
     """
 
     seed: int
     graph: Graph
     folds: Mapping[str, Fold]
     dsp: bool
+    free: bool = False
 
     def layout(self) -> Layout:
         """Return the hardware."""
         return layout.place(self.graph, self.folds)
 
 
-def draw(seed: int, lookup: int = 6, large: bool = False) -> Design:
+def draw(seed: int, large: bool = False, technology: Technology = XC7) -> Design:
     """Return a random design, the same for the same arguments.
 
     Parameters
     ----------
     seed : int
-    lookup : int
-        Inputs of a LUT of the family.
     large : bool
         Nodes may be `LARGE` ones, or `SMALL` ones only.
+    technology : Technology
+        Cells of the family.
     """
     size = LARGE if large else SMALL
     for attempt in itertools.count():
         rng = np.random.default_rng([seed, attempt])
         graph = _Growth(rng, f"drawn {seed}").grow()
         dsp = bool(rng.random() < 0.65)
-        chosen = {node.name: _fold(rng, node, graph, lookup, dsp, size) for node in graph}
+        # Families whose blocks add have none to draw.
+        free = bool(technology.port) and dsp and bool(rng.random() < 0.5)
+        port = technology.port if free else 0
+        kinds = {node.name: _kinds(node, graph, technology.lookup, port, dsp) for node in graph}
+        chosen = {node.name: _fold(rng, node, graph, kinds[node.name], dsp, size) for node in graph}
         if max(luts for _, luts in chosen.values()) <= 2 * size.luts:
-            return Design(seed, graph, {node: fold for node, (fold, _) in chosen.items()}, dsp)
+            return Design(seed, graph, {node: fold for node, (fold, _) in chosen.items()}, dsp, free)
     raise AssertionError
 
 
-def _fold(rng: np.random.Generator, node: Node, graph: Graph, lookup: int, dsp: bool, size: Size) -> tuple[Fold, float]:
-    """Return a fold of a node and about what it takes in LUTs, each kind of hardware as likely as the others."""
-    module = ops.module(node.op.name)
+def _kinds(node: Node, graph: Graph, lookup: int, port: int, dsp: bool) -> list[list[Fold]]:
+    """Return the folds of a node by the kind of its hardware."""
     kinds: dict[tuple[bool, ...], list[Fold]] = {}
-    for fold in available(node, graph, lookup, port=0):
+    for fold in available(node, graph, lookup, port):
         if fold.chain and not dsp:
             continue
-        kinds.setdefault((fold.window, bool(fold.planes), bool(fold.chain), fold.search), []).append(fold)
-    groups = list(kinds.values())
+        kind = fold.window, bool(fold.planes), bool(fold.chain), fold.shared, fold.search
+        kinds.setdefault(kind, []).append(fold)
+    return list(kinds.values())
+
+
+def _fold(
+    rng: np.random.Generator, node: Node, graph: Graph, groups: Sequence[Sequence[Fold]], dsp: bool, size: Size
+) -> tuple[Fold, float]:
+    """Return a fold of a node and about what it takes in LUTs, each kind of hardware as likely as the others."""
+    module = ops.module(node.op.name)
     least, smallest = (Fold(), float("inf")), float("inf")
     fitting: list[tuple[Fold, float]] = []
     for _ in range(TRIES):

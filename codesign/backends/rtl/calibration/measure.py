@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,21 +9,20 @@ from codesign import resources
 from codesign.backends.rtl import modules, synthesis, verilog
 from codesign.backends.rtl.calibration import apart
 from codesign.backends.rtl.calibration.designs import Design
+from codesign.backends.rtl.calibration.mappers import Mapper
 from codesign.backends.rtl.layout import Layout
-from codesign.backends.rtl.synthesis import Counts, Family
+from codesign.backends.rtl.synthesis import Counts
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.toolchain.yosys import Yosys
 
-TIMEOUT_S = 3600.0
 
-
-def nodes(yosys: Yosys, family: Family, design: Design, layout: Layout, folder: Path) -> dict[str, Counts]:
+def nodes(yosys: Yosys, mapper: Mapper, design: Design, layout: Layout, folder: Path) -> dict[str, Counts]:
     """Return what the nodes of a design take, and the top level with its forks, by name.
 
     Parameters
     ----------
     yosys : Yosys
-    family : Family
+    mapper : Mapper
     design : Design
     layout : Layout
         Of the design.
@@ -33,7 +31,7 @@ def nodes(yosys: Yosys, family: Family, design: Design, layout: Layout, folder: 
 
     Notes
     -----
-    Cells are mapped module by module, with the commands of `synthesis.synthesise`; LUTs differ from those of a run
+    Cells are mapped module by module, with the commands of the family's synthesis; LUTs differ from those of a run
     for each node alone by no more than the order of Yosys' cells makes of it, a per cent or two of some nodes.
     """
     _write(verilog.write(layout), folder)
@@ -41,11 +39,11 @@ def nodes(yosys: Yosys, family: Family, design: Design, layout: Layout, folder: 
     boxes = " ".join(f"--blackboxed-module {unit}" for unit in units)
     top = [f"read_slang --threads 1 --top {TOP} {boxes} {' '.join(synthesis.sources(folder))}"]
     top.append(f"delete {' '.join(f'={unit}' for unit in units)}")
-    found = _run(yosys, family, folder, list(units), top, design.dsp)
+    found = _run(yosys, mapper, folder, list(units), top, design)
     return {units.get(module, module): counts for module, counts in found.items()}
 
 
-def blocks(yosys: Yosys, family: Family, design: Design, layout: Layout, folder: Path) -> dict[str, Counts]:
+def blocks(yosys: Yosys, mapper: Mapper, design: Design, layout: Layout, folder: Path) -> dict[str, Counts]:
     """Return what the blocks of a design take, each alone, by the names of `apart.distinct`; see `nodes`."""
     files: dict[str, str] = {}
     names = []
@@ -55,7 +53,7 @@ def blocks(yosys: Yosys, family: Family, design: Design, layout: Layout, folder:
         names.append(name)
     instances = "".join(f"    {name} i_{name} ();\n" for name in names)
     _write(files | {f"{TOP}.sv": f"module {TOP};\n{instances}endmodule\n"}, folder)
-    found = _run(yosys, family, folder, names, [f"read_verilog {TOP}.sv"], design.dsp)
+    found = _run(yosys, mapper, folder, names, [f"read_verilog {TOP}.sv"], design)
     del found[TOP]
     return found
 
@@ -70,7 +68,7 @@ def _write(files: dict[str, str], folder: Path) -> None:
 
 
 def _run(
-    yosys: Yosys, family: Family, folder: Path, units: Sequence[str], top: Sequence[str], dsp: bool
+    yosys: Yosys, mapper: Mapper, folder: Path, units: Sequence[str], top: Sequence[str], design: Design
 ) -> dict[str, Counts]:
     """Return what modules take, and the top level that is read by the lines `top`."""
     lines = list(top)
@@ -80,11 +78,4 @@ def _run(
     lines.append(f"setattr -mod -set keep_hierarchy 1 {' '.join(units)}")
     # Without a reader outside a module would be taken for superfluous.
     lines.append(f"setattr -set keep 1 {' '.join(f'{TOP}/t:{unit}' for unit in units)}")
-    lines += [synthesis.map_cells(family, dsp, TOP), "tee -q -o cells.json stat -json"]
-    yosys.script(folder, "\n".join(lines) + "\n", timeout_s=TIMEOUT_S)
-    found = json.loads((folder / "cells.json").read_bytes())["modules"]
-    counts = {}
-    for module in (*units, TOP):
-        cells = found[f"\\{module}"]["num_cells_by_type"]
-        counts[module] = family.count({c: n for c, n in cells.items() if c not in units and c != "$scopeinfo"})
-    return counts
+    return mapper.counts(yosys, folder, lines, units, design.dsp, design.free)

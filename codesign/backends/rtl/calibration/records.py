@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from codesign.backends.rtl.unit import Block
 from codesign.errors import UserError
 from codesign.estimate import blocks as known
 from codesign.estimate.fitting import Measured
+from codesign.estimate.technology import XC7, Technology
 
 DATA = Path(known.__path__[0]).parent / "data"
 _FILES = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS"}
@@ -57,7 +59,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     large: bool = False
 
 
-def records(seed: int, tool: str, counts: dict[str, Counts], node: bool, large: bool = False) -> list[Record]:
+def records(
+    seed: int, tool: str, counts: dict[str, Counts], node: bool, large: bool = False, technology: Technology = XC7
+) -> list[Record]:
     """Return the lines of a design.
 
     Parameters
@@ -69,10 +73,11 @@ def records(seed: int, tool: str, counts: dict[str, Counts], node: bool, large: 
     node : bool
         Which of them.
     large : bool
+    technology : Technology
         See `designs.draw`.
     """
     found = []
-    for name, (parts, dsp) in _parts(seed, node, large).items():
+    for name, (parts, dsp) in _parts(seed, node, large, technology)[0].items():
         took = counts[name]
         listed = [(part.module, _told(part)) for part in parts]
         values = dataclasses.asdict(took)
@@ -110,7 +115,7 @@ def read(path: Path) -> list[Record]:
     return found
 
 
-def measured(lines: Iterable[Record]) -> Iterator[Measured]:
+def measured(lines: Iterable[Record], technology: Technology = XC7) -> Iterator[Measured]:
     """Yield what the lines say, with a census of every block; designs are drawn again for what memories hold.
 
     Raises
@@ -118,32 +123,36 @@ def measured(lines: Iterable[Record]) -> Iterator[Measured]:
     UserError
         When a design comes out otherwise than when it was measured.
     """
-    drawn: dict[tuple[int, bool, bool], dict[str, tuple[list[Block], bool]]] = {}
+    drawn: dict[tuple[int, bool, bool], tuple[dict[str, tuple[list[Block], bool]], bool]] = {}
     for line in lines:
         key = line.design, line.node, line.large
         if key not in drawn:
             drawn.clear()
-            drawn[key] = _parts(*key)
-        parts, dsp = drawn[key].get(line.name, ([], False))
+            drawn[key] = _parts(*key, technology)
+        named, free = drawn[key]
+        parts, dsp = named.get(line.name, ([], False))
         listed = [(part.module, _told(part)) for part in parts]
         if msgspec.json.encode(listed) != msgspec.json.encode(line.blocks) or dsp != line.dsp:
             raise UserError(
                 f"{line.name} of design {line.design} is another one now than when it was measured; "
                 "measure anew into another file with codesign calibrate --data."
             )
-        row = described.in_a_row(parts, dsp)
+        row = [replace(part, technology=technology) for part in described.in_a_row(parts, dsp, free)]
         censuses = [(part.module, known.module(part.module).census(part)) for part in row]
         # A large design and a small one of the same number are two.
         yield Measured(2 * line.design + line.large, censuses, line.node, line.lut, line.ff)
 
 
-def _parts(seed: int, node: bool, large: bool) -> dict[str, tuple[list[Block], bool]]:
-    """Return the blocks of a design by name, and whether they may take multiplier blocks."""
-    design = designs.draw(seed, large=large)
+def _parts(
+    seed: int, node: bool, large: bool, technology: Technology
+) -> tuple[dict[str, tuple[list[Block], bool]], bool]:
+    """Return the blocks of a design by name and whether they may take multiplier blocks, and whether these are free."""
+    design = designs.draw(seed, large, technology)
     layout = design.layout()
     if not node:
-        return {name: ([block], design.dsp) for name, block in apart.distinct(layout)}
-    return {each.name: (list(described.parts(layout, each.name)), design.dsp) for each in design.graph}
+        return {name: ([block], design.dsp) for name, block in apart.distinct(layout)}, design.free
+    rows = {each.name: (list(described.parts(layout, each.name)), design.dsp) for each in design.graph}
+    return rows, design.free
 
 
 def _told(block: Block) -> dict[str, Any]:

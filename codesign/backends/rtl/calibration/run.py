@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 
 from codesign.backends.rtl import synthesis
-from codesign.backends.rtl.calibration import designs, measure, records
+from codesign.backends.rtl.calibration import designs, mappers, measure, records
+from codesign.backends.rtl.calibration.mappers import Mapper
 from codesign.backends.rtl.calibration.records import Record
 from codesign.errors import UserError
 from codesign.estimate import fitting
 from codesign.estimate.model import FAMILIES, FITS, Fit
+from codesign.estimate.technology import KNOWN
 from codesign.files import atomic_write
 from codesign.toolchain.yosys import Yosys
 
@@ -32,8 +34,8 @@ def fit_file(family: str) -> Path:
     return FITS / f"{family}.json"
 
 
-def family(name: str) -> synthesis.Family:
-    """Return how a fit's family is synthesised.
+def family(name: str) -> Mapper:
+    """Return how designs for a fit's family are mapped.
 
     Raises
     ------
@@ -44,18 +46,17 @@ def family(name: str) -> synthesis.Family:
     if board is None:
         known = ", ".join(sorted(set(FAMILIES.values())))
         raise UserError(f"nothing is measured for a family {name}; there is {known}.")
-    return synthesis.family(board)
+    return mappers.of_board_family(board)
 
 
-def measure_design(
-    yosys: Yosys, mapped: synthesis.Family, seed: int, node: bool | None = None, large: bool = False
-) -> list[Record]:
+def measure_design(yosys: Yosys, name: str, seed: int, node: bool | None = None, large: bool = False) -> list[Record]:
     """Return what a random design takes.
 
     Parameters
     ----------
     yosys : Yosys
-    mapped : Family
+    name : str
+        Of the fit's family.
     seed : int
     node : bool, optional
         Node by node, or block by block; by the seed unless given, see `WHOLE`.
@@ -63,12 +64,13 @@ def measure_design(
         See `designs.draw`.
     """
     whole = seed % WHOLE == 0 if node is None else node
-    design = designs.draw(seed, large=large)
+    technology = KNOWN[name]
+    design = designs.draw(seed, large, technology)
     layout = design.layout()
     with tempfile.TemporaryDirectory(prefix="codesign-calibrate-") as folder:
         take = measure.nodes if whole else measure.blocks
-        counts = take(yosys, mapped, design, layout, Path(folder))
-    return records.records(seed, yosys.version, counts, whole, large)
+        counts = take(yosys, family(name), design, layout, Path(folder))
+    return records.records(seed, yosys.version, counts, whole, large, technology)
 
 
 def measure_all(
@@ -98,13 +100,13 @@ def measure_all(
     large : bool
         See `measure_design`.
     """
-    mapped = family(name)
+    family(name)
     done = {(record.design, record.large) for record in records.read(data)}
     waiting = [seed for seed in seeds if (seed, large) not in done]
     data.parent.mkdir(parents=True, exist_ok=True)
 
     def one(seed: int) -> list[Record]:
-        return measure_design(yosys, mapped, seed, node, large)
+        return measure_design(yosys, name, seed, node, large)
 
     with ThreadPoolExecutor(jobs) as pool:
         pending = [pool.submit(one, seed) for seed in waiting]
@@ -132,7 +134,7 @@ def fit(name: str, data: Path) -> Fit:
     if not lines:
         raise UserError(f"{data} has no measurements; give --designs.")
     tools = sorted({line.tool for line in lines})
-    return fitting.fit(list(records.measured(lines)), name, "; ".join(tools))
+    return fitting.fit(list(records.measured(lines, KNOWN[name])), name, "; ".join(tools))
 
 
 def write(found: Fit, path: Path) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 from codesign.backends.rtl.families.family import Family, mul2dsp, ports, read_part
+from codesign.backends.rtl.synthesis import Counts
 from codesign.boards import Shell
+from codesign.errors import UserError
 
 
 def _lpf(shell: Shell, clock_mhz: float) -> str:
@@ -16,6 +22,49 @@ def _lpf(shell: Shell, clock_mhz: float) -> str:
 def _part(part: str) -> list[str]:
     found = read_part(r"LFE5U-(12|25|45|85)F-([678])BG(256|381|554|756)[CI]", part, "LFE5U-25F-6BG381C")
     return [f"--{found[1]}k", "--package", f"CABGA{found[3]}", "--speed", found[2]]
+
+
+_COUNTED = {"LUT4", "CCU2C", "TRELLIS_DPR16X4", "TRELLIS_FF", "DP16KD", "PDPW16KD", "MULT18X18D", "PFUMX", "L6MUX21"}
+
+
+def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Counts:
+    """Return what nextpnr makes of cells.
+
+    A carry cell takes two lookup tables, and so does each one that it puts in front of a chain, and behind one whose
+    carry is read; a distributed memory takes four that hold it and the place of two for its write port.
+    """
+    if other := set(kinds) - _COUNTED:
+        raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
+    number = Counter(kinds)
+    carries = [cell["connections"] for cell in cells if cell["type"] == "CCU2C"]
+    read = _read(cells)
+    handed_on, taken = {own["COUT"][0] for own in carries}, {own["CIN"][0] for own in carries}
+    starts = sum(own["CIN"][0] not in handed_on for own in carries)
+    ends = sum(own["COUT"][0] in read and own["COUT"][0] not in taken for own in carries)
+    luts = number["LUT4"] + 2 * (number["CCU2C"] + starts + ends) + 6 * number["TRELLIS_DPR16X4"]
+    blocks = number["DP16KD"] + number["PDPW16KD"]
+    return Counts(luts, number["TRELLIS_FF"], blocks / 2, number["MULT18X18D"], number["CCU2C"])
+
+
+def _read(cells: Iterable[Mapping[str, Any]]) -> set[int | str]:
+    """Return the wires that cells read, without constants."""
+    found: set[int | str] = set()
+    for cell in cells:
+        for port, wires in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                found.update(wire for wire in wires if isinstance(wire, int))
+    return found
+
+
+def _trim(netlist: dict[str, Any]) -> None:
+    """Leave carries open that nobody reads: nextpnr leads every one that has a wire out of its chain by a cell more."""
+    for module in netlist["modules"].values():
+        read = _read(module["cells"].values())
+        for port in module["ports"].values():
+            read.update(port["bits"])
+        for cell in module["cells"].values():
+            if cell["type"] == "CCU2C" and not read.intersection(cell["connections"]["COUT"]):
+                cell["connections"]["COUT"] = ["x"]
 
 
 FAMILY = Family(
@@ -36,4 +85,6 @@ FAMILY = Family(
     placed="placed.config",
     packed="network.bit",
     pack=lambda source, out: ["--input", source, "--bit", out, "--compress"],
+    trim=_trim,
+    places=_places,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from codesign.backends.rtl.synthesis import Counts
 from codesign.boards import Shell
 from codesign.errors import UserError
 
@@ -44,6 +46,10 @@ class Family:
         Names of nextpnr's output and of the bitstream.
     pack : callable
         Makes the arguments of the packer of its input and output.
+    trim : callable, optional
+        Told the netlist that goes to nextpnr, as Yosys' JSON has it, changes it so that nextpnr needs fewer cells.
+    places : callable, optional
+        Told the cells of a netlist by kind, and one by one as Yosys' JSON has them, returns what nextpnr makes of them.
     """
 
     synth: str
@@ -63,6 +69,8 @@ class Family:
     packed: str
     pack: Callable[[str, str], list[str]]
     absorb: tuple[str, ...] = ()
+    trim: Callable[[dict[str, Any]], None] | None = None
+    places: Callable[[Mapping[str, int], Sequence[Mapping[str, Any]]], Counts] | None = None
 
 
 def ports(shell: Shell) -> dict[str, str]:

@@ -1,0 +1,107 @@
+"""What the cells of a family are, as far as it matters for what blocks are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codesign.estimate import memory
+from codesign.estimate.memory import Library
+
+
+@dataclass(frozen=True)
+class Products:
+    """Which multiplications take a multiplier block.
+
+    Parameters
+    ----------
+    bits : int
+        Bits of both operands together from which they do.
+    operand : int
+        Bits of the narrower operand from which they do.
+    with_sign : bool
+        `bits` count the sign of an operand that has none, which the product has not.
+    """
+
+    bits: int
+    operand: int
+    with_sign: bool = True
+
+    def take(self, x: int, signed: bool, w: int) -> bool:
+        """Tell whether a product of an operand of `x` bits by a signed one of `w` bits does."""
+        wide = x + (not signed)
+        return (wide if self.with_sign else x) + w >= self.bits and min(wide, w) >= self.operand
+
+
+@dataclass(frozen=True)
+class Technology:
+    """Cells of a family, and what Yosys makes of them.
+
+    Parameters
+    ----------
+    lookup : int
+        Inputs of a lookup table.
+    memories : Library
+    multiplier : (int, int)
+        Bits of the operands of a multiplier block, the larger one first.
+    products : Products
+        What takes blocks.
+    free_products : Products
+        The same where blocks are as good as free.
+    absorbs : bool
+        Registers and adders around a product go into its block.
+    shift_register : int
+        Registers in a row, without a reset, from which there is a shift register in a lookup table; 0 where there are
+        none.
+    chain : float
+        Lookup tables that a carry chain takes beside those of its bits.
+    shortest : int
+        Bits of an adder from which there is a carry chain.
+    """
+
+    lookup: int
+    memories: Library
+    multiplier: tuple[int, int]
+    products: Products
+    free_products: Products
+    absorbs: bool
+    shift_register: int
+    chain: float = 0.0
+    shortest: int = 0
+
+    @property
+    def port(self) -> int:
+        """Bits of an operand of the multiplier blocks that outputs may share side by side; 0 where blocks add."""
+        return 0 if self.absorbs else min(self.multiplier)
+
+    def shifts(self, registers: int) -> bool:
+        """Tell whether so many registers in a row, without a reset, become a shift register in a lookup table."""
+        return 0 < self.shift_register <= registers
+
+
+_DSP48 = Products(bits=9, operand=2, with_sign=False)
+"""`DSP_Y_MINWIDTH` of Yosys, and the narrowest operand of `mul2dsp`."""
+XC7 = Technology(
+    lookup=6,
+    memories=memory.XC7,
+    multiplier=(25, 18),
+    products=_DSP48,
+    free_products=_DSP48,
+    absorbs=True,
+    shift_register=3,
+)
+ECP5 = Technology(
+    lookup=4,
+    memories=memory.ECP5,
+    multiplier=(18, 18),
+    # Those of `codesign/backends/rtl/mapping.py`.
+    products=Products(bits=10, operand=5),
+    free_products=Products(bits=6, operand=2),
+    absorbs=False,
+    shift_register=0,
+    # nextpnr puts a carry cell in front of a chain, of two lookup tables.
+    chain=2.0,
+    # Yosys makes shorter ones of lookup tables (`arith_map_ccu2c.v`).
+    shortest=5,
+)
+KNOWN = {"xc7": XC7, "ecp5": ECP5}
+"""By the name of a fit."""
