@@ -31,8 +31,8 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         ((), "say which MODEL is to be searched; codesign models lists them"),
         (("digits_cnn_w33",), "digits_cnn_w3"),
         (("digits_cnn_w3", "--board", "pynq"), "did you mean pynq-z2"),
-        (("digits_cnn_w3", "--board", "tang-nano-20k"), "no synthesis was measured for gowin yet"),
-        (("digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "1M", "--fps", "9"), "without --fps"),
+        (("digits_cnn_w3", "--board", "icebreaker"), "no synthesis was measured for ice40 yet"),
+        (("digits_cnn_w3", "--board", "icebreaker", "--budget", "1M", "--fps", "9"), "without --fps"),
         (
             ("digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "1M", "--objective", "lut"),
             "without --objective lut",
