@@ -16,7 +16,7 @@ from codesign.estimate.census import CHAIN, Block, Census
 from codesign.estimate.technology import Technology
 
 FITS = Path(__file__).resolve().parent / "fits"
-FAMILIES = {"zynq-7000": "xc7", "artix-7": "xc7"}
+FAMILIES = {"zynq-7000": "xc7", "artix-7": "xc7", "ecp5": "ecp5"}
 """Name of the fit by the family of a board."""
 JOINT = "joint"
 """Name of the coefficients for what two blocks of a node save where they meet."""

@@ -21,16 +21,35 @@ FIXED: Mapping[str, float] = {"fixed_compressor": 1.6, "fixed_carry": 0.8}
 """Of a product by a constant, which has a row for each 1 in it."""
 
 
-def takes_block(block: Block, x: int, signed: bool, w: int) -> bool:
-    """Return whether a product of an input of `x` bits by a signed weight of `w` bits takes a multiplier block."""
-    technology = block.technology
-    return block.dsp and (technology.free_products if block.free else technology.products).take(x, signed, w)
+def takes_block(block: Block, x: int, signed: bool, w: int, kept: int | None = None) -> bool:
+    """Return whether a product takes a multiplier block.
+
+    Parameters
+    ----------
+    block : Block
+    x : int
+        Bits of the input.
+    signed : bool
+        Whether it is two's complement.
+    w : int
+        Bits of the weight, which is.
+    kept : int, optional
+        Bits of the product that are used, all unless given.
+    """
+    products = block.technology.free_products if block.free else block.technology.products
+    return block.dsp and products.take(x, signed, w, kept)
 
 
 def blocks(technology: Technology, a: int, b: int) -> int:
     """Return the multiplier blocks of a product of `a` bits by `b`."""
     large, small = technology.multiplier
-    return -(-max(a, b) // large) * -(-min(a, b) // small)
+    return _pieces(max(a, b), large) * _pieces(min(a, b), small)
+
+
+def _pieces(bits: int, most: int) -> int:
+    """Return the operands of blocks that Yosys makes of one: a single bit that is left over takes none (`mul2dsp`)."""
+    whole, rest = divmod(bits, most)
+    return whole + (rest > 1 or not whole)
 
 
 def luts(x: int, w: int, technology: Technology, count: int = 1) -> dict[str, float]:

@@ -15,21 +15,22 @@ class Products:
     Parameters
     ----------
     bits : int
-        Bits of both operands together from which they do.
+        From so many bits on they do: of both operands together, or of the product.
     operand : int
         Bits of the narrower operand from which they do.
-    with_sign : bool
-        `bits` count the sign of an operand that has none, which the product has not.
+    of_product : bool
+        `bits` are those of the product, which may be kept in part.
     """
 
     bits: int
     operand: int
-    with_sign: bool = True
+    of_product: bool = False
 
-    def take(self, x: int, signed: bool, w: int) -> bool:
-        """Tell whether a product of an operand of `x` bits by a signed one of `w` bits does."""
+    def take(self, x: int, signed: bool, w: int, kept: int | None = None) -> bool:
+        """Tell whether a product of `x` bits by `w` signed ones does, of which `kept` bits are used."""
         wide = x + (not signed)
-        return (wide if self.with_sign else x) + w >= self.bits and min(wide, w) >= self.operand
+        product = x + w if kept is None else min(x + w, kept)
+        return (product if self.of_product else wide + w) >= self.bits and min(wide, w) >= self.operand
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Technology:
     shift_register : int
         Registers in a row, without a reset, from which there is a shift register in a lookup table; 0 where there are
         none.
+    serial : bool
+        Boards have a serial shell around the network.
     chain : float
         Lookup tables that a carry chain takes beside those of its bits.
     shortest : int
@@ -65,6 +68,7 @@ class Technology:
     free_products: Products
     absorbs: bool
     shift_register: int
+    serial: bool = False
     chain: float = 0.0
     shortest: int = 0
 
@@ -78,7 +82,7 @@ class Technology:
         return 0 < self.shift_register <= registers
 
 
-_DSP48 = Products(bits=9, operand=2, with_sign=False)
+_DSP48 = Products(bits=9, operand=2, of_product=True)
 """`DSP_Y_MINWIDTH` of Yosys, and the narrowest operand of `mul2dsp`."""
 XC7 = Technology(
     lookup=6,
@@ -98,6 +102,7 @@ ECP5 = Technology(
     free_products=Products(bits=6, operand=2),
     absorbs=False,
     shift_register=0,
+    serial=True,
     # nextpnr puts a carry cell in front of a chain, of two lookup tables.
     chain=2.0,
     # Yosys makes shorter ones of lookup tables (`arith_map_ccu2c.v`).

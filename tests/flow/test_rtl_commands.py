@@ -268,7 +268,7 @@ def test_of_several_tools_one_is_chosen(reported: CommandLine):
         ((*ASKED, "--nodes"), "--nodes is for measuring"),
         ((*ASKED, "--from-report", "missing.rpt"), "cannot read the report missing.rpt"),
         ((*ASKED, "--from-report", "damaged.rpt"), "no number of cells"),
-        ((*ASKED, "--board", "icebreaker"), "no synthesis was measured for ice40"),
+        ((*ASKED, "--board", "ulx3s-12f"), "reports are of tools for AMD parts, and ulx3s-12f has another one"),
     ],
 )
 def test_a_mistake_with_reports_is_one_sentence_and_nothing_is_written(

@@ -13,6 +13,7 @@ from codesign.backends.rtl.calibration import designs, run
 from codesign.backends.rtl.candidates import Candidates
 from codesign.backends.rtl.folds import available
 from codesign.backends.rtl.layout import place
+from codesign.estimate.technology import KNOWN
 from codesign.toolchain import yosys
 
 BOARD = boards.load("pynq-z2")
@@ -77,13 +78,14 @@ def test_the_fast_way_counts_clocks_of_other_folds_exactly() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(yosys.locate() is None, reason="needs Yosys, of the extra rtl")
-def test_a_design_that_was_not_fitted_to_comes_near_to_synthesis() -> None:
+@pytest.mark.parametrize(("family", "board"), [("xc7", "pynq-z2"), ("ecp5", "ulx3s-85f")])
+def test_a_design_that_was_not_fitted_to_comes_near_to_synthesis(family: str, board: str) -> None:
     tool = yosys.locate()
     assert tool is not None
     seed = 77_003
-    lines = run.measure_design(tool, run.family("xc7"), seed, node=True)
-    drawn = designs.draw(seed)
-    found = estimation.of_layout(drawn.layout(), BOARD)
+    lines = run.measure_design(tool, family, seed, node=True)
+    drawn = designs.draw(seed, technology=KNOWN[family])
+    found = estimation.of_layout(drawn.layout(), boards.load(board))
     predicted = {each.node: each.amount for each in found.operators}
     assert sum(line.bram36 for line in lines) == found.amount.bram36
     assert sum(predicted[line.name].ff for line in lines) == pytest.approx(sum(line.ff for line in lines), rel=0.1)

@@ -34,7 +34,7 @@ class Quick:
     Parameters
     ----------
     lut, ff, bram36, dsp : float
-        As `estimation.network` predicts them, but for FIFOs, see `Candidates`.
+        As `estimation.network` predicts them, but for FIFOs, see `Candidates`, and without a serial shell.
     cycles : int
         Clocks from frame to frame.
     """

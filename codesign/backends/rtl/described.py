@@ -11,6 +11,8 @@ import numpy as np
 from codesign import estimate
 from codesign.backends.rtl.layout import Channel, Layout
 from codesign.backends.rtl.schedule import LEAST
+from codesign.backends.rtl.serial_shell import TOP as SHELL
+from codesign.backends.rtl.serial_shell import SerialShell
 from codesign.backends.rtl.timing import Every
 from codesign.backends.rtl.unit import Block, Packed
 
@@ -98,5 +100,13 @@ def forks(layout: Layout) -> Iterator[estimate.Block]:
             yield estimate.Block("stream_fork", {"N": count, "WIDTH": width}, _nothing)
 
 
+def shell(layout: Layout, clocks: int, led_low: bool) -> estimate.Block:
+    """Return the serial shell around a layout; see `SerialShell.parameters`."""
+    graph = layout.graph
+    ends = (*graph.inputs, *graph.outputs)
+    own = SerialShell.of(graph, {edge: layout.lanes(edge) for edge in ends})
+    return estimate.Block(SHELL, own.parameters(clocks, led_low), _nothing)
+
+
 def _nothing(file: str, width: int) -> np.ndarray:
-    raise AssertionError(f"{file} is no file of a fork")
+    raise AssertionError(f"{file} is no file of this block")

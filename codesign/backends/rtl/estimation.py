@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codesign import estimate
-from codesign.backends.rtl.described import forks, in_a_row, parts
+from codesign.backends.rtl.described import forks, in_a_row, parts, shell
 from codesign.backends.rtl.folds import words
 from codesign.backends.rtl.layout import Layout, place
+from codesign.backends.rtl.serial_shell import TOP as SHELL
+from codesign.backends.rtl.serial_shell import bit_clocks
 from codesign.backends.rtl.unit import Fold
 from codesign.backends.rtl.verilog import TOP
 from codesign.boards import Board
@@ -29,7 +31,7 @@ class Operator:
     Parameters
     ----------
     node, operator, label, fold : str
-        The last one is "network" and has the forks of streams.
+        Behind the nodes, "network" has the forks of streams and "uart_shell" is the serial shell of a board.
     cycles : int
         Clocks that it is busy with a frame.
     amount : Amount
@@ -141,8 +143,11 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None, blocks: 
         told = node.name, node.op.name, node.label, words(fold_fields(fold)), layout.units[node.name].cycles
         operators.append(Operator(*told, amount, *_intervals(amount, known)))
     top = estimate.total(known.block(fork) for fork in forks(layout))
-    if top.lut:
-        operators.append(Operator(TOP, "", "", "", 0, top, *_intervals(top, known)))
+    around = [(TOP, top)] if top.lut else []
+    if known.technology.serial and board.shell:
+        clocks = bit_clocks(board.clock_mhz, board.shell.baud)
+        around.append((SHELL, known.block(shell(layout, clocks, board.shell.led_low))))
+    operators += [Operator(name, "", "", "", 0, amount, *_intervals(amount, known)) for name, amount in around]
     amounts = [each.amount for each in operators]
     return Estimate(
         amount=estimate.total(amounts),

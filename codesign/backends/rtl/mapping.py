@@ -42,9 +42,9 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
 
 
 def widths(top: str, dump: str) -> list[str]:
-    """Return the commands of Yosys that write all multiplications, as wide as they must be, to the file `dump`."""
+    """Return the commands of Yosys that write all multiplications, as wide as they must be, by module to a file."""
     steps = [f"hierarchy -top {top}", "proc", "flatten", "opt_expr", "opt_clean", "wreduce"]
-    return [*steps, f"tee -q -o {dump} dump t:$mul"]
+    return [*steps, f"tee -q -o {dump} dump -m t:$mul"]
 
 
 def synthesise(

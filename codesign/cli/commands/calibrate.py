@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @make(name="calibrate", short_help="Fit what `estimate` predicts by to measured designs, or correct it by reports.")
-@click.option("--family", help="Family of cells. [default: xc7]")
+@click.option("--family", help="Family of cells: xc7 or ecp5. [default: xc7]")
 @click.option("--designs", type=click.IntRange(0), help="Random designs to measure. [default: 0]")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Number of the first design. [default: 1000]")
 @click.option("--nodes", is_flag=True, help="Measure all designs node by node. [default: every fourth one]")
@@ -76,6 +76,10 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     from codesign.toolchain import vendor_reports
 
     work = Work.on(name, board, console)
+    if work.board.toolchain != "vivado":
+        raise UserError(
+            f"reports are of tools for AMD parts, and {board} has another one; choose the board they are of."
+        )
     known = room.load(work.board.family)
     read = {path: vendor_reports.read(path) for path in paths}
     told = ", ".join(f"{key} = {value}" for key, value in folding.items())

@@ -51,7 +51,7 @@ def census(block: Block) -> Census:
     multipliers, constants = fields[:, :, : p["M"]], fields[:, :, p["M"] : p["M"] + p["C"]]
     shifts = fields[:, :, p["M"] + p["C"] :] @ (1 << np.arange(p["S"]))
     own = block.technology
-    hard = multiply.takes_block(block, x, p["X_SIGNED"], p["M"]) and wide >= own.products.bits
+    hard = multiply.takes_block(block, x, p["X_SIGNED"], p["M"], wide)
     found = Census(bram36=read.bram36, technology=own)
     found.add(control=1, **read.logic)
     found.carry("counter", log2(p["FOLD"]))

@@ -40,8 +40,8 @@ def census(block: Block) -> Census:
     for group in range(p["GROUPS"]):
         outputs = pe // p["GROUPS"] + (group < pe % p["GROUPS"])
         operand = (outputs - 1) * field + w
-        # The multiplications are marked, so that they take blocks however small they are.
-        if block.dsp:
+        # The multiplications are marked, so that they take blocks however small they are; one bit is no product.
+        if block.dsp and min(signed, operand) > 1:
             found.dsp += simd * multiply.blocks(own, operand, signed)
         else:
             found.add(**multiply.prefixed(multiply.luts(signed, operand, own, simd), "soft_"))

@@ -25,7 +25,15 @@ class Mapper(Protocol):
     """Maps modules."""
 
     def counts(
-        self, yosys: Yosys, folder: Path, read: Sequence[str], units: Sequence[str], dsp: bool, free: bool
+        self,
+        yosys: Yosys,
+        folder: Path,
+        read: Sequence[str],
+        units: Sequence[str],
+        dsp: bool,
+        free: bool,
+        top: str = TOP,
+        boxes: Sequence[str] = (),
     ) -> dict[str, Counts]:
         """Return what modules and the top level take, by name.
 
@@ -40,6 +48,10 @@ class Mapper(Protocol):
             The modules.
         dsp, free : bool
             Multiplications may take multiplier blocks; these are as good as free.
+        top : str
+            The top level.
+        boxes : sequence of str
+            Modules in it that stay empty.
         """
         ...
 
@@ -56,14 +68,22 @@ class NodeByNode:
     family: synthesis.Family
 
     def counts(
-        self, yosys: Yosys, folder: Path, read: Sequence[str], units: Sequence[str], dsp: bool, free: bool
+        self,
+        yosys: Yosys,
+        folder: Path,
+        read: Sequence[str],
+        units: Sequence[str],
+        dsp: bool,
+        free: bool,
+        top: str = TOP,
+        boxes: Sequence[str] = (),
     ) -> dict[str, Counts]:
         """Return what modules take; see `Mapper`."""
-        lines = [*read, synthesis.map_cells(self.family, dsp, TOP), "tee -q -o cells.json stat -json"]
+        lines = [*read, synthesis.map_cells(self.family, dsp, top), "tee -q -o cells.json stat -json"]
         yosys.script(folder, "\n".join(lines) + "\n", timeout_s=TIMEOUT_S)
         found = json.loads((folder / "cells.json").read_bytes())["modules"]
-        cells = {module: found[f"\\{module}"]["num_cells_by_type"] for module in (*units, TOP)}
-        return {module: self.family.count(_own(kinds, units)) for module, kinds in cells.items()}
+        cells = {module: found[f"\\{module}"]["num_cells_by_type"] for module in (*units, top)}
+        return {module: self.family.count(_own(kinds, (*units, *boxes))) for module, kinds in cells.items()}
 
 
 @dataclass(frozen=True)
@@ -78,19 +98,29 @@ class AsAWhole:
     family: families.Family
 
     def counts(
-        self, yosys: Yosys, folder: Path, read: Sequence[str], units: Sequence[str], dsp: bool, free: bool
+        self,
+        yosys: Yosys,
+        folder: Path,
+        read: Sequence[str],
+        units: Sequence[str],
+        dsp: bool,
+        free: bool,
+        top: str = TOP,
+        boxes: Sequence[str] = (),
     ) -> dict[str, Counts]:
         """Return what modules take; see `Mapper`."""
-        lines = [*read, *mapping.widths(TOP, "multiplications.txt"), "write_rtlil design.il"]
+        lines = [*read, *mapping.widths(top, "multiplications.txt"), "write_rtlil design.il"]
         yosys.script(folder, "\n".join(lines) + "\n", timeout_s=TIMEOUT_S)
         chosen = self._chosen((folder / "multiplications.txt").read_text(), free) if dsp else []
         family = self.family
         absorb = family.absorb if free else ()
         clock = mapping.CLOCK_MHZ
-        script = mapping.synthesise(TOP, family.synth, family.map_dsp, "", chosen, absorb, clock_mhz=clock)
+        script = mapping.synthesise(top, family.synth, family.map_dsp, "", chosen, absorb, clock_mhz=clock)
         yosys.script(folder, f"{script}\nwrite_json netlist.json\n", timeout_s=TIMEOUT_S)
         found = json.loads((folder / "netlist.json").read_bytes())["modules"]
-        return {module: self._count(list(found[module]["cells"].values()), units) for module in (*units, TOP)}
+        return {
+            module: self._count(list(found[module]["cells"].values()), (*units, *boxes)) for module in (*units, top)
+        }
 
     def _chosen(self, dump: str, free: bool) -> list[str]:
         """Return the multiplications of all modules that take blocks, as ``module/cell``."""

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codesign import resources
-from codesign.backends.rtl import modules, synthesis, verilog
+from codesign.backends.rtl import described, modules, synthesis, verilog
 from codesign.backends.rtl.calibration import apart
 from codesign.backends.rtl.calibration.designs import Design
 from codesign.backends.rtl.calibration.mappers import Mapper
 from codesign.backends.rtl.layout import Layout
+from codesign.backends.rtl.serial_shell import TOP as SHELL
 from codesign.backends.rtl.synthesis import Counts
 from codesign.backends.rtl.verilog import TOP, unit_name
 from codesign.toolchain.yosys import Yosys
+
+SHELL_CLOCKS = 217
+"""Of a bit on the line: 115,200 baud at 25 MHz."""
 
 
 def nodes(yosys: Yosys, mapper: Mapper, design: Design, layout: Layout, folder: Path) -> dict[str, Counts]:
@@ -56,6 +60,19 @@ def blocks(yosys: Yosys, mapper: Mapper, design: Design, layout: Layout, folder:
     found = _run(yosys, mapper, folder, names, [f"read_verilog {TOP}.sv"], design)
     del found[TOP]
     return found
+
+
+def shell(yosys: Yosys, mapper: Mapper, layout: Layout, folder: Path) -> Counts:
+    """Return what the serial shell around a layout takes; `folder` is empty, see `nodes`."""
+    hw = resources.folder("hw") / "shell"
+    files = {path.name: path.read_text() for path in modules.files(hw).values()}
+    _write(files | verilog.write(layout), folder)
+    parameters = described.shell(layout, SHELL_CLOCKS, led_low=False).parameters
+    given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
+    sources = " ".join(synthesis.sources(folder))
+    read = f"read_slang --threads 1 --top {SHELL} {given} --blackboxed-module {TOP} {sources}"
+    lines = [read, f"setattr -set keep 1 t:{TOP}"]
+    return mapper.counts(yosys, folder, lines, [], dsp=False, free=False, top=SHELL, boxes=[TOP])[SHELL]
 
 
 def _write(files: dict[str, str], folder: Path) -> None:

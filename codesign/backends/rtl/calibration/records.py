@@ -11,17 +11,18 @@ from typing import Any
 import msgspec
 
 from codesign.backends.rtl import described
-from codesign.backends.rtl.calibration import apart, designs
+from codesign.backends.rtl.calibration import apart, designs, measure
+from codesign.backends.rtl.serial_shell import TOP as SHELL
 from codesign.backends.rtl.synthesis import Counts
-from codesign.backends.rtl.unit import Block
 from codesign.errors import UserError
+from codesign.estimate import Block
 from codesign.estimate import blocks as known
 from codesign.estimate.fitting import Measured
 from codesign.estimate.technology import XC7, Technology
 
 DATA = Path(known.__path__[0]).parent / "data"
-_FILES = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS"}
-"""Parameters that name memory files, which say nothing."""
+_UNTOLD = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS", "DIGEST"}
+"""Parameters that say nothing: names of memory files, and by what a network is told from others."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -77,7 +78,7 @@ def records(
         See `designs.draw`.
     """
     found = []
-    for name, (parts, dsp) in _parts(seed, node, large, technology)[0].items():
+    for name, (parts, dsp) in _parts(seed, node, large, technology).items():
         took = counts[name]
         listed = [(part.module, _told(part)) for part in parts]
         values = dataclasses.asdict(took)
@@ -123,42 +124,38 @@ def measured(lines: Iterable[Record], technology: Technology = XC7) -> Iterator[
     UserError
         When a design comes out otherwise than when it was measured.
     """
-    drawn: dict[tuple[int, bool, bool], tuple[dict[str, tuple[list[Block], bool]], bool]] = {}
+    drawn: dict[tuple[int, bool, bool], dict[str, tuple[list[Block], bool]]] = {}
     for line in lines:
         key = line.design, line.node, line.large
         if key not in drawn:
             drawn.clear()
             drawn[key] = _parts(*key, technology)
-        named, free = drawn[key]
-        parts, dsp = named.get(line.name, ([], False))
+        parts, dsp = drawn[key].get(line.name, ([], False))
         listed = [(part.module, _told(part)) for part in parts]
         if msgspec.json.encode(listed) != msgspec.json.encode(line.blocks) or dsp != line.dsp:
             raise UserError(
                 f"{line.name} of design {line.design} is another one now than when it was measured; "
                 "measure anew into another file with codesign calibrate --data."
             )
-        row = [replace(part, technology=technology) for part in described.in_a_row(parts, dsp, free)]
-        censuses = [(part.module, known.module(part.module).census(part)) for part in row]
+        censuses = [(part.module, known.module(part.module).census(part)) for part in parts]
         # A large design and a small one of the same number are two.
         yield Measured(2 * line.design + line.large, censuses, line.node, line.lut, line.ff)
 
 
-def _parts(
-    seed: int, node: bool, large: bool, technology: Technology
-) -> tuple[dict[str, tuple[list[Block], bool]], bool]:
-    """Return the blocks of a design by name and whether they may take multiplier blocks, and whether these are free."""
+def _parts(seed: int, node: bool, large: bool, technology: Technology) -> dict[str, tuple[list[Block], bool]]:
+    """Return the blocks of a design by name, and whether they may take multiplier blocks."""
     design = designs.draw(seed, large, technology)
     layout = design.layout()
-    if not node:
-        return {name: ([block], design.dsp) for name, block in apart.distinct(layout)}, design.free
-    rows = {each.name: (list(described.parts(layout, each.name)), design.dsp) for each in design.graph}
-    return rows, design.free
+    if node:
+        rows = {each.name: list(described.parts(layout, each.name)) for each in design.graph}
+    else:
+        rows = {name: [block] for name, block in apart.distinct(layout)}
+    named = {name: (described.in_a_row(row, design.dsp, design.free), design.dsp) for name, row in rows.items()}
+    if node and technology.serial:
+        named[SHELL] = [described.shell(layout, measure.SHELL_CLOCKS, led_low=False)], False
+    return {name: ([replace(each, technology=technology) for each in row], dsp) for name, (row, dsp) in named.items()}
 
 
 def _told(block: Block) -> dict[str, Any]:
     """Return the parameters of a block that say something."""
-    return {
-        name: value
-        for name, value in described.described(block, True).parameters.items()
-        if name not in _FILES and value is not None
-    }
+    return {name: value for name, value in block.parameters.items() if name not in _UNTOLD and value is not None}

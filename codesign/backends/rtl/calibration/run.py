@@ -13,6 +13,7 @@ from codesign.backends.rtl import synthesis
 from codesign.backends.rtl.calibration import designs, mappers, measure, records
 from codesign.backends.rtl.calibration.mappers import Mapper
 from codesign.backends.rtl.calibration.records import Record
+from codesign.backends.rtl.serial_shell import TOP as SHELL
 from codesign.errors import UserError
 from codesign.estimate import fitting
 from codesign.estimate.model import FAMILIES, FITS, Fit
@@ -70,6 +71,9 @@ def measure_design(yosys: Yosys, name: str, seed: int, node: bool | None = None,
     with tempfile.TemporaryDirectory(prefix="codesign-calibrate-") as folder:
         take = measure.nodes if whole else measure.blocks
         counts = take(yosys, family(name), design, layout, Path(folder))
+    if whole and technology.serial:
+        with tempfile.TemporaryDirectory(prefix="codesign-calibrate-") as folder:
+            counts[SHELL] = measure.shell(yosys, family(name), layout, Path(folder))
     return records.records(seed, yosys.version, counts, whole, large, technology)
 
 

@@ -1,0 +1,166 @@
+"""Estimates for ECP5: its memories, multiplier blocks and carry chains, and the fit to what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from codesign import boards, estimate
+from codesign.backends.rtl import estimation
+from codesign.backends.rtl.calibration import apart, designs, mappers, records, run
+from codesign.backends.rtl.described import described
+from codesign.backends.rtl.families import FAMILIES
+from codesign.estimate import Block, Census, blocks, memory, model, multiply
+from codesign.estimate.technology import ECP5, XC7
+
+BOARD = boards.load("ulx3s-85f")
+
+
+@pytest.fixture(scope="module")
+def known() -> estimate.Model:
+    return estimate.load("ecp5")
+
+
+def block(free: bool = False) -> Block:
+    return Block("mvau", {}, lambda file, width: np.zeros((1, width)), free=free, technology=ECP5)
+
+
+def test_a_distributed_memory_holds_sixteen_words_of_four_bits() -> None:
+    assert [memory.ECP5.distributed(16, width).luts for width in (1, 4, 5)] == [6, 6, 12]
+    assert (memory.ECP5.distributed(17, 4).luts, memory.ECP5.distributed(17, 4).banks) == (12, 2)
+
+
+def test_a_wide_memory_of_a_few_words_is_a_block() -> None:
+    small, large = memory.ECP5.either(19, 4), memory.ECP5.either(36, 32)
+    assert (small.luts, small.bram36) == (12, 0)
+    assert (large.luts, large.bram36) == (0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("x", "signed", "w", "taken", "free"),
+    [
+        (5, True, 5, True, True),
+        # Unsigned: a bit more.
+        (4, False, 5, True, True),
+        (8, True, 4, False, True),
+        (2, False, 3, False, True),
+        (2, True, 3, False, False),
+        (8, True, 1, False, False),
+    ],
+)
+def test_what_takes_a_multiplier_block(x: int, signed: bool, w: int, taken: bool, free: bool) -> None:
+    assert multiply.takes_block(block(), x, signed, w) is taken
+    assert multiply.takes_block(block(free=True), x, signed, w) is free
+    assert not multiply.takes_block(replace(block(free=True), dsp=False), x, signed, w)
+
+
+def test_wide_products_take_several_blocks_but_none_for_a_single_bit() -> None:
+    assert [multiply.blocks(ECP5, a, 9) for a in (18, 19, 20, 24, 36)] == [1, 1, 2, 2, 2]
+    assert multiply.blocks(ECP5, 20, 20) == 4
+    assert [multiply.blocks(XC7, a, 18) for a in (25, 26, 27)] == [1, 1, 2]
+
+
+def test_chains_are_counted_from_five_bits_on_and_for_ecp5_alone() -> None:
+    found, other = Census(technology=ECP5), Census(technology=XC7)
+    for census in (found, other):
+        census.carry("adder", 4, 5, 8, count=3)
+    assert found.lut == {"adder": 51, "chain": 6}
+    assert other.lut == {"adder": 51}
+
+
+def test_each_family_has_the_unit_that_its_blocks_are_for(known: estimate.Model) -> None:
+    other = estimate.load("zynq-7000")
+    assert "mvau_shared" in known.fit.lut
+    assert "mvau_packed" not in known.fit.lut
+    assert "mvau_packed" in other.fit.lut
+    assert "mvau_shared" not in other.fit.lut
+    assert "chain" not in other.fit.lut["add"]
+
+
+@pytest.mark.parametrize("seed", [3, 5, 9])
+def test_all_that_a_census_counts_has_a_coefficient(seed: int, known: estimate.Model) -> None:
+    drawn = designs.draw(seed, technology=ECP5)
+    for _, part in apart.distinct(drawn.layout()):
+        own = replace(described(part, drawn.dsp, drawn.free), technology=ECP5)
+        census = blocks.module(part.module).census(own)
+        group = model.owner(part.module)
+        assert census.lut.keys() <= known.fit.lut[group].keys(), part.module
+        assert census.ff.keys() <= known.fit.ff[group].keys(), part.module
+        assert min([*census.lut.values(), *census.ff.values()]) >= 0
+
+
+def test_designs_for_multiplications_alone_share_blocks_where_these_are_free() -> None:
+    drawn = [designs.draw(seed, technology=ECP5) for seed in range(12)]
+    shared = [any(fold.shared for fold in each.folds.values()) for each in drawn]
+    assert any(shared)
+    assert all(each.free or not one for each, one in zip(drawn, shared, strict=True))
+    assert not any(fold.chain for each in drawn for fold in each.folds.values())
+    assert not designs.draw(5).free
+
+
+def test_the_fit_explains_what_was_measured(known: estimate.Model) -> None:
+    lines = [line for line in records.read(run.data_file("ecp5")) if line.design in (1000, 1004, 1010)]
+    errors: dict[str, list[float]] = {"lut": [], "ff": []}
+    for line, row in zip(lines, records.measured(lines, ECP5), strict=True):
+        parts = [known.amount(census, module) for module, census in row.parts]
+        found = estimate.total([*parts, *[known.joints(len(parts) - 1)] * row.node])
+        assert (found.bram36, found.dsp) == (line.bram36, line.dsp48), line.name
+        errors["lut"].append(abs(found.lut - line.lut) / max(1, line.lut))
+        errors["ff"].append(abs(found.ff - line.ff) / max(1, line.ff))
+    assert len(lines) > 40
+    assert np.median(errors["lut"]) < 0.06
+    assert np.median(errors["ff"]) < 0.01
+
+
+def test_products_take_blocks_while_there_are_any_whatever_the_folds_say(known: estimate.Model) -> None:
+    drawn = next(
+        each
+        for each in (designs.draw(seed, technology=ECP5) for seed in range(1000, 1020))
+        if each.dsp and estimation.of_layout(each.layout(), BOARD, known).amount.dsp > 1
+    )
+    layout = drawn.layout()
+    whole = estimation.of_layout(layout, BOARD, known)
+    soft = replace(layout, folds={node: replace(fold, dsp=False) for node, fold in layout.folds.items()})
+    assert estimation.of_layout(soft, BOARD, known).amount == whole.amount
+    # Not enough for all of them: those that the folds say.
+    assert estimation.of_layout(soft, BOARD, known, blocks=whole.amount.dsp - 1).amount.dsp == 0
+    assert estimation.of_layout(layout, BOARD, known, blocks=0).amount.dsp == 0
+
+
+def test_multiplications_are_chosen_module_by_module() -> None:
+    def product(name: str, a: int, b: int) -> str:
+        widths = f"    parameter \\A_WIDTH {a}\n    parameter \\B_WIDTH {b}\n"
+        return f"  cell $mul {name}\n{widths}    connect \\A \\a\n    connect \\B \\b\n  end\n"
+
+    first, second = product("$1", 9, 9) + product("$2", 3, 9), product("$1", 8, 8)
+    dump = f"\nmodule \\first\n{first}end\n\nmodule \\second\n{second}end\n"
+    mapper = mappers.AsAWhole(FAMILIES["ecp5"])
+    assert mapper._chosen(dump, free=False) == ["first/$1", "second/$1"]
+    assert mapper._chosen(dump, free=True) == ["first/$1", "first/$2", "second/$1"]
+
+
+def test_the_serial_shell_is_around_networks_on_boards_that_have_one(known: estimate.Model) -> None:
+    layout = designs.draw(1001, technology=ECP5).layout()
+    whole = estimation.of_layout(layout, BOARD, known)
+    bare = estimation.of_layout(layout, msgspec.structs.replace(BOARD, shell=None), known)
+    assert whole.operators[-1].node == "uart_shell"
+    assert "uart_shell" not in {each.node for each in bare.operators}
+    # `hw/shell/README.md`: about 300 lookup tables.
+    assert 150 < whole.amount.lut - bare.amount.lut < 600
+    assert 100 < whole.amount.ff - bare.amount.ff < 400
+
+
+@pytest.mark.parametrize("frames", [(3, 2, 16), (8, 64, 400)])
+def test_a_larger_frame_takes_a_larger_shell(frames: tuple[int, int, int], known: estimate.Model) -> None:
+    width, words, many = frames
+
+    def shell(count: int) -> estimate.Amount:
+        lengths = {"IN": width, "OUT": 8, "IN_WORDS": count, "OUT_WORDS": 1, "CLOCKS": 217}
+        return known.block(Block("uart_shell", lengths, lambda file, bits: np.zeros((1, bits))))
+
+    small, large = shell(words), shell(many)
+    assert large.lut + 1000 * large.bram36 > small.lut + 1000 * small.bram36
+    assert shell(4000).bram36 >= 0.5
