@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 
 from codesign import boards, estimate, zoo
-from codesign.backends.rtl import estimation, hardware
-from codesign.backends.rtl.calibration import designs, records, run
+from codesign.backends.rtl import described, estimation, hardware
+from codesign.backends.rtl.calibration import designs, measure, records, run
 from codesign.backends.rtl.calibration.designs import Design
 from codesign.backends.rtl.calibration.records import Record
 from codesign.backends.rtl.candidates import Candidates
 from codesign.backends.rtl.folds import available
 from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.options import Options
+from codesign.backends.rtl.serial_shell import TOP as SHELL
 from codesign.estimate import Amount, Model
 from codesign.estimate.technology import Technology
 
@@ -59,8 +60,10 @@ def laid_out(seed: int, large: bool, technology: Technology) -> tuple[Design, La
 
 
 def predicted(line: Record, model: Model) -> Amount:
-    """Return the estimate of a node."""
+    """Return the estimate of a node, or of the serial shell around all of them."""
     drawn, layout = laid_out(line.design, line.large, model.technology)
+    if line.name == SHELL:
+        return model.block(described.shell(layout, measure.SHELL_CLOCKS, led_low=False))
     return estimation.node_amount(layout, line.name, drawn.dsp, model)
 
 

@@ -26,16 +26,23 @@ def bench() -> ModuleType:
     return module
 
 
-def test_networks_of_the_table_are_not_those_of_the_fit():
-    drawn = {(line.design, line.large) for line in records.read(HERE / "measured.jsonl")}
+FAMILIES = pytest.mark.parametrize(
+    ("family", "board", "results"), [("xc7", "zynq-7000", "results.json"), ("ecp5", "ecp5", "results_ecp5.json")]
+)
+
+
+@FAMILIES
+def test_networks_of_the_table_are_not_those_of_the_fit(bench: ModuleType, family: str, board: str, results: str):
+    drawn = {(line.design, line.large) for line in records.read(bench.MEASURED[family])}
     assert len(drawn) >= 12
-    assert not drawn & {(line.design, line.large) for line in records.read(run.data_file("xc7"))}
+    assert not drawn & {(line.design, line.large) for line in records.read(run.data_file(family))}
 
 
-def test_the_table_is_that_of_the_measurements_by_the_fit(bench: ModuleType):
-    found: dict[str, Any] = bench.accuracy(records.read(HERE / "measured.jsonl"), estimate.load("zynq-7000"))
-    told = json.loads((HERE / "results.json").read_text())
+@FAMILIES
+def test_the_table_is_that_of_the_measurements_by_the_fit(bench: ModuleType, family: str, board: str, results: str):
+    found: dict[str, Any] = bench.accuracy(records.read(bench.MEASURED[family]), estimate.load(board))
+    told = json.loads((HERE / results).read_text())
     assert bench.table(found) in (HERE / "README.md").read_text()
-    del told["speed"]
+    told.pop("speed", None)
     assert bench.table(told) == bench.table(found)
     assert told.keys() == found.keys()
