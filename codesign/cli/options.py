@@ -158,6 +158,20 @@ def given(
     return found
 
 
+def require_reports(on: boards.Board) -> None:
+    """Accept a board whose sizes reports of vendors can tell of.
+
+    Raises
+    ------
+    UserError
+        When its part is not one of AMD's.
+    """
+    if on.toolchain != "vivado":
+        raise UserError(
+            f"reports are of tools for AMD parts, and {on.name} has another one; choose the board they are of."
+        )
+
+
 def vectors(default: int) -> Decorator:
     """Return the option --vectors with its default."""
     return click.option(

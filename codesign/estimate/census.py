@@ -58,6 +58,9 @@ class Census:
     bram36 : float
         Block memories of 36 Kib; halves are 18-Kib ones.
     dsp : int
+    rank : (bool, int)
+        Which multiplications take blocks before others where blocks are few: those that outputs share, then the ones
+        of larger operands. Of the first that it has.
     technology : Technology
     """
 
@@ -65,6 +68,7 @@ class Census:
     ff: dict[str, float] = field(default_factory=dict)
     bram36: float = 0.0
     dsp: int = 0
+    rank: tuple[bool, int] = (False, 0)
     technology: Technology = XC7
 
     def add(self, **amounts: float) -> None:
@@ -80,6 +84,11 @@ class Census:
         self.add(**{name: count * sum(bits)})
         if self.technology.chain:
             self.add(**{CHAIN: count * sum(each >= self.technology.shortest for each in bits)})
+
+    def multiply(self, blocks: int, a: int, b: int, shared: bool = False) -> None:
+        """Count multiplications of `a` bits by `b` that take so many multiplier blocks together."""
+        self.dsp += blocks
+        self.rank = max(self.rank, (shared, a * b))
 
     def register(self, **amounts: float) -> None:
         """Count flip-flops."""

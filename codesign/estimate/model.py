@@ -129,17 +129,23 @@ class Model:
         )
 
     def block(self, block: Block) -> Amount:
-        """Return what a block takes.
+        """Return what a block takes; see `census`."""
+        return self.amount(self.census(block), block.module)
+
+    def census(self, block: Block) -> Census:
+        """Return what a block is made of in the fit's family.
 
         Raises
         ------
         UserError
             When nothing was measured of its module.
         """
-        if block.module not in blocks.names():
-            raise UserError(f"what the module {block.module} takes was never measured, so it cannot be estimated.")
-        own = replace(block, technology=self.technology)
-        return self.amount(blocks.module(block.module).census(own), block.module)
+        if block.module not in blocks.names() or owner(block.module) not in self.fit.lut:
+            raise UserError(
+                f"what the module {block.module} takes was never measured for {self.fit.family}, so it cannot be "
+                "estimated; is lut_inputs in the board's file that of its part?"
+            )
+        return blocks.module(block.module).census(replace(block, technology=self.technology))
 
     def joints(self, count: int) -> Amount:
         """Return what so many places save where two blocks of a node meet: negative amounts."""
@@ -185,7 +191,7 @@ def priors(resource: str, own: Technology) -> dict[str, dict[str, float]]:
     chains = {CHAIN: own.chain} if resource == "lut" and own.chain else {}
     for name in sorted(blocks.names()):
         module = blocks.module(name)
-        if getattr(module, "ABSORBS", own.absorbs) == own.absorbs:
+        if getattr(module, "ABSORBS", own.absorbs) == own.absorbs and getattr(module, "SERIAL", False) <= own.serial:
             known: Mapping[str, float] = module.LUT if resource == "lut" else module.FF
             found.setdefault(owner(name), {}).update({**known, **chains})
     return found

@@ -43,13 +43,18 @@ def takes_block(block: Block, x: int, signed: bool, w: int, kept: int | None = N
 def blocks(technology: Technology, a: int, b: int) -> int:
     """Return the multiplier blocks of a product of `a` bits by `b`."""
     large, small = technology.multiplier
-    return _pieces(max(a, b), large) * _pieces(min(a, b), small)
+    return _pieces(max(a, b), large, technology.piece) * _pieces(min(a, b), small, technology.piece)
 
 
-def _pieces(bits: int, most: int) -> int:
-    """Return the operands of blocks that Yosys makes of one: a single bit that is left over takes none (`mul2dsp`)."""
+def _pieces(bits: int, most: int, piece: int) -> int:
+    """Return the operands of blocks that Yosys makes of one (`mul2dsp`)."""
+    if bits <= most:
+        return 1
+    if piece:
+        return 1 - (most - bits) // piece
+    # A single bit that is left over takes none.
     whole, rest = divmod(bits, most)
-    return whole + (rest > 1 or not whole)
+    return whole + (rest > 1)
 
 
 def luts(x: int, w: int, technology: Technology, count: int = 1) -> dict[str, float]:

@@ -44,6 +44,8 @@ class Technology:
     memories : Library
     multiplier : (int, int)
         Bits of the operands of a multiplier block, the larger one first.
+    piece : int
+        Bits of the further pieces of an operand that is too wide, where these are narrower than the first; else 0.
     products : Products
         What takes blocks.
     free_products : Products
@@ -64,6 +66,7 @@ class Technology:
     lookup: int
     memories: Library
     multiplier: tuple[int, int]
+    piece: int
     products: Products
     free_products: Products
     absorbs: bool
@@ -88,6 +91,8 @@ XC7 = Technology(
     lookup=6,
     memories=memory.XC7,
     multiplier=(25, 18),
+    # `DSP_A_MAXWIDTH_PARTIAL` of Yosys, less a sign.
+    piece=17,
     products=_DSP48,
     free_products=_DSP48,
     absorbs=True,
@@ -97,6 +102,7 @@ ECP5 = Technology(
     lookup=4,
     memories=memory.ECP5,
     multiplier=(18, 18),
+    piece=0,
     # Those of `codesign/backends/rtl/mapping.py`.
     products=Products(bits=10, operand=5),
     free_products=Products(bits=6, operand=2),

@@ -101,12 +101,15 @@ class BoardEvaluator(AccuracyEvaluator):
     def _for_sizes(self) -> Options:
         """Options of designs that tell what layers take: what the whole may take is another matter.
 
-        Where lookup tables are fewer than those of the board, designs may use all blocks for them.
+        Where lookup tables are fewer than those of the board, designs may use all blocks for them, if that makes no
+        other hardware of them: on families whose blocks do not add, outputs would share blocks.
         """
         own, whole = self.options, Options().limits(self.board)["lut"]
         fewer = own.limits(self.board)["lut"] < whole
-        blocks = self.board.dsp if own.dsp is None and fewer else own.dsp
-        return Options(cycles=own.wanted or _LAYER_COST_CYCLES, dsp=blocks)
+        every = Options(cycles=own.wanted or _LAYER_COST_CYCLES, dsp=self.board.dsp)
+        if own.dsp is None and fewer and not every.port(self.board):
+            return every
+        return Options(cycles=own.wanted or _LAYER_COST_CYCLES, dsp=own.dsp)
 
     def layer_costs(self) -> Mapping[str, np.ndarray]:
         """Return lookup tables for each layer at each width, a multiplier block counted as `mac.DSP_LUTS`.

@@ -366,7 +366,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             stream.write("yosys\n")
         (folder / f"{place}multiplications.txt").write_text(DUMP)
         (folder / f"{place}design.il").write_text("design")
-        (folder / f"{place}netlist.json").write_text('{"modules": {}}')
+        (folder / f"{place}{'mapped' if 'mapped.json' in text else 'netlist'}.json").write_text('{"modules": {}}')
         (folder / f"{place}cells.json").write_text(
             r'{"modules": {"\\uart_shell": {"num_cells_by_type": {"SB_DFF": 3, "SB_DFFE": 4, "SB_LUT4": 9}}}}'
         )

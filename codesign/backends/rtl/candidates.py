@@ -34,7 +34,8 @@ class Quick:
     Parameters
     ----------
     lut, ff, bram36, dsp : float
-        As `estimation.network` predicts them, but for FIFOs, see `Candidates`, and without a serial shell.
+        As `estimation.network` predicts them, but for FIFOs, see `Candidates`, without a serial shell, and with
+        multiplier blocks where the folds have them, for families whose blocks do not add too.
     cycles : int
         Clocks from frame to frame.
     """

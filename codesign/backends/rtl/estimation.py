@@ -4,7 +4,8 @@ schedule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from codesign.backends.rtl.serial_shell import bit_clocks
 from codesign.backends.rtl.unit import Fold
 from codesign.backends.rtl.verilog import TOP
 from codesign.boards import Board
+from codesign.errors import UserError
 from codesign.estimate import Amount, Model
 from codesign.estimate.corrections import Correction
 from codesign.ir import Graph, Node
@@ -145,8 +147,10 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None, blocks: 
     top = estimate.total(known.block(fork) for fork in forks(layout))
     around = [(TOP, top)] if top.lut else []
     if known.technology.serial and board.shell:
-        clocks = bit_clocks(board.clock_mhz, board.shell.baud)
-        around.append((SHELL, known.block(shell(layout, clocks, board.shell.led_low))))
+        # Where it cannot be built, synthesis says so; the network is the same without it.
+        with contextlib.suppress(UserError):
+            clocks = bit_clocks(board.clock_mhz, board.shell.baud)
+            around.append((SHELL, known.block(shell(layout, clocks, board.shell.led_low))))
     operators += [Operator(name, "", "", "", 0, amount, *_intervals(amount, known)) for name, amount in around]
     amounts = [each.amount for each in operators]
     return Estimate(
@@ -209,15 +213,31 @@ def node_amount(layout: Layout, node: str, dsp: bool, model: Model) -> Amount:
 def _amounts(layout: Layout, model: Model, blocks: int) -> list[tuple[Node, Amount]]:
     """Return what every node takes where there are so many multiplier blocks."""
 
-    def each(hard: Callable[[Node], bool]) -> list[tuple[Node, Amount]]:
-        return [(node, node_amount(layout, node.name, hard(node), model)) for node in layout.graph]
+    def amount(node: Node, hard: bool) -> Amount:
+        return node_amount(layout, node.name, hard, model)
 
-    if blocks and not model.technology.absorbs:
-        # There, whatever may take blocks does so, node after node, while there are blocks (`mapping.choose`).
-        found = each(lambda node: True)
-        if sum(amount.dsp for _, amount in found) <= blocks:
-            return found
-    return each(lambda node: bool(blocks) and layout.folds[node.name].dsp)
+    if model.technology.absorbs or not blocks:
+        return [(node, amount(node, bool(blocks) and layout.folds[node.name].dsp)) for node in layout.graph]
+    # There, whatever may take blocks does so whatever the folds say, in the order of `mapping.choose`.
+    hard = {node.name: amount(node, True) for node in layout.graph}
+    found = {}
+    for node in sorted(layout.graph, key=lambda node: _rank(layout, node, model), reverse=True):
+        wanted = hard[node.name].dsp
+        taken = min(wanted, blocks)
+        blocks -= taken
+        found[node.name] = hard[node.name]
+        if taken < wanted:
+            # Some of its multiplications are left to tables.
+            whole, soft, share = hard[node.name], amount(node, False), taken / wanted
+            lut, ff = (share * getattr(whole, name) + (1 - share) * getattr(soft, name) for name in ("lut", "ff"))
+            found[node.name] = replace(whole, lut=lut, ff=ff, dsp=taken)
+    return [(node, found[node.name]) for node in layout.graph]
+
+
+def _rank(layout: Layout, node: Node, model: Model) -> tuple[bool, int]:
+    """Return what says which node's multiplications take blocks before others, see `Census.rank`."""
+    row = in_a_row(parts(layout, node.name), True, bool(layout.folds[node.name].port))
+    return max(model.census(block).rank for block in row)
 
 
 def fold_fields(fold: Fold) -> dict[str, Any]:

@@ -66,8 +66,8 @@ class Netlist(RtlProject):
     """A project whose simulation is that of its netlist.
 
     For 7-series parts the netlist is the one that `synth` counts. For the families of the open tools it is that of
-    the network alone, made by the same scripts: the bitstream holds a serial shell besides, through which neither
-    pauses nor cycles could be seen.
+    the network alone, made by the same scripts for `mapping.CLOCK_MHZ`: the bitstream holds a serial shell besides,
+    through which neither pauses nor cycles could be seen, and is mapped for the clock that was asked for.
 
     Only the output of the network is compared: the edges inside are gone.
     """

@@ -24,6 +24,10 @@ from codesign.toolchain.nextpnr import Nextpnr
 from codesign.toolchain.synth_report import SynthReport
 from codesign.toolchain.yosys import Yosys
 
+NETLIST = "netlist.json"
+"""What nextpnr reads."""
+MAPPED = "mapped.json"
+"""The same as Yosys wrote it, for families whose netlist is changed before nextpnr reads it."""
 SHELL = "build/shell/"
 """Below the project folder: sources and pins of the shell."""
 
@@ -144,7 +148,8 @@ class Design:
         script = mapping.synthesise(
             TOP, family.synth, family.map_dsp, elaborated, chosen, absorb, clock_mhz=self.clock_mhz
         )
-        return f"{script} -json {place}netlist.json\ntee -q -o {place}cells.json stat -json\n"
+        netlist = MAPPED if family.trim else NETLIST
+        return f"{script} -json {place}{netlist}\ntee -q -o {place}cells.json stat -json\n"
 
     def route(self, netlist: str, place: str) -> list[str]:
         """Return the arguments of nextpnr."""
@@ -210,7 +215,7 @@ def build(yosys: Yosys, placer: Nextpnr, design: Design) -> Built:
     """
     folder, family = design.folder, design.family
     elaborated, netlist = map_cells(yosys, design)
-    source = f"{netlist}netlist.json"
+    source = netlist + NETLIST
     name = stage.digest(folder, [source, design.pins], placer.version, design.route("", ""))
     routed = stage.kept(folder, f"build/routed-{name}/", lambda p: _route(placer, design, source, p))
     log = folder / routed / "nextpnr.log"
@@ -258,10 +263,9 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
     def make(place: str) -> None:
         yosys.script(folder, design.synthesise(elaborated, place, chosen), place=place, timeout_s=synthesis.TIMEOUT_S)
         if family.trim:
-            path = folder / place / "netlist.json"
-            netlist = json.loads(path.read_bytes())
+            netlist = json.loads((folder / place / MAPPED).read_bytes())
             family.trim(netlist)
-            atomic_write(path, json.dumps(netlist))
+            atomic_write(folder / place / NETLIST, json.dumps(netlist))
 
     return elaborated, stage.kept(folder, f"build/netlist-{name}/", make)
 

@@ -76,16 +76,14 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     from codesign.toolchain import vendor_reports
 
     work = Work.on(name, board, console)
-    if work.board.toolchain != "vivado":
-        raise UserError(
-            f"reports are of tools for AMD parts, and {board} has another one; choose the board they are of."
-        )
+    options.require_reports(work.board)
     known = room.load(work.board.family)
     read = {path: vendor_reports.read(path) for path in paths}
     told = ", ".join(f"{key} = {value}" for key, value in folding.items())
     with console.progress("Laying out the network"):
-        layout = hardware.chosen(work.graph, work.board, Options(**folding))[0].layout
-        found = estimation.of_layout(layout, work.board, known)
+        given = Options(**folding)
+        layout = hardware.chosen(work.graph, work.board, given)[0].layout
+        found = estimation.of_layout(layout, work.board, known, int(given.limits(work.board)["dsp"]))
 
     def layers() -> dict[str, str]:
         from codesign.backends.finn import layout as finn
@@ -150,7 +148,7 @@ def _measure(
     from codesign.toolchain import yosys
 
     family = family or "xc7"
-    run.family(family)
+    run.mapper(family)
     data, out = data or run.data_file(family), out or run.fit_file(family)
     if designs:
         tool = yosys.locate()

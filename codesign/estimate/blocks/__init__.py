@@ -2,7 +2,8 @@
 
 A file has ``census(block)``, and ``LUT`` and ``FF``: names of what it counts, each with the lookup tables or flip-flops
 that one of it takes by what is known of the cells. A fit moves these numbers only where measurements ask for it.
-``ABSORBS``, where there is one, is what `Technology.absorbs` must be for a design to have the module.
+``ABSORBS``, where there is one, is what `Technology.absorbs` must be for a design to have the module, ``SERIAL`` that
+`Technology.serial` must hold.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def census(block: Block) -> Census:
         found.register(control=log2(words))
     hard = multiply.takes_block(block, x, p["X_SIGNED"], w)
     if hard:
-        found.dsp = lanes * multiply.blocks(block.technology, x + (not p["X_SIGNED"]), w)
+        operand = x + (not p["X_SIGNED"])
+        found.multiply(lanes * multiply.blocks(block.technology, operand, w), operand, w)
     else:
         found.add(**multiply.luts(x, w, block.technology, lanes))
     if hard and block.technology.absorbs:

@@ -16,8 +16,8 @@ LUT = {
 FF = {"control": 130.0, "register": 1.0}
 BYTE = 8
 
-ABSORBS = False
-"""For families whose boards have the shell."""
+SERIAL = True
+"""For families whose boards have it."""
 
 
 def census(block: Block) -> Census:

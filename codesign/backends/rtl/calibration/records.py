@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from codesign.errors import UserError
 from codesign.estimate import Block
 from codesign.estimate import blocks as known
 from codesign.estimate.fitting import Measured
-from codesign.estimate.technology import XC7, Technology
+from codesign.estimate.technology import KNOWN, Technology
 
 DATA = Path(known.__path__[0]).parent / "data"
 _UNTOLD = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS", "DIGEST"}
@@ -44,6 +43,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     bram36 : float
     large : bool
         Whether it is of the designs with large nodes.
+    family : str
+        Of the cells, by the name of a fit.
     """
 
     design: int
@@ -58,10 +59,11 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     dsp48: int
     carry: int
     large: bool = False
+    family: str = "xc7"
 
 
 def records(
-    seed: int, tool: str, counts: dict[str, Counts], node: bool, large: bool = False, technology: Technology = XC7
+    seed: int, tool: str, counts: dict[str, Counts], node: bool, large: bool = False, family: str = "xc7"
 ) -> list[Record]:
     """Return the lines of a design.
 
@@ -74,16 +76,17 @@ def records(
     node : bool
         Which of them.
     large : bool
-    technology : Technology
         See `designs.draw`.
+    family : str
+        Of the cells, by the name of a fit.
     """
     found = []
-    for name, (parts, dsp) in _parts(seed, node, large, technology).items():
+    for name, (parts, dsp) in _parts(seed, node, large, KNOWN[family]).items():
         took = counts[name]
         listed = [(part.module, _told(part)) for part in parts]
         values = dataclasses.asdict(took)
         values["dsp48"] = values.pop("dsp")
-        found.append(Record(seed, name, node, dsp, tool, listed, **values, large=large))
+        found.append(Record(seed, name, node, dsp, tool, listed, **values, large=large, family=family))
     return found
 
 
@@ -116,20 +119,24 @@ def read(path: Path) -> list[Record]:
     return found
 
 
-def measured(lines: Iterable[Record], technology: Technology = XC7) -> Iterator[Measured]:
+def measured(lines: Iterable[Record], family: str = "xc7") -> Iterator[Measured]:
     """Yield what the lines say, with a census of every block; designs are drawn again for what memories hold.
 
     Raises
     ------
     UserError
-        When a design comes out otherwise than when it was measured.
+        When a design comes out otherwise than when it was measured, or was measured for another family.
     """
     drawn: dict[tuple[int, bool, bool], dict[str, tuple[list[Block], bool]]] = {}
     for line in lines:
+        if line.family != family:
+            raise UserError(
+                f"design {line.design} was measured for {line.family}, not for {family}; give a file for {family}."
+            )
         key = line.design, line.node, line.large
         if key not in drawn:
             drawn.clear()
-            drawn[key] = _parts(*key, technology)
+            drawn[key] = _parts(*key, KNOWN[family])
         parts, dsp = drawn[key].get(line.name, ([], False))
         listed = [(part.module, _told(part)) for part in parts]
         if msgspec.json.encode(listed) != msgspec.json.encode(line.blocks) or dsp != line.dsp:
@@ -153,7 +160,10 @@ def _parts(seed: int, node: bool, large: bool, technology: Technology) -> dict[s
     named = {name: (described.in_a_row(row, design.dsp, design.free), design.dsp) for name, row in rows.items()}
     if node and technology.serial:
         named[SHELL] = [described.shell(layout, measure.SHELL_CLOCKS, led_low=False)], False
-    return {name: ([replace(each, technology=technology) for each in row], dsp) for name, (row, dsp) in named.items()}
+    return {
+        name: ([dataclasses.replace(each, technology=technology) for each in row], dsp)
+        for name, (row, dsp) in named.items()
+    }
 
 
 def _told(block: Block) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def fit_file(family: str) -> Path:
     return FITS / f"{family}.json"
 
 
-def family(name: str) -> Mapper:
+def mapper(name: str) -> Mapper:
     """Return how designs for a fit's family are mapped.
 
     Raises
@@ -65,16 +65,16 @@ def measure_design(yosys: Yosys, name: str, seed: int, node: bool | None = None,
         See `designs.draw`.
     """
     whole = seed % WHOLE == 0 if node is None else node
-    technology = KNOWN[name]
+    technology, own = KNOWN[name], mapper(name)
     design = designs.draw(seed, large, technology)
     layout = design.layout()
     with tempfile.TemporaryDirectory(prefix="codesign-calibrate-") as folder:
         take = measure.nodes if whole else measure.blocks
-        counts = take(yosys, family(name), design, layout, Path(folder))
+        counts = take(yosys, own, design, layout, Path(folder))
     if whole and technology.serial:
         with tempfile.TemporaryDirectory(prefix="codesign-calibrate-") as folder:
-            counts[SHELL] = measure.shell(yosys, family(name), layout, Path(folder))
-    return records.records(seed, yosys.version, counts, whole, large, technology)
+            counts[SHELL] = measure.shell(yosys, own, layout, Path(folder))
+    return records.records(seed, yosys.version, counts, whole, large, name)
 
 
 def measure_all(
@@ -104,8 +104,9 @@ def measure_all(
     large : bool
         See `measure_design`.
     """
-    family(name)
-    done = {(record.design, record.large) for record in records.read(data)}
+    # Told before anything is measured.
+    mapper(name)
+    done = {(record.design, record.large) for record in records.read(data) if record.family == name}
     waiting = [seed for seed in seeds if (seed, large) not in done]
     data.parent.mkdir(parents=True, exist_ok=True)
 
@@ -138,7 +139,7 @@ def fit(name: str, data: Path) -> Fit:
     if not lines:
         raise UserError(f"{data} has no measurements; give --designs.")
     tools = sorted({line.tool for line in lines})
-    return fitting.fit(list(records.measured(lines, KNOWN[name])), name, "; ".join(tools))
+    return fitting.fit(list(records.measured(lines, name)), name, "; ".join(tools))
 
 
 def write(found: Fit, path: Path) -> None:

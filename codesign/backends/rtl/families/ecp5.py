@@ -31,16 +31,19 @@ def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Cou
     """Return what nextpnr makes of cells.
 
     A carry cell takes two lookup tables, and so does each one that it puts in front of a chain, and behind one whose
-    carry is read; a distributed memory takes four that hold it and the place of two for its write port.
+    carry is read; a distributed memory takes four that hold it and the place of two for its write port. Of a whole
+    design it uses one or two more, for constants.
     """
     if other := set(kinds) - _COUNTED:
         raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
     number = Counter(kinds)
     carries = [cell["connections"] for cell in cells if cell["type"] == "CCU2C"]
     read = _read(cells)
-    handed_on, taken = {own["COUT"][0] for own in carries}, {own["CIN"][0] for own in carries}
-    starts = sum(own["CIN"][0] not in handed_on for own in carries)
-    ends = sum(own["COUT"][0] in read and own["COUT"][0] not in taken for own in carries)
+    taken, handed_on = ([wire for own in carries for wire in own.get(port, [])] for port in ("CIN", "COUT"))
+    # Constants, and the "x" of a carry that is left open, are no wires.
+    wires = {wire for wire in handed_on if isinstance(wire, int)}
+    starts = sum(wire not in wires for wire in taken)
+    ends = len(wires & read - set(taken))
     luts = number["LUT4"] + 2 * (number["CCU2C"] + starts + ends) + 6 * number["TRELLIS_DPR16X4"]
     blocks = number["DP16KD"] + number["PDPW16KD"]
     return Counts(luts, number["TRELLIS_FF"], blocks / 2, number["MULT18X18D"], number["CCU2C"])
@@ -63,7 +66,7 @@ def _trim(netlist: dict[str, Any]) -> None:
         for port in module["ports"].values():
             read.update(port["bits"])
         for cell in module["cells"].values():
-            if cell["type"] == "CCU2C" and not read.intersection(cell["connections"]["COUT"]):
+            if cell["type"] == "CCU2C" and not read.intersection(cell["connections"].get("COUT", [])):
                 cell["connections"]["COUT"] = ["x"]
 
 
