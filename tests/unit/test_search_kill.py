@@ -23,7 +23,8 @@ def start(folder, strategy, evaluations, seconds, workers):
 
 def lines(folder):
     """Whole lines of the journals in a folder, the header among them."""
-    return sum(path.read_bytes().count(b"\n") for path in Path(folder).glob("*.jsonl"))
+    # A file whose name begins with a dot is being written, and gone a moment later.
+    return sum(path.read_bytes().count(b"\n") for path in Path(folder).glob("[!.]*.jsonl"))
 
 
 def kill_and_continue(folder, strategy, evaluations, moments, seconds, workers):
