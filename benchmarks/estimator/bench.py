@@ -210,6 +210,7 @@ def main() -> None:
         run.measure_all(tool, family, wanted, path, print, arguments.jobs, True, arguments.large)
     model = estimate.load(boards.load(BOARDS[family]).family)
     lines = records.read(path)
+    records.require(lines, family)
     fitted = {(line.design, line.large) for line in records.read(run.data_file(family))}
     if fitted & {(line.design, line.large) for line in lines}:
         raise SystemExit("some of these designs are what the model was fitted to; give another --seed")

@@ -158,15 +158,17 @@ def given(
     return found
 
 
-def require_reports(on: boards.Board) -> None:
-    """Accept a board whose sizes reports of vendors can tell of.
+def require_reported(on: boards.Board) -> None:
+    """Accept a board that the tools make reports for which are read here.
 
     Raises
     ------
     UserError
-        When its part is not one of AMD's.
+        When it has a part of the open tools.
     """
-    if on.toolchain != "vivado":
+    from codesign.backends.rtl.families import FAMILIES
+
+    if on.family in FAMILIES:
         raise UserError(
             f"reports are of tools for AMD parts, and {on.name} has another one; choose the board they are of."
         )

@@ -47,6 +47,30 @@ class Block:
     technology: Technology = XC7
 
 
+@dataclass(frozen=True)
+class Product:
+    """Multiplications that are alike, each of which takes multiplier blocks or none.
+
+    Parameters
+    ----------
+    shared : bool
+        Outputs share them.
+    size : int
+        Product of the bits of both operands.
+    count : int
+    takes : int
+        Blocks that one counts for where they are given out (`mapping.choose`).
+    blocks : int
+        Blocks that Yosys makes of one.
+    """
+
+    shared: bool
+    size: int
+    count: int
+    takes: int
+    blocks: int
+
+
 @dataclass
 class Census:
     """What a block is made of.
@@ -58,9 +82,8 @@ class Census:
     bram36 : float
         Block memories of 36 Kib; halves are 18-Kib ones.
     dsp : int
-    rank : (bool, int)
-        Which multiplications take blocks before others where blocks are few: those that outputs share, then the ones
-        of larger operands. Of the first that it has.
+    products : list of Product
+        Multiplications that take multiplier blocks.
     technology : Technology
     """
 
@@ -68,7 +91,7 @@ class Census:
     ff: dict[str, float] = field(default_factory=dict)
     bram36: float = 0.0
     dsp: int = 0
-    rank: tuple[bool, int] = (False, 0)
+    products: list[Product] = field(default_factory=list)
     technology: Technology = XC7
 
     def add(self, **amounts: float) -> None:
@@ -84,11 +107,6 @@ class Census:
         self.add(**{name: count * sum(bits)})
         if self.technology.chain:
             self.add(**{CHAIN: count * sum(each >= self.technology.shortest for each in bits)})
-
-    def multiply(self, blocks: int, a: int, b: int, shared: bool = False) -> None:
-        """Count multiplications of `a` bits by `b` that take so many multiplier blocks together."""
-        self.dsp += blocks
-        self.rank = max(self.rank, (shared, a * b))
 
     def register(self, **amounts: float) -> None:
         """Count flip-flops."""

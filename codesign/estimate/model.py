@@ -141,9 +141,11 @@ class Model:
             When nothing was measured of its module.
         """
         if block.module not in blocks.names() or owner(block.module) not in self.fit.lut:
+            known = block.module in blocks.names() and hasattr(blocks.module(block.module), "ABSORBS")
+            hint = "is lut_inputs in the board's file that of its part?" if known else "see codesign calibrate."
             raise UserError(
                 f"what the module {block.module} takes was never measured for {self.fit.family}, so it cannot be "
-                "estimated; is lut_inputs in the board's file that of its part?"
+                f"estimated; {hint}"
             )
         return blocks.module(block.module).census(replace(block, technology=self.technology))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from codesign.estimate.census import CHAIN, Block
+from codesign.estimate.census import CHAIN, Block, Census, Product
 from codesign.estimate.technology import Technology
 
 LUT: Mapping[str, float] = {
@@ -44,6 +44,15 @@ def blocks(technology: Technology, a: int, b: int) -> int:
     """Return the multiplier blocks of a product of `a` bits by `b`."""
     large, small = technology.multiplier
     return _pieces(max(a, b), large, technology.piece) * _pieces(min(a, b), small, technology.piece)
+
+
+def into_blocks(found: Census, count: int, a: int, b: int, shared: bool = False) -> None:
+    """Count so many products of `a` bits by `b` in multiplier blocks; see `Product` for `shared`."""
+    large, small = found.technology.multiplier
+    takes = -(-max(a, b) // large) * -(-min(a, b) // small)
+    one = Product(shared, a * b, count, takes, blocks(found.technology, a, b))
+    found.products.append(one)
+    found.dsp += count * one.blocks
 
 
 def _pieces(bits: int, most: int, piece: int) -> int:

@@ -101,8 +101,8 @@ class BoardEvaluator(AccuracyEvaluator):
     def _for_sizes(self) -> Options:
         """Options of designs that tell what layers take: what the whole may take is another matter.
 
-        Where lookup tables are fewer than those of the board, designs may use all blocks for them, if that makes no
-        other hardware of them: on families whose blocks do not add, outputs would share blocks.
+        Where lookup tables are fewer than those of the board, designs may use all blocks for them, unless outputs
+        would share blocks then.
         """
         own, whole = self.options, Options().limits(self.board)["lut"]
         fewer = own.limits(self.board)["lut"] < whole

@@ -268,6 +268,7 @@ def test_of_several_tools_one_is_chosen(reported: CommandLine):
         ((*ASKED, "--nodes"), "--nodes is for measuring"),
         ((*ASKED, "--from-report", "missing.rpt"), "cannot read the report missing.rpt"),
         ((*ASKED, "--from-report", "damaged.rpt"), "no number of cells"),
+        (("estimate", "toy_w3", "--board", "ulx3s-12f", "--sizes-of", "vivado"), "ulx3s-12f has another one"),
         ((*ASKED, "--board", "ulx3s-12f"), "reports are of tools for AMD parts, and ulx3s-12f has another one"),
     ],
 )

@@ -31,8 +31,8 @@ FAMILIES = pytest.mark.parametrize(
 )
 
 
-@FAMILIES
-def test_networks_of_the_table_are_not_those_of_the_fit(bench: ModuleType, family: str, board: str, results: str):
+@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+def test_networks_of_the_table_are_not_those_of_the_fit(bench: ModuleType, family: str):
     drawn = {(line.design, line.large) for line in records.read(bench.MEASURED[family])}
     assert len(drawn) >= 12
     assert not drawn & {(line.design, line.large) for line in records.read(run.data_file(family))}
@@ -43,6 +43,7 @@ def test_the_table_is_that_of_the_measurements_by_the_fit(bench: ModuleType, fam
     found: dict[str, Any] = bench.accuracy(records.read(bench.MEASURED[family]), estimate.load(board))
     told = json.loads((HERE / results).read_text())
     assert bench.table(found) in (HERE / "README.md").read_text()
+    assert ("speed" in told) == (family == "xc7")
     told.pop("speed", None)
     assert bench.table(told) == bench.table(found)
     assert told.keys() == found.keys()

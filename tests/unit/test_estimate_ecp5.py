@@ -138,14 +138,44 @@ def test_products_take_blocks_while_there_are_any_whatever_the_folds_say(known: 
     assert sizes[-1] == whole.amount
 
 
-def test_blocks_go_to_shared_and_to_large_multiplications_first() -> None:
-    census = Census(technology=ECP5)
-    assert census.rank == (False, 0)
-    census.multiply(2, 9, 17)
-    census.multiply(1, 5, 5)
-    assert (census.dsp, census.rank) == (3, (False, 153))
-    census.multiply(1, 3, 3, shared=True)
-    assert census.rank == (True, 9)
+def products(generator: np.random.Generator) -> dict[str, list[tuple[int, int, bool, int]]]:
+    """Operands of multiplications by node, whether outputs share them, and how many."""
+    return {
+        f"n{node}": [
+            (int(a), int(b), bool(generator.random() < 0.3), int(generator.integers(1, 4)))
+            for a, b in generator.integers(5, 40, (int(generator.integers(0, 4)), 2))
+        ]
+        for node in range(4)
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_are_given_out_as_the_mapping_gives_them(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    drawn, wanted, dump = products(generator), {}, ""
+    for node, own in drawn.items():
+        census = Census(technology=ECP5)
+        for place, (a, b, shared, count) in enumerate(own):
+            multiply.into_blocks(census, count, a, b, shared)
+            mark = f"    attribute \\{mapping.SHARED} 1\n" if shared else ""
+            widths = f"    parameter \\A_WIDTH {a}\n    parameter \\B_WIDTH {b}\n"
+            for number in range(count):
+                name = f"${node}_{place}_{number}"
+                dump += f"\n{mark}  cell $mul {name}\n{widths}    connect \\A \\a\n    connect \\B \\b\n  end\n"
+        wanted[node] = census.products
+    for blocks_left in range(40):
+        chosen = mapping.choose(dump, FAMILIES["ecp5"].dsp_bits, blocks_left)
+        expected = dict.fromkeys(drawn, 0)
+        for name in chosen:
+            node, place, _ = name[1:].split("_")
+            a, b, _, _ = drawn[node][int(place)]
+            expected[node] += multiply.blocks(ECP5, a, b)
+        found = estimation.given_out(wanted, blocks_left)
+        # Which of several of one size comes first is the mapping's own affair.
+        if len({(shared, a * b) for own in drawn.values() for a, b, shared, _ in own}) == sum(map(len, drawn.values())):
+            assert found == expected
+        else:
+            assert sum(found.values()) == pytest.approx(sum(expected.values()), abs=4)
 
 
 @pytest.mark.parametrize("free", [False, True])
@@ -155,6 +185,16 @@ def test_the_estimate_and_the_mapping_agree_on_what_takes_a_block(free: bool) ->
         dump = f"  cell $mul $1\n{widths}    connect \\A \\a\n    connect \\B \\b\n  end\n"
         chosen = mapping.choose(dump, FAMILIES["ecp5"].dsp_bits, 9, free)
         assert multiply.takes_block(block(free=free), x, signed, w) is bool(chosen), (x, signed, w)
+
+
+def test_a_file_of_another_family_is_refused_before_anything_is_measured(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "mine.jsonl"
+    records.append(path, records.read(run.data_file("xc7"))[:1])
+    before = path.read_bytes()
+    monkeypatch.setattr(run, "measure_design", None)
+    with pytest.raises(UserError, match="measured for xc7, not for ecp5"):
+        run.measure_all(None, "ecp5", [1], path, print)
+    assert path.read_bytes() == before
 
 
 def test_a_module_that_the_family_has_not_is_refused(known: estimate.Model) -> None:

@@ -366,7 +366,9 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             stream.write("yosys\n")
         (folder / f"{place}multiplications.txt").write_text(DUMP)
         (folder / f"{place}design.il").write_text("design")
-        (folder / f"{place}{'mapped' if 'mapped.json' in text else 'netlist'}.json").write_text('{"modules": {}}')
+        netlist = {"modules": {"top": {"ports": {}, "cells": carry_cells()}}}
+        name = "mapped" if "mapped.json" in text else "netlist"
+        (folder / f"{place}{name}.json").write_bytes(msgspec.json.encode(netlist))
         (folder / f"{place}cells.json").write_text(
             r'{"modules": {"\\uart_shell": {"num_cells_by_type": {"SB_DFF": 3, "SB_DFFE": 4, "SB_LUT4": 9}}}}'
         )
@@ -400,6 +402,12 @@ def test_a_design_is_counted_packed_and_kept(tmp_path: Path, monkeypatch: pytest
     assert report.frames_per_second == round(53.36e6 / project.cycles_per_frame, 1)
     assert result.bitstream.read_text() == "bits\n"
     assert fakes.read_text().split() == ["yosys", "yosys", "place", "pack"]
+    (mapped,) = (project.folder / "build").glob("netlist-*/mapped.json")
+    carries = [
+        msgspec.json.decode(path.read_bytes())["modules"]["top"]["cells"]["high"]["connections"]["COUT"]
+        for path in (mapped, mapped.with_name("netlist.json"))
+    ]
+    assert carries == [[3], ["x"]]
     assert project.synth() == result
     assert fakes.read_text().split() == ["yosys", "yosys", "place", "pack"]
     # Another weight: everything again.

@@ -399,6 +399,9 @@ def test_sizes_are_those_of_designs_that_use_blocks_where_tables_are_few(evaluat
     assert asked() == asked(lut=BOARD.lut) == Options(cycles=5000)
     assert asked(lut=1000) == asked(lut=2000) == Options(cycles=5000, dsp=BOARD.dsp)
     assert asked(lut=1000, dsp=3) == Options(cycles=5000, dsp=3)
+    # There, outputs would share blocks.
+    other = BoardEvaluator(evaluator.accuracies, boards.load("ulx3s-85f"), Options(cycles=5000, lut=1000))
+    assert other._for_sizes == Options(cycles=5000)
 
 
 def test_sizes_of_layers_add_up_to_what_is_estimated_and_are_kept(

@@ -35,7 +35,7 @@ class Quick:
     ----------
     lut, ff, bram36, dsp : float
         As `estimation.network` predicts them, but for FIFOs, see `Candidates`, without a serial shell, and with
-        multiplier blocks where the folds have them, for families whose blocks do not add too.
+        multiplier blocks where the folds have them, which `network` leaves aside for families whose blocks do not add.
     cycles : int
         Clocks from frame to frame.
     """

@@ -19,7 +19,8 @@ from codesign.backends.rtl.unit import Fold
 from codesign.backends.rtl.verilog import TOP
 from codesign.boards import Board
 from codesign.errors import UserError
-from codesign.estimate import Amount, Model
+from codesign.estimate import Amount, Census, Model
+from codesign.estimate.census import Product
 from codesign.estimate.corrections import Correction
 from codesign.ir import Graph, Node
 
@@ -148,9 +149,10 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None, blocks: 
     around = [(TOP, top)] if top.lut else []
     if known.technology.serial and board.shell:
         # Where it cannot be built, synthesis says so; the network is the same without it.
+        own = None
         with contextlib.suppress(UserError):
-            clocks = bit_clocks(board.clock_mhz, board.shell.baud)
-            around.append((SHELL, known.block(shell(layout, clocks, board.shell.led_low))))
+            own = shell(layout, bit_clocks(board.clock_mhz, board.shell.baud), board.shell.led_low)
+        around += [(SHELL, known.block(own))] if own else []
     operators += [Operator(name, "", "", "", 0, amount, *_intervals(amount, known)) for name, amount in around]
     amounts = [each.amount for each in operators]
     return Estimate(
@@ -204,10 +206,18 @@ def corrected(estimate: Estimate, correction: Correction) -> Estimate:
 
 def node_amount(layout: Layout, node: str, dsp: bool, model: Model) -> Amount:
     """Return what a node of a layout takes, its FIFOs and adapters included."""
-    own = parts(layout, node)
+    return _sum(_censuses(layout, node, dsp, model), model)
+
+
+def _censuses(layout: Layout, node: str, dsp: bool, model: Model) -> list[tuple[str, Census]]:
+    """Return the modules of a node, and what they are made of."""
     # Folds know an operand that outputs may share where blocks are as good as free.
     free = bool(layout.folds[node].port)
-    return estimate.total([*map(model.block, in_a_row(own, dsp, free)), model.joints(len(own) - 1)])
+    return [(block.module, model.census(block)) for block in in_a_row(parts(layout, node), dsp, free)]
+
+
+def _sum(made: Sequence[tuple[str, Census]], model: Model) -> Amount:
+    return estimate.total([*(model.amount(census, module) for module, census in made), model.joints(len(made) - 1)])
 
 
 def _amounts(layout: Layout, model: Model, blocks: int) -> list[tuple[Node, Amount]]:
@@ -218,26 +228,38 @@ def _amounts(layout: Layout, model: Model, blocks: int) -> list[tuple[Node, Amou
 
     if model.technology.absorbs or not blocks:
         return [(node, amount(node, bool(blocks) and layout.folds[node.name].dsp)) for node in layout.graph]
-    # There, whatever may take blocks does so whatever the folds say, in the order of `mapping.choose`.
-    hard = {node.name: amount(node, True) for node in layout.graph}
-    found = {}
-    for node in sorted(layout.graph, key=lambda node: _rank(layout, node, model), reverse=True):
-        wanted = hard[node.name].dsp
-        taken = min(wanted, blocks)
-        blocks -= taken
-        found[node.name] = hard[node.name]
-        if taken < wanted:
+    # There, whatever may take blocks does so, whatever the folds say.
+    made = {node.name: _censuses(layout, node.name, True, model) for node in layout.graph}
+    wanted = {node: [product for _, census in own for product in census.products] for node, own in made.items()}
+    taken = given_out(wanted, blocks)
+    found = []
+    for node in layout.graph:
+        whole = _sum(made[node.name], model)
+        if taken[node.name] < whole.dsp:
             # Some of its multiplications are left to tables.
-            whole, soft, share = hard[node.name], amount(node, False), taken / wanted
+            soft, share = amount(node, False), taken[node.name] / whole.dsp
             lut, ff = (share * getattr(whole, name) + (1 - share) * getattr(soft, name) for name in ("lut", "ff"))
-            found[node.name] = replace(whole, lut=lut, ff=ff, dsp=taken)
-    return [(node, found[node.name]) for node in layout.graph]
+            whole = replace(whole, lut=lut, ff=ff, dsp=taken[node.name])
+        found.append((node, whole))
+    return found
 
 
-def _rank(layout: Layout, node: Node, model: Model) -> tuple[bool, int]:
-    """Return what says which node's multiplications take blocks before others, see `Census.rank`."""
-    row = in_a_row(parts(layout, node.name), True, bool(layout.folds[node.name].port))
-    return max(model.census(block).rank for block in row)
+def given_out(wanted: Mapping[str, Sequence[Product]], blocks: int) -> dict[str, int]:
+    """Return the multiplier blocks of each node, where there are so many for all, as `mapping.choose` gives them out.
+
+    Parameters
+    ----------
+    wanted : mapping of str to sequence of Product
+        By node.
+    blocks : int
+    """
+    taken = dict.fromkeys(wanted, 0)
+    every = [(node, product) for node, own in wanted.items() for product in own]
+    for node, product in sorted(every, key=lambda one: (not one[1].shared, -one[1].size)):
+        count = min(product.count, blocks // product.takes)
+        blocks -= count * product.takes
+        taken[node] += count * product.blocks
+    return taken
 
 
 def fold_fields(fold: Fold) -> dict[str, Any]:

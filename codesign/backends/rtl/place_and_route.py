@@ -246,7 +246,8 @@ def map_cells(yosys: Yosys, design: Design) -> tuple[str, str]:
     Returns
     -------
     elaborated, netlist : str
-        Places below the project folder; the second one holds ``netlist.json`` and ``cells.json``.
+        Places below the project folder; the second one holds ``netlist.json`` and ``cells.json``, and for families
+        that trim it ``mapped.json``, the netlist as Yosys wrote it.
     """
     folder, family = design.folder, design.family
     files = [*design.sources, *(path.name for path in folder.glob("*.mem"))]

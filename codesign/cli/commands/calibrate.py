@@ -76,7 +76,7 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     from codesign.toolchain import vendor_reports
 
     work = Work.on(name, board, console)
-    options.require_reports(work.board)
+    options.require_reported(work.board)
     known = room.load(work.board.family)
     read = {path: vendor_reports.read(path) for path in paths}
     told = ", ".join(f"{key} = {value}" for key, value in folding.items())

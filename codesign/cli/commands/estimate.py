@@ -112,7 +112,7 @@ def _correction(board: Board, fit: Fit, sizes_of: str | None) -> Correction | No
     if sizes_of == _FITTED:
         return None
     if sizes_of is not None:
-        options.require_reports(board)
+        options.require_reported(board)
         return corrections.load(sizes_of, board.family, fit)  # type: ignore[arg-type]
     tools = corrections.found(board.family)
     if len(tools) > 1:

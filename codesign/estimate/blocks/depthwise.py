@@ -34,8 +34,7 @@ def census(block: Block) -> Census:
         found.register(control=log2(words))
     hard = multiply.takes_block(block, x, p["X_SIGNED"], w)
     if hard:
-        operand = x + (not p["X_SIGNED"])
-        found.multiply(lanes * multiply.blocks(block.technology, operand, w), operand, w)
+        multiply.into_blocks(found, lanes, x + (not p["X_SIGNED"]), w)
     else:
         found.add(**multiply.luts(x, w, block.technology, lanes))
     if hard and block.technology.absorbs:

@@ -74,8 +74,7 @@ def census(block: Block) -> Census:
     kept_shift = table("distributed", words, amounts.reshape(words, -1).astype(np.uint8), own).registers
     found.register(kept=kept_shift)
     if hard:
-        operand = x + (not p["X_SIGNED"])
-        found.multiply(lanes * multiply.blocks(own, operand, p["M"]), operand, p["M"])
+        multiply.into_blocks(found, lanes, x + (not p["X_SIGNED"]), p["M"])
     if hard and own.absorbs:
         found.add(block=lanes * wide)
         found.register(block=lanes * wide, block_input=lanes * x, block_table=read.registers, block_kept=kept)

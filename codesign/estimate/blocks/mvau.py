@@ -45,7 +45,6 @@ def census(block: Block) -> Census:
         found.register(control=log2(words))
     fixed = _fixed(block, bits) if words == 1 else [np.zeros(0, dtype=np.int64)] * pe
     read_by: set[int] = set()
-    products = 0
     for own, total, constants, lanes in zip(bits, sums, fixed, _used(contents, simd, bits), strict=True):
         # A sum that is complete at once has nothing to be added to, but a bias.
         hard = multiply.takes_block(block, x, p["X_SIGNED"], own)
@@ -65,9 +64,7 @@ def census(block: Block) -> Census:
         found.register(tree=added.registers - (added.passed if absorbed else 0))
         # Multiplier blocks are given out before it is seen which weights are constant.
         if hard:
-            operand = x + (not p["X_SIGNED"])
-            found.multiply(simd * multiply.blocks(block.technology, operand, own), operand, own)
-            products += simd
+            multiply.into_blocks(found, simd, x + (not p["X_SIGNED"]), own)
             found.register(**{"block" if absorbed else "product": simd * product})
         elif words == 1:
             magnitudes = np.abs(constants)
@@ -80,7 +77,7 @@ def census(block: Block) -> Census:
             found.add(**multiply.luts(x, own, block.technology, len(lanes)))
             found.register(product=len(lanes) * product)
     # What only blocks read goes into their own registers.
-    only = block.technology.absorbs and products == simd * sum(own > 0 for own in bits)
+    only = block.technology.absorbs and len(found.products) == sum(own > 0 for own in bits)
     found.register(**{"block" if only else "input": len(read_by) * x})
     if p["BIAS"]:
         read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]), block.technology)

@@ -42,7 +42,7 @@ def census(block: Block) -> Census:
         operand = (outputs - 1) * field + w
         # The multiplications are marked, so that they take blocks however small they are; one bit is no product.
         if block.dsp and min(signed, operand) > 1:
-            found.multiply(simd * multiply.blocks(own, operand, signed), operand, signed, shared=True)
+            multiply.into_blocks(found, simd, operand, signed, shared=True)
         else:
             found.add(**multiply.prefixed(multiply.luts(signed, operand, own, simd), "soft_"))
         found.register(product=simd * (operand + signed))

@@ -119,6 +119,15 @@ def read(path: Path) -> list[Record]:
     return found
 
 
+def require(lines: Iterable[Record], family: str) -> None:
+    """Raise `UserError` when one of the lines was measured for another family."""
+    for line in lines:
+        if line.family != family:
+            raise UserError(
+                f"design {line.design} was measured for {line.family}, not for {family}; give a file for {family}."
+            )
+
+
 def measured(lines: Iterable[Record], family: str = "xc7") -> Iterator[Measured]:
     """Yield what the lines say, with a census of every block; designs are drawn again for what memories hold.
 
@@ -129,10 +138,7 @@ def measured(lines: Iterable[Record], family: str = "xc7") -> Iterator[Measured]
     """
     drawn: dict[tuple[int, bool, bool], dict[str, tuple[list[Block], bool]]] = {}
     for line in lines:
-        if line.family != family:
-            raise UserError(
-                f"design {line.design} was measured for {line.family}, not for {family}; give a file for {family}."
-            )
+        require([line], family)
         key = line.design, line.node, line.large
         if key not in drawn:
             drawn.clear()

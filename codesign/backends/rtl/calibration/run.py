@@ -104,9 +104,11 @@ def measure_all(
     large : bool
         See `measure_design`.
     """
-    # Told before anything is measured.
+    # Unknown families are told before anything is measured.
     mapper(name)
-    done = {(record.design, record.large) for record in records.read(data) if record.family == name}
+    known = records.read(data)
+    records.require(known, name)
+    done = {(record.design, record.large) for record in known}
     waiting = [seed for seed in seeds if (seed, large) not in done]
     data.parent.mkdir(parents=True, exist_ok=True)
 

@@ -41,9 +41,9 @@ def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Cou
     read = _read(cells)
     taken, handed_on = ([wire for own in carries for wire in own.get(port, [])] for port in ("CIN", "COUT"))
     # Constants, and the "x" of a carry that is left open, are no wires.
-    wires = {wire for wire in handed_on if isinstance(wire, int)}
-    starts = sum(wire not in wires for wire in taken)
-    ends = len(wires & read - set(taken))
+    carried = {wire for wire in handed_on if isinstance(wire, int)}
+    starts = sum(wire not in carried for wire in taken)
+    ends = len((carried & read).difference(taken))
     luts = number["LUT4"] + 2 * (number["CCU2C"] + starts + ends) + 6 * number["TRELLIS_DPR16X4"]
     blocks = number["DP16KD"] + number["PDPW16KD"]
     return Counts(luts, number["TRELLIS_FF"], blocks / 2, number["MULT18X18D"], number["CCU2C"])
