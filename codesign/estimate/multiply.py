@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from codesign.estimate.census import CHAIN, Block, Census, Product
@@ -60,7 +61,7 @@ def _pieces(bits: int, most: int, piece: int) -> int:
     if bits <= most:
         return 1
     if piece:
-        return 1 - (most - bits) // piece
+        return 1 + math.ceil((bits - most) / piece)
     # A single bit that is left over takes none.
     whole, rest = divmod(bits, most)
     return whole + (rest > 1)

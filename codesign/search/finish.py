@@ -155,7 +155,7 @@ class Finish:
         if not measured(self.board.family):
             return None
         layout = hardware.chosen(graph, self.board, self.options)[0].layout
-        found = estimation.of_layout(layout, self.board, blocks=int(self.options.limits(self.board)["dsp"]))
+        found = estimation.of_layout(layout, self.board, blocks=self.options.blocks(self.board))
         return found if self.correction is None else estimation.corrected(found, self.correction)
 
     def _model(self, one: Evaluation, measuring: Measuring) -> Model:

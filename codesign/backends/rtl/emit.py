@@ -57,7 +57,7 @@ def emit(graph: Graph, board: Board, folder: str | Path, **options: Any) -> RtlP
     chosen = keywords.options(Options, "rtl", options)
     found, orders = hardware.chosen(graph, board, chosen)
     layout = found.layout
-    blocks = {"multiplier_blocks": int(chosen.limits(board)["dsp"])}
+    blocks = {"multiplier_blocks": chosen.blocks(board)}
     if chosen.port(board):
         blocks[FREE] = True
     folder = Path(folder)

@@ -110,7 +110,6 @@ def folded(asked: Problem, graph: Graph, board: Board, options: Options, near: i
     """
     limited = options.lut is not None and options.lut < board.lut and estimate.measured(board.family)
     model = estimate.load(board.family) if limited else None
-    blocks = int(options.limits(board)["dsp"])
     known: dict[tuple[Fold, ...], tuple[Layout, Estimate | None]] = {}
 
     def laid(found: Chosen, tables: float) -> Hardware:
@@ -118,7 +117,7 @@ def folded(asked: Problem, graph: Graph, board: Board, options: Options, near: i
         key = tuple(folds.values())
         if key not in known:
             layout = place(graph, folds)
-            known[key] = layout, None if model is None else of_layout(layout, board, model, blocks)
+            known[key] = layout, None if model is None else of_layout(layout, board, model, options.blocks(board))
         rough = found.cost.get("lut", 0.0)
         return Hardware(known[key][0], found.cycles, rough, asked.weighed(found.cost), known[key][1], tables)
 

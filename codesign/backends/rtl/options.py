@@ -92,9 +92,12 @@ class Options:
         # Where blocks add, they are shared otherwise; where they are not as good as free, designs stay as they were.
         return min(FAMILIES[board.family].dsp_bits) if self.dsp and board.family in FAMILIES else 0
 
+    def blocks(self, board: Board) -> int:
+        """Return the multiplier blocks that a design may take."""
+        return board.dsp if self.dsp is None else min(self.dsp, board.dsp)
+
     def limits(self, board: Board) -> dict[str, float]:
         """Return the most that a design may take, by resource."""
         count, kib = board.memories
-        blocks = board.dsp if self.dsp is None else min(self.dsp, board.dsp)
         tables = MARGIN * board.lut if self.lut is None else min(self.lut, MARGIN * board.lut)
-        return {"lut": tables, "dsp": float(blocks), "bram36": count * kib / 36}
+        return {"lut": tables, "dsp": float(self.blocks(board)), "bram36": count * kib / 36}

@@ -72,7 +72,7 @@ class Refolding:
         self._near = found.cycles
         # Joints are kept by edge, and the edges of this graph will not come again.
         Edge.joint.cache_clear()
-        return found.estimate or estimation.of_layout(found.layout, board, self._model, int(limits["dsp"]))
+        return found.estimate or estimation.of_layout(found.layout, board, self._model, options.blocks(board))
 
     def _known(self, key: bytes, make: Callable[[], list[Candidate]]) -> list[Candidate]:
         found = self._kept.pop(key, None)

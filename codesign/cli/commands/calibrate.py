@@ -83,7 +83,7 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     with console.progress("Laying out the network"):
         given = Options(**folding)
         layout = hardware.chosen(work.graph, work.board, given)[0].layout
-        found = estimation.of_layout(layout, work.board, known, int(given.limits(work.board)["dsp"]))
+        found = estimation.of_layout(layout, work.board, known, given.blocks(work.board))
 
     def layers() -> dict[str, str]:
         from codesign.backends.finn import layout as finn

@@ -55,7 +55,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
     with console.progress("Laying out the network"):
         given = Options(**chosen)
         layout = hardware.chosen(graph, work.board, given)[0].layout
-        found = estimation.of_layout(layout, work.board, known, int(given.limits(work.board)["dsp"]))
+        found = estimation.of_layout(layout, work.board, known, given.blocks(work.board))
         found = dataclasses.replace(found, limits=options.limited(found.limits, chosen))
     if correction is not None:
         found = estimation.corrected(found, correction)

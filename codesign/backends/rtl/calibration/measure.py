@@ -9,7 +9,7 @@ from codesign import resources
 from codesign.backends.rtl import described, modules, synthesis, verilog
 from codesign.backends.rtl.calibration import apart
 from codesign.backends.rtl.calibration.designs import Design
-from codesign.backends.rtl.calibration.mappers import Mapper
+from codesign.backends.rtl.calibration.mappers import Mapper, Task
 from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.serial_shell import TOP as SHELL
 from codesign.backends.rtl.synthesis import Counts
@@ -71,8 +71,8 @@ def shell(yosys: Yosys, mapper: Mapper, layout: Layout, folder: Path) -> Counts:
     given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
     sources = " ".join(synthesis.sources(folder))
     read = f"read_slang --threads 1 --top {SHELL} {given} --blackboxed-module {TOP} {sources}"
-    lines = [read, f"setattr -set keep 1 t:{TOP}"]
-    return mapper.counts(yosys, folder, lines, [], dsp=False, free=False, top=SHELL, boxes=[TOP])[SHELL]
+    task = Task([read, f"setattr -set keep 1 t:{TOP}"], [], top=SHELL, boxes=[TOP])
+    return mapper.counts(yosys, folder, task)[SHELL]
 
 
 def _write(files: dict[str, str], folder: Path) -> None:
@@ -95,4 +95,4 @@ def _run(
     lines.append(f"setattr -mod -set keep_hierarchy 1 {' '.join(units)}")
     # Without a reader outside a module would be taken for superfluous.
     lines.append(f"setattr -set keep 1 {' '.join(f'{TOP}/t:{unit}' for unit in units)}")
-    return mapper.counts(yosys, folder, lines, units, design.dsp, design.free)
+    return mapper.counts(yosys, folder, Task(lines, units, design.dsp, design.free))

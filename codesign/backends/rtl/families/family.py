@@ -11,6 +11,8 @@ from codesign.backends.rtl.synthesis import Counts
 from codesign.boards import Shell
 from codesign.errors import UserError
 
+Places = Callable[[Mapping[str, int], Sequence[Mapping[str, Any]]], Counts]
+
 
 @dataclass(frozen=True)
 class Family:
@@ -70,7 +72,7 @@ class Family:
     pack: Callable[[str, str], list[str]]
     absorb: tuple[str, ...] = ()
     trim: Callable[[dict[str, Any]], None] | None = None
-    places: Callable[[Mapping[str, int], Sequence[Mapping[str, Any]]], Counts] | None = None
+    places: Places | None = None
 
 
 def ports(shell: Shell) -> dict[str, str]:
