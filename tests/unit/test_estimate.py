@@ -109,9 +109,11 @@ def test_what_takes_a_multiplier_block(x: int, signed: bool, w: int, taken: bool
     assert multiply.takes_block(block, x, signed, w) is taken
 
 
-def test_the_fit_explains_what_was_measured(known: estimate.Model) -> None:
-    lines = [line for line in records.read(run.data_file("xc7")) if line.design in (1002, 1004, 1008)]
-    rows = list(records.measured(lines))
+@pytest.mark.parametrize(("family", "drawn"), [("xc7", (1002, 1004, 1008)), ("ecp5", (1000, 1004, 1010))])
+def test_the_fit_explains_what_was_measured(family: str, drawn: tuple[int, ...]) -> None:
+    known = model.read(run.fit_file(family))
+    lines = [line for line in records.read(run.data_file(family)) if line.design in drawn]
+    rows = list(records.measured(lines, family))
     errors: dict[str, list[float]] = {"lut": [], "ff": []}
     for line, row in zip(lines, rows, strict=True):
         parts = [known.amount(census, module) for module, census in row.parts]

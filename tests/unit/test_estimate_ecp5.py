@@ -107,20 +107,6 @@ def test_designs_for_multiplications_alone_share_blocks_where_these_are_free() -
     assert not designs.draw(5).free
 
 
-def test_the_fit_explains_what_was_measured(known: estimate.Model) -> None:
-    lines = [line for line in records.read(run.data_file("ecp5")) if line.design in (1000, 1004, 1010)]
-    errors: dict[str, list[float]] = {"lut": [], "ff": []}
-    for line, row in zip(lines, records.measured(lines, "ecp5"), strict=True):
-        parts = [known.amount(census, module) for module, census in row.parts]
-        found = estimate.total([*parts, *[known.joints(len(parts) - 1)] * row.node])
-        assert (found.bram36, found.dsp) == (line.bram36, line.dsp48), line.name
-        errors["lut"].append(abs(found.lut - line.lut) / max(1, line.lut))
-        errors["ff"].append(abs(found.ff - line.ff) / max(1, line.ff))
-    assert len(lines) > 40
-    assert np.median(errors["lut"]) < 0.06
-    assert np.median(errors["ff"]) < 0.01
-
-
 def test_products_take_blocks_while_there_are_any_whatever_the_folds_say(known: estimate.Model) -> None:
     drawn = next(
         each
@@ -139,14 +125,14 @@ def test_products_take_blocks_while_there_are_any_whatever_the_folds_say(known: 
 
 
 def products(generator: np.random.Generator) -> dict[str, list[tuple[int, int, bool, int]]]:
-    """Operands of multiplications by node, whether outputs share them, and how many."""
-    return {
-        f"n{node}": [
-            (int(a), int(b), bool(generator.random() < 0.3), int(generator.integers(1, 4)))
-            for a, b in generator.integers(5, 40, (int(generator.integers(0, 4)), 2))
-        ]
-        for node in range(4)
-    }
+    """Operands of multiplications by node, whether outputs share them, and how many; no two of one size."""
+    found: dict[str, list[tuple[int, int, bool, int]]] = {f"n{node}": [] for node in range(4)}
+    # Which of several of one size comes first is the mapping's own affair.
+    sizes = {int(a * b): (int(a), int(b)) for a, b in generator.integers(5, 40, (8, 2))}
+    for a, b in sizes.values():
+        one = a, b, bool(generator.random() < 0.3), int(generator.integers(1, 4))
+        found[f"n{generator.integers(4)}"].append(one)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -170,12 +156,7 @@ def test_blocks_are_given_out_as_the_mapping_gives_them(seed: int) -> None:
             node, place, _ = name[1:].split("_")
             a, b, _, _ = drawn[node][int(place)]
             expected[node] += multiply.blocks(ECP5, a, b)
-        found = estimation.given_out(wanted, blocks_left)
-        # Which of several of one size comes first is the mapping's own affair.
-        if len({(shared, a * b) for own in drawn.values() for a, b, shared, _ in own}) == sum(map(len, drawn.values())):
-            assert found == expected
-        else:
-            assert sum(found.values()) == pytest.approx(sum(expected.values()), abs=4)
+        assert estimation.given_out(wanted, blocks_left) == expected
 
 
 @pytest.mark.parametrize("free", [False, True])
@@ -221,7 +202,8 @@ def test_multiplications_are_chosen_module_by_module() -> None:
 
     first, second = product("$1", 9, 9) + product("$2", 3, 9), product("$1", 8, 8)
     dump = f"\nmodule \\first\n{first}end\n\nmodule \\second\n{second}end\n"
-    mapper = mappers.AsAWhole(FAMILIES["ecp5"])
+    mapper = mappers.of_board_family("ecp5")
+    assert isinstance(mapper, mappers.AsAWhole)
     assert mapper._chosen(dump, free=False) == ["first/$1", "second/$1"]
     assert mapper._chosen(dump, free=True) == ["first/$1", "first/$2", "second/$1"]
 
@@ -239,11 +221,10 @@ def test_the_serial_shell_is_around_networks_on_boards_that_have_one(known: esti
 
 @pytest.mark.parametrize(("width", "words", "many"), [(3, 2, 16), (8, 64, 400)])
 def test_a_larger_frame_takes_a_larger_shell(width: int, words: int, many: int, known: estimate.Model) -> None:
-
-    def shell(count: int) -> estimate.Amount:
+    def around(count: int) -> estimate.Amount:
         lengths = {"IN": width, "OUT": 8, "IN_WORDS": count, "OUT_WORDS": 1, "CLOCKS": 217}
         return known.block(Block("uart_shell", lengths, lambda file, bits: np.zeros((1, bits))))
 
-    small, large = shell(words), shell(many)
+    small, large = around(words), around(many)
     assert large.lut + 1000 * large.bram36 > small.lut + 1000 * small.bram36
-    assert shell(4000).bram36 >= 0.5
+    assert around(4000).bram36 >= 0.5
