@@ -174,6 +174,15 @@ def require_reported(on: boards.Board) -> None:
         )
 
 
+def other_cells(on: boards.Board) -> list[str]:
+    """Return what is told of sizes on a board for which they are those of another family's cells."""
+    from codesign.estimate import OTHER_CELLS
+
+    if on.family not in OTHER_CELLS:
+        return []
+    return [f"Sizes are those of {OTHER_CELLS[on.family]} cells, which Vivado replaces by cells of {on.family}."]
+
+
 def vectors(default: int) -> Decorator:
     """Return the option --vectors with its default."""
     return click.option(

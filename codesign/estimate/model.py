@@ -16,8 +16,10 @@ from codesign.estimate.census import CHAIN, Block, Census
 from codesign.estimate.technology import Technology
 
 FITS = Path(__file__).resolve().parent / "fits"
-FAMILIES = {"zynq-7000": "xc7", "artix-7": "xc7", "ecp5": "ecp5"}
+FAMILIES = {"zynq-7000": "xc7", "artix-7": "xc7", "zynq-ultrascale+": "xc7", "ecp5": "ecp5"}
 """Name of the fit by the family of a board."""
+OTHER_CELLS = {"zynq-ultrascale+": "7-series"}
+"""Families whose sizes are those of the cells of another one, see `codesign.backends.rtl.synthesis.FAMILIES`."""
 JOINT = "joint"
 """Name of the coefficients for what two blocks of a node save where they meet."""
 RESOURCES = ("lut", "ff", "bram36", "dsp")

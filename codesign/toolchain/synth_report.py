@@ -19,9 +19,9 @@ class SynthReport(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     tool : str
         Tool and release that made the numbers.
-    stage : {"high-level synthesis", "logic synthesis", "place and route"}
-        High-level synthesis estimates resources; logic synthesis counts them; after place and route they are those
-        of a bitstream.
+    stage : {"high-level synthesis", "logic synthesis", "logic synthesis in 7-series cells", "place and route"}
+        High-level synthesis estimates resources; logic synthesis counts them, for UltraScale+ those of 7 series;
+        after place and route they are those of a bitstream.
     lut, ff, dsp, uram : int
     bram36 : float
         Block memories of 36 Kib; halves are 18-Kib ones.

@@ -118,7 +118,6 @@ def test_synth_counts_the_cells(rtl: CommandLine):
         (("synth", "toy_w3", "--tool", "vivado"), "--tool is for the rtl backend"),
         (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado", "--board", "kv260"), "--tool vivado-ooc"),
         (("synth", "toy_w3", "--backend", "rtl", "--tool", "vivado-ooc", "--board", "icebreaker"), "leave --tool out"),
-        (("synth", "toy_w3", "--backend", "rtl", "--board", "kv260"), "zynq-7000, artix-7, or --tool vivado-ooc."),
         (("verify", "toy_w3", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--backend", "netlist", "--wave"), "--backend rtl"),
         (("verify", "toy_w3", "--backend", "netlist", "--io", "io_stream"), "--io is for the hls4ml backend"),
@@ -195,6 +194,16 @@ def test_estimate_of_a_family_that_was_not_measured_is_refused(codesign: Command
     found = codesign("estimate", "toy_w3", "--board", "icebreaker", "--json")
     assert found.code == 2
     assert "no synthesis was measured for ice40" in found.json["error"]
+
+
+def test_estimate_for_ultrascale_says_that_it_counts_cells_of_7_series(codesign: CommandLine):
+    own = ("estimate", "toy_w3", "--cycles", "2000")
+    there, here = codesign(*own, "--board", "kv260", "--json").json, codesign(*own, "--json").json
+    sizes = ("lut", "ff", "bram36", "dsp", "interval", "operators")
+    assert {key: there[key] for key in sizes} == {key: here[key] for key in sizes}
+    assert (there["cells"], here["cells"]) == ("7-series", None)
+    assert "Sizes are those of 7-series cells, which Vivado replaces" in codesign(*own, "--board", "kv260").out
+    assert "7-series" not in codesign(*own).out
 
 
 def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):

@@ -53,6 +53,8 @@ _XILINX = Models(
 FAMILIES = {
     "zynq-7000": _XILINX,
     "artix-7": _XILINX,
+    # Its netlists are of 7-series cells, see `synthesis.FAMILIES`.
+    "zynq-ultrascale+": _XILINX,
     "ecp5": Models(
         library="ecp5/cells_sim.v",
         includes=("ecp5/common_sim.vh", "ecp5/ccu2c_sim.vh", "ecp5/cells_ff.vh", "ecp5/cells_io.vh"),

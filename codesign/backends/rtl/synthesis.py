@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codesign.backends.rtl import mapping, modules, stage
@@ -32,6 +32,8 @@ class Family:
     lut, ff, bram36, dsp, carry : mapping of str to float
         What a cell counts as; cells that count as nothing, such as multiplexers beside the LUTs, are in `free`.
     free : frozenset of str
+    stage : str
+        What reports call the synthesis.
     """
 
     command: str
@@ -41,6 +43,7 @@ class Family:
     dsp: Mapping[str, float]
     carry: Mapping[str, float]
     free: frozenset[str]
+    stage: str = "logic synthesis"
 
     def count(self, cells: Mapping[str, int]) -> Counts:
         """Return what cells, a number for each kind, count as.
@@ -100,8 +103,17 @@ _XC7 = Family(
     carry={"CARRY4": 1},
     free=frozenset({"MUXF7", "MUXF8"}),
 )
-FAMILIES = {"zynq-7000": _XC7, "artix-7": _XC7}
-"""By the family of a board."""
+FAMILIES = {
+    "zynq-7000": _XC7,
+    "artix-7": _XC7,
+    "zynq-ultrascale+": replace(_XC7, stage="logic synthesis in 7-series cells"),
+}
+"""By the family of a board.
+
+UltraScale+ parts have lookup tables, flip-flops and block memories of the same sizes and multiplier blocks that do all
+that those of 7 series do (UG573, UG574, UG579), and Vivado retargets cells of an older family (UG904). Into UltraScale+
+cells themselves Yosys 0.70 maps multiplications alone, without the registers and adders around them.
+"""
 
 
 def family(name: str) -> Family:
@@ -323,7 +335,7 @@ def synthesise(
     total = family.count(read_cells(folder / place / "cells.json", TOP))
     report = SynthReport(
         tool=yosys.version,
-        stage="logic synthesis",
+        stage=family.stage,
         lut=total.lut,
         ff=total.ff,
         bram36=total.bram36,

@@ -64,6 +64,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
         "board": work.board.name,
         "backend": backend,
         "tool": known.fit.tool,
+        "cells": room.OTHER_CELLS.get(work.board.family),
         "correction": None
         if correction is None
         else {
@@ -101,7 +102,9 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
             for each in found.operators
         ],
     }
-    console.result(data, *_shown(found, work.board, correction is None), *_named(correction))
+    console.result(
+        data, *_shown(found, work.board, correction is None), *options.other_cells(work.board), *_named(correction)
+    )
     return 0 if found.fits else 1
 
 

@@ -78,6 +78,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     search_options.require_post(recipe)
     source, folder = work.model, work.folder / "search"
     prepare.require_searchable(source)
+    for line in options.other_cells(work.board):
+        console.say(line)
     family = work.board.family
     correction = corrections.of_same_design(family, estimate.load(family).fit) if sized else None
     if correction is not None:
