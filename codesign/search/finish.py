@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from codesign.backends.rtl.options import Options
 from codesign.boards import Board
 from codesign.estimate import measured
 from codesign.ir import Graph, golden
+from codesign.search import finalists
 from codesign.search.board_evaluator import cost_of
 from codesign.search.candidate_graph import learned_steps
 from codesign.search.mixed_model import write_model
@@ -103,7 +104,8 @@ class Finish:
     def best(self, candidates: Sequence[Evaluation], count: int, measuring: Measuring) -> tuple[Trained, list[Trained]]:
         """Train the best candidates and return the one that is best in the end, and all that were trained.
 
-        Those that exceed the constraint once they are trained count for nothing, and the next best ones are trained in
+        The best one is trained, and then such as are unlike those before them; see `codesign.search.finalists`. Those
+        that exceed the constraint once they are trained count for nothing, and the next best ones are trained in
         their place, a few times. Examples that were held out decide, never the test set. Where all are too large, the
         first one is returned, with what it exceeds.
 
@@ -111,28 +113,30 @@ class Finish:
         ----------
         candidates : sequence of Evaluation
         count : int
-            How many of them, from the best.
+            How many of them.
         measuring : callable
         """
         found: list[Trained] = []
-        for one in self._ordered(candidates):
+        holding: list[Trained] = []
+        left = self._ordered(candidates)
+        while left:
+            one = finalists.following(left, [each.proposed for each in holding])
+            left.remove(one)
             found.append(self.trained(one, measuring))
             holding = [each for each in found if not each.exceeded]
             if len(holding) == count or len(found) - len(holding) > MOST_MISSES:
                 break
-        holding = [each for each in found if not each.exceeded]
         if not holding:
             return found[0], found
         best = max(holding, key=lambda each: (self.problem.score(each.evaluation), -each.evaluation.bit_operations))
         return best, found
 
-    def _ordered(self, candidates: Sequence[Evaluation]) -> Iterator[Evaluation]:
-        """Yield each candidate once, the best first."""
-        met: set[str] = set()
+    def _ordered(self, candidates: Sequence[Evaluation]) -> list[Evaluation]:
+        """Return each candidate once, the best first."""
+        found: dict[str, Evaluation] = {}
         for one in sorted(candidates, key=lambda each: (-self.problem.score(each), each.bit_operations)):
-            if (digest := one.assignment.digest()) not in met:
-                met.add(digest)
-                yield one
+            found.setdefault(one.assignment.digest(), one)
+        return list(found.values())
 
     def trained(self, one: Evaluation, measuring: Measuring) -> Trained:
         """Train a candidate, or continue its training; one that is finished is read."""

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from codesign import boards, zoo
 from codesign.backends.rtl.options import Options
 from codesign.cli import search_options
 from codesign.errors import UserError
-from codesign.search import publish
+from codesign.search import finalists, publish
 from codesign.search.finish import MOST_MISSES, Finish, Trained
 from codesign.search.problem import Evaluation, Objective
 from tests.unit.search_problem import problem
@@ -81,6 +82,41 @@ def test_a_search_gives_up_where_all_are_too_large():
     assert best.exceeded
     assert best.proposed.bit_operations == 108
     assert len(finish.asked) == MOST_MISSES + 1
+
+
+def test_further_finalists_are_of_other_kinds():
+    finish, _ = pretended({})
+    space = finish.problem.space
+
+    def candidate(weights: int, activations: int, accuracy: float, spoilt: int = 0) -> Evaluation:
+        one = space.uniform(weights, activations)
+        name = space.layers[0].name
+        bits = (max(1, weights - 1),) * spoilt + one.weights[name][spoilt:]
+        one = msgspec.structs.replace(one, weights={**one.weights, name: bits})
+        return Evaluation(one, accuracy, 100 * weights + 10 * activations + spoilt)
+
+    # Those around the best one differ by a few bits; 1 and 4 bits, then 3 and 1, are of kinds of their own.
+    found = [candidate(2, 2, 80.0 - spoilt, spoilt) for spoilt in range(3)]
+    found += [candidate(1, 4, 76.0), candidate(1, 5, 75.0), candidate(3, 1, 70.0)]
+    finish.best(found, 3, contextlib.nullcontext)  # type: ignore[arg-type]
+    assert finish.asked == [220, 140, 150]
+    # The best of all where no other kind is left, and what is too large once trained does not stand for its kind.
+    finish, _ = pretended({220: (99.0, True)})
+    finish.best(found, 6, contextlib.nullcontext)  # type: ignore[arg-type]
+    assert finish.asked == [220, 221, 140, 150, 310, 222]
+
+
+def test_the_distance_of_candidates_is_told_in_bits():
+    space = PROBLEM.space
+    one = space.uniform(2, 2)
+    assert finalists.distance(one, one) == 0
+    assert finalists.distance(one, space.uniform(1, 4)) == finalists.distance(space.uniform(1, 4), one) == 3
+    name = space.layers[0].name
+    half = tuple(bits + place % 2 for place, bits in enumerate(one.weights[name]))
+    other = msgspec.structs.replace(one, weights={**one.weights, name: half})
+    assert finalists.distance(one, other) == pytest.approx((np.mean(half) - 2) / len(space.layers))
+    post = msgspec.structs.replace(one, schemes={layer.name: "post" for layer in space.layers})
+    assert finalists.distance(one, post) == 1
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ ALL = (
     "profiled",
 )  # fmt: skip
 """Every strategy of the package."""
-ON_BOARD = ("uniform", "greedy", "evolution", "haq", "autoqb", "hawq", "ohq", "profiled")
+ON_BOARD = ("uniform", "greedy", "evolution", "haq", "autoqb", "ompq", "hawq", "ohq", "profiled")
 """Those that are compared where tables are limited and each candidate over the limit is estimated some more times."""
-FRONT = ("uniform", "haq", "autoqb", "profiled")
+FRONT = ("uniform", "haq", "autoqb", "ompq", "profiled")
 """Those that are compared over several budgets: at equal accuracy, who takes fewer bit operations."""
 ONCE = ("uniform", "greedy", "qbitopt", "ompq", "hawq", "ohq", "profiled")
 """Strategies that the seed does not change; each is searched once and trained with every seed."""
