@@ -106,6 +106,20 @@ def test_further_finalists_are_of_other_kinds():
     assert finish.asked == [220, 221, 140, 150, 310, 222]
 
 
+def test_finalists_are_told_beside_one_another():
+    from codesign.cli.commands import search
+
+    finish, found = pretended({108: (71.0, True), 107: (75.0, False)})
+    best, trained = finish.best(found, 2, contextlib.nullcontext)  # type: ignore[arg-type]
+    (shown,) = search._finalists(best, trained)
+    cells = [list(map(str, column.cells)) for column in shown.columns]
+    assert cells[0] == ["1", "2", "3"]
+    assert cells[1:3] == [["68.00", "67.00", "66.00"], ["71.00", "75.00", "50.00"]]
+    assert cells[5] == cells[6] == ["8.00", "7.00", "6.00"]
+    assert cells[7] == ["too large", "the best", ""]
+    assert search._finalists(best, [best]) == []
+
+
 def test_the_distance_of_candidates_is_told_in_bits():
     space = PROBLEM.space
     one = space.uniform(2, 2)

@@ -134,6 +134,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     finish = _finish(problem, work, design, name, folder, recipe_of_model, correction, given["threads"])
     best, trained = finish.best(result.evaluations, given["finalists"], console.progress)
     data["trained"] = [_figures(one) for one in (best, *(each for each in trained if each is not best))]
+    shown += _finalists(best, trained)
     if best.exceeded:
         console.result(data, *shown, _too_large(best))
         return 1
@@ -299,6 +300,34 @@ def _shown(reserve: float, results: Sequence[Result], best: Evaluation) -> list[
     ]
     free = [f"{reserve:,.0f} of the LUTs stayed free for what training changes."] if reserve else []
     return [table(columns, rows), f"Best by the supernet: {_words(best)}.", *free]
+
+
+def _finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
+    """Return a table of what was trained, where that is more than one."""
+    if len(trained) < 2:
+        return []
+    columns = (
+        "finalist", "by the supernet, %", "held out, %", "bit operations", "LUT", "channels, mean bits",
+        "activations, mean bits", "",
+    )  # fmt: skip
+    rows = []
+    for number, one in enumerate(trained, 1):
+        widths = one.proposed.assignment
+        bits = [each for own in widths.weights.values() for each in own]
+        reads = widths.activations.values()
+        rows.append(
+            (
+                number,
+                f"{one.proposed.accuracy:.2f}",
+                f"{one.evaluation.accuracy:.2f}",
+                one.evaluation.bit_operations,
+                _count(one.evaluation.cost.get("lut")),
+                f"{sum(bits) / len(bits):.2f}",
+                f"{sum(reads) / len(reads):.2f}" if reads else None,
+                "too large" if one.exceeded else "the best" if one is best else "",
+            )
+        )
+    return [table(columns, rows)]
 
 
 def _count(cost: float | None) -> int | None:
