@@ -180,7 +180,8 @@ def other_cells(on: boards.Board) -> list[str]:
 
     if on.family not in OTHER_CELLS:
         return []
-    return [f"Sizes are those of {OTHER_CELLS[on.family]} cells, which Vivado replaces by cells of {on.family}."]
+    cells = OTHER_CELLS[on.family]
+    return [f"Sizes are counted in {cells} cells; what Vivado makes of the design for {on.family} was not measured."]
 
 
 def vectors(default: int) -> Decorator:

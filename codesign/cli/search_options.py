@@ -111,8 +111,8 @@ finalists = click.option(
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Candidates that are trained: the best by the search, then the best that are unlike it, as it may be wrong "
-    "about kinds of networks. The best of them by held-out examples is the result.",
+    help="Candidates that are trained: the best by the search, then the best of other kinds, since the search may "
+    "misjudge a kind. The best of them by held-out examples is the result.",
 )
 no_training = click.option(
     "--no-training", is_flag=True, help="End with the report of the search; the same command without it goes on."

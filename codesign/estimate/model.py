@@ -203,7 +203,7 @@ def priors(resource: str, own: Technology) -> dict[str, dict[str, float]]:
 
 @functools.cache
 def measured(family: str) -> bool:
-    """Tell whether there is a model for the family of a board."""
+    """Tell whether there is a model for the family of a board: fitted to its cells, or to those of `OTHER_CELLS`."""
     return family in FAMILIES
 
 

@@ -1,4 +1,4 @@
-"""From the candidates of a search to a model: the best are trained for real and held to the constraint again."""
+"""From the candidates of a search to a model: finalists are trained for real and held to the constraint again."""
 
 from __future__ import annotations
 

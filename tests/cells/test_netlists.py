@@ -144,6 +144,7 @@ def test_a_dense_layer(intact, family):
     assert sum(netlist.mapped.cells.values()) > 30
 
 
+@pytest.mark.slow
 def test_ultrascale_is_synthesised_and_simulated_in_cells_of_7_series(tmp_path):
     needs_tools()
     project = rtl.emit(small(), boards.load("kv260"), tmp_path / "p")
@@ -151,6 +152,7 @@ def test_ultrascale_is_synthesised_and_simulated_in_cells_of_7_series(tmp_path):
     assert (result.status, result.report.stage) == ("done", "logic synthesis in 7-series cells")
     netlist = Netlist.of(project)
     assert {"CARRY4", "LUT6", "FDRE"} <= set(netlist.mapped.cells)
+    assert netlist.simulation.of == "Verilator, 7-series cells for zynq-ultrascale+"
     check(netlist)
 
 
@@ -331,6 +333,11 @@ def test_a_cell_without_a_model_is_named():
     parts = {"block_memory.sv", "first_content.svh"}
     assert set(cells.own(cells.family("ecp5"), ["DP16KD", "LUT4"])) == {"DP16KD.sv", *parts}
     assert set(cells.own(cells.family("artix-7"), ["RAMB18E1"])) == {"RAMB18E1.sv", "block_ram.sv", *parts}
+
+
+def test_the_cells_of_a_family_are_named():
+    assert cells.words("ecp5") == "cells of ecp5"
+    assert cells.words("zynq-ultrascale+") == "7-series cells for zynq-ultrascale+"
 
 
 def test_a_family_without_models_is_told(tmp_path):

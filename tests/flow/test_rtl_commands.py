@@ -201,8 +201,8 @@ def test_estimate_for_ultrascale_says_that_it_counts_cells_of_7_series(codesign:
     there, here = codesign(*own, "--board", "kv260", "--json").json, codesign(*own, "--json").json
     sizes = ("lut", "ff", "bram36", "dsp", "interval", "operators")
     assert {key: there[key] for key in sizes} == {key: here[key] for key in sizes}
-    assert (there["cells"], here["cells"]) == ("7-series", None)
-    assert "Sizes are those of 7-series cells, which Vivado replaces" in codesign(*own, "--board", "kv260").out
+    assert (there["cells_of"], here["cells_of"]) == ("7-series", None)
+    assert "Sizes are counted in 7-series cells; what Vivado makes" in codesign(*own, "--board", "kv260").out
     assert "7-series" not in codesign(*own).out
 
 
@@ -235,6 +235,16 @@ def reported(codesign: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandL
 
 
 ASKED = ("calibrate", "--from-report", "utilization.rpt", "--model", "toy_w3")
+
+
+def test_a_report_for_ultrascale_takes_the_place_of_cells_of_7_series(reported: CommandLine):
+    assert reported(*ASKED, "--cycles", "2000", "--board", "kv260", "--json").code == 0
+    own = ("estimate", "toy_w3", "--cycles", "2000", "--board", "kv260")
+    told = reported(*own, "--json").json
+    assert told["correction"]["file"].endswith("vivado-zynq-ultrascale+.toml")
+    assert told["cells_of"] is None
+    assert "7-series" not in reported(*own).out
+    assert reported("estimate", "toy_w3", "--cycles", "2000", "--json").json["correction"] is None
 
 
 def test_a_report_corrects_estimates_and_they_say_so(reported: CommandLine):

@@ -116,6 +116,16 @@ def test_a_search_without_training(codesign: CommandLine):
     assert f"{few:,}" in Path(smaller.json["html"]).read_text()
 
 
+def test_a_search_for_ultrascale_says_whose_cells_are_counted(codesign: CommandLine):
+    arguments = (*SEARCH, "--no-training", "--evaluations", "3", "--strategy", "uniform", "--json")
+    here, there = codesign(*arguments).json, codesign(*arguments, "--board", "kv260").json
+    assert (here["cells_of"], there["cells_of"]) == (None, "7-series")
+    assert json.loads(Path(there["json"]).read_text())["cells_of"] == "7-series"
+    assert there["best"]["lut"] == here["best"]["lut"]
+    assert "AMD Kria KV260, sizes in 7-series cells" in Path(there["html"]).read_text()
+    assert "7-series" not in Path(here["html"]).read_text()
+
+
 def test_what_is_trained_is_held_to_the_limit_that_was_given(codesign: CommandLine, monkeypatch):
     held = []
 

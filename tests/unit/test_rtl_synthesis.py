@@ -154,6 +154,17 @@ def test_every_board_of_the_open_tools_has_a_family_and_pins():
     assert FAMILIES.keys() == nextpnr.FAMILIES.keys()
 
 
+def test_a_family_whose_cells_nobody_counts_is_told():
+    with pytest.raises(UserError, match=r"cells are not counted for versal yet; choose a board of zynq-7000, artix-7"):
+        synthesis.family("versal")
+
+
+def test_ultrascale_is_counted_in_cells_of_7_series():
+    there, here = synthesis.family("zynq-ultrascale+"), synthesis.family("zynq-7000")
+    assert (there.command, there.lut, there.stage) == (here.command, here.lut, "logic synthesis in 7-series cells")
+    assert here.stage == "logic synthesis"
+
+
 def test_a_part_that_is_not_known_is_told():
     with pytest.raises(UserError, match=r"'LFE3-17EA' is no part .* reads like LFE5U-25F-6BG381C"):
         FAMILIES["ecp5"].part("LFE3-17EA")

@@ -95,15 +95,20 @@ def test_further_finalists_are_of_other_kinds():
         one = msgspec.structs.replace(one, weights={**one.weights, name: bits})
         return Evaluation(one, accuracy, 100 * weights + 10 * activations + spoilt)
 
-    # Those around the best one differ by a few bits; 1 and 4 bits, then 3 and 1, are of kinds of their own.
+    # Those around the best one differ by parts of a bit; one bit more of all activations is another kind.
     found = [candidate(2, 2, 80.0 - spoilt, spoilt) for spoilt in range(3)]
-    found += [candidate(1, 4, 76.0), candidate(1, 5, 75.0), candidate(3, 1, 70.0)]
-    finish.best(found, 3, contextlib.nullcontext)  # type: ignore[arg-type]
-    assert finish.asked == [220, 140, 150]
+    mixed = candidate(1, 5, 75.0)
+    reads = {**mixed.assignment.activations, space.activations[0].name: 4}
+    mixed = msgspec.structs.replace(
+        mixed, assignment=msgspec.structs.replace(mixed.assignment, activations=reads), bit_operations=149
+    )
+    found += [candidate(1, 4, 76.0), mixed, candidate(1, 5, 74.0), candidate(3, 1, 70.0)]
+    finish.best(found, 4, contextlib.nullcontext)  # type: ignore[arg-type]
+    assert finish.asked == [220, 140, 150, 310]
     # The best of all where no other kind is left, and what is too large once trained does not stand for its kind.
     finish, _ = pretended({220: (99.0, True)})
     finish.best(found, 6, contextlib.nullcontext)  # type: ignore[arg-type]
-    assert finish.asked == [220, 221, 140, 150, 310, 222]
+    assert finish.asked == [220, 221, 140, 150, 310, 222, 149]
 
 
 def test_finalists_are_told_beside_one_another():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codesign import resources
 from codesign.errors import UserError
+from codesign.estimate import OTHER_CELLS
 from codesign.toolchain.yosys import Yosys
 
 
@@ -97,6 +98,11 @@ def family(name: str) -> Models:
     if name not in FAMILIES:
         raise UserError(f"netlists of {name} are not simulated; choose a board of {', '.join(FAMILIES)}.")
     return FAMILIES[name]
+
+
+def words(name: str) -> str:
+    """Return what the cells of netlists for the family of a board are called, such as "cells of ecp5"."""
+    return f"{OTHER_CELLS[name]} cells for {name}" if name in OTHER_CELLS else f"cells of {name}"
 
 
 def own(models: Models, cells: Iterable[str]) -> dict[str, Path]:

@@ -65,9 +65,9 @@ class Mapped:
 class Netlist(RtlProject):
     """A project whose simulation is that of its netlist.
 
-    For 7-series parts the netlist is the one that `synth` counts. For the families of the open tools it is that of
-    the network alone, made by the same scripts for `mapping.CLOCK_MHZ`: the bitstream holds a serial shell besides,
-    through which neither pauses nor cycles could be seen, and is mapped for the clock that was asked for.
+    For 7-series and UltraScale+ parts the netlist is the one that `synth` counts. For the families of the open tools it
+    is that of the network alone, made by the same scripts for `mapping.CLOCK_MHZ`: the bitstream holds a serial shell
+    besides, through which neither pauses nor cycles could be seen, and is mapped for the clock that was asked for.
 
     Only the output of the network is compared: the edges inside are gone.
     """
@@ -79,8 +79,8 @@ class Netlist(RtlProject):
 
     @property
     def simulation(self) -> Simulation:
-        """The simulation by Verilator, and the family of the cells."""
-        return Simulation(kind="netlist simulation", of=f"Verilator, cells of {self.family}")
+        """The simulation by Verilator, and what the cells are."""
+        return Simulation(kind="netlist simulation", of=f"Verilator, {cells.words(self.family)}")
 
     @property
     def family(self) -> str:

@@ -202,8 +202,9 @@ class RtlProject(Emitted):
         """Synthesise the design for the board, or say what to run where a tool is missing.
 
         For families that nextpnr knows, the network is wrapped with a serial shell, placed and routed, and packed to
-        a bitstream; for 7-series parts Yosys counts the cells of the network. Every step is kept: a second call
-        with the same sources, board and tools runs nothing, and one after a killed run goes on where that stopped.
+        a bitstream; for 7-series and UltraScale+ parts Yosys counts the cells of the network. Every step is kept: a
+        second call with the same sources, board and tools runs nothing, and one after a killed run goes on where that
+        stopped.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Synthesis by Yosys: operator by operator, then joined; cells counted as the family's data sheet counts them."""
+"""Synthesis by Yosys: operator by operator, then joined; cells counted as the data sheet of their family does."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ FAMILIES = {
 }
 """By the family of a board.
 
-UltraScale+ parts have lookup tables, flip-flops and block memories of the same sizes and multiplier blocks that do all
-that those of 7 series do (UG573, UG574, UG579), and Vivado retargets cells of an older family (UG904). Into UltraScale+
-cells themselves Yosys 0.70 maps multiplications alone, without the registers and adders around them.
+For UltraScale+ parts cells of 7 series are counted: lookup tables have six inputs in both, block memories 36 Kib, and
+DSP48E2 does what DSP48E1 does (UG573, UG574, UG579). Of multiplications Yosys 0.70 packs registers and adders into
+DSP48E1 alone, so that its UltraScale+ cells would count what both families have room for as logic.
 """
 
 

@@ -64,7 +64,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
         "board": work.board.name,
         "backend": backend,
         "tool": known.fit.tool,
-        "cells": room.OTHER_CELLS.get(work.board.family),
+        "cells_of": room.OTHER_CELLS.get(work.board.family) if correction is None else None,
         "correction": None
         if correction is None
         else {
@@ -102,9 +102,8 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
             for each in found.operators
         ],
     }
-    console.result(
-        data, *_shown(found, work.board, correction is None), *options.other_cells(work.board), *_named(correction)
-    )
+    told = _named(correction) or options.other_cells(work.board)
+    console.result(data, *_shown(found, work.board, correction is None), *told)
     return 0 if found.fits else 1
 
 

@@ -78,12 +78,13 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     search_options.require_post(recipe)
     source, folder = work.model, work.folder / "search"
     prepare.require_searchable(source)
-    for line in options.other_cells(work.board):
-        console.say(line)
     family = work.board.family
     correction = corrections.of_same_design(family, estimate.load(family).fit) if sized else None
     if correction is not None:
         console.say(f"Sizes are corrected by {correction.path}, as codesign estimate does.")
+    cells = estimate.OTHER_CELLS.get(family) if correction is None else None
+    if cells is not None:
+        console.say(*options.other_cells(work.board))
     publish.require_source(source)
     name = f"{source.name}_searched" if given["name"] is None else given["name"]
     path = None if given["no_training"] else publish.require_free(name, folder)
@@ -112,14 +113,15 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         # Where there is nothing to be found, this says why.
         repair(searched, problem.space.uniform(problem.space.weight_bits[0], problem.space.activation_bits[0]))
         raise UserError(f"{given['strategy']} found no candidate; choose another strategy.")
-    written = run.write(folder, result, searches=results)
+    written = run.write(folder, result, searches=results, cells_of=cells)
     known = content.searches(folder / "journals", searched)
-    html = _report(problem, known, folder, work, result.best)
+    html = _report(problem, known, folder, work, result.best, cells)
     data: dict[str, Any] = {
         "name": source.name,
         "board": work.board.name,
         **run.summary(result),
         "searches": [run.summary(one) for one in results],
+        "cells_of": cells,
         "html": html,
         "json": written,
     }
@@ -144,8 +146,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         console.result(data, *shown, _differs(best, found))
         return 1
     _publish(work, problem, best, path, folder)
-    run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"])
-    _report(problem, known, folder, work, best.evaluation, data["trained"])
+    run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"], cells_of=cells)
+    _report(problem, known, folder, work, best.evaluation, cells, data["trained"])
     data |= {**run.summary(result, best.evaluation, str(path)), "path": path}
     console.result(data, *shown, *_told(best, found, work, path, given))
     return 0
@@ -217,14 +219,15 @@ def _words(one: Evaluation) -> str:
 
 
 def _report(
-    problem: Problem, found: Sequence[content.Search], folder: Path, work: Work, chosen: Evaluation,
+    problem: Problem, found: Sequence[content.Search], folder: Path, work: Work, chosen: Evaluation, cells: str | None,
     trained: Sequence[dict[str, Any]] = (),
 ) -> Path:  # fmt: skip
     from codesign.report import search_page
     from codesign.search import content
 
     shown = [{"name": Path(one["path"]).stem, **one} for one in trained]
-    return search_page.write(folder, content.collect(problem, found, work.model.name, work.board.title, chosen, shown))
+    board = work.board.title if cells is None else f"{work.board.title}, sizes in {cells} cells"
+    return search_page.write(folder, content.collect(problem, found, work.model.name, board, chosen, shown))
 
 
 def _finish(

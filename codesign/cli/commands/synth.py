@@ -147,6 +147,7 @@ def _clock(report: SynthReport, board: Board) -> float:
 
 def _numbers(report: SynthReport | None) -> dict[str, Any]:
     keys = (
+        "stage",
         "lut",
         "ff",
         "bram36",

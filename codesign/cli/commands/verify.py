@@ -111,7 +111,7 @@ def _rtl(work: Work, vectors: int, seed: int, wave: bool, chosen: dict[str, Any]
 
 
 def _netlist(work: Work, vectors: int, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
-    from codesign.backends.rtl import RtlProject
+    from codesign.backends.rtl import RtlProject, cells
     from codesign.backends.rtl.netlist import Netlist
 
     project = work.emit("rtl", **chosen)
@@ -125,7 +125,7 @@ def _netlist(work: Work, vectors: int, seed: int, chosen: dict[str, Any]) -> dic
     frames, words = work.frames(vectors, seed)
     data = _clocked(work, netlist, frames, words, seed)
     kinds = ", ".join(f"{number:,} {cell}" for cell, number in mapped.cells.items())
-    data["more"].append(f"{sum(mapped.cells.values()):,} cells of {netlist.family}: {kinds}.")
+    data["more"].append(f"{sum(mapped.cells.values()):,} {cells.words(netlist.family)}: {kinds}.")
     return {**data, "family": netlist.family, "cells": mapped.cells, "netlist": mapped.path}
 
 
