@@ -87,6 +87,14 @@ supernet_epochs = click.option(
     show_default=True,
     help="Epochs of the supernet that tells the accuracy of candidates; it is trained once for a model.",
 )
+focus_epochs = click.option(
+    "--focus-epochs",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Epochs that a copy of it is trained on with networks that take about what the limits allow, before it tells "
+    "the accuracy of candidates; 0 leaves that to the supernet itself.",
+)
 images = click.option(
     "--images", type=click.IntRange(1), help="Held-out examples that a candidate is evaluated on. [default: all]"
 )
@@ -127,8 +135,8 @@ threads = click.option(
 
 _ALL = (
     strategies, objective, budget, frames_per_second, cycles, dsp, lut, evaluations, workers, setting, weight_bits,
-    activation_bits, post, supernet_epochs, images, fine_tuning, name, epochs, learning_rate, finalists, no_training,
-    threads,
+    activation_bits, post, supernet_epochs, focus_epochs, images, fine_tuning, name, epochs, learning_rate, finalists,
+    no_training, threads,
 )  # fmt: skip
 
 

@@ -32,12 +32,16 @@ class AccuracyEvaluator:
     Parameters
     ----------
     accuracies : ModelEvaluator
-        With a supernet that is trained. What it fine-tunes are candidates alone: what strategies measure is measured
-        with the weights of the supernet.
+        With a supernet that is trained. Candidates alone are fine-tuned, or evaluated by a focused supernet: what
+        strategies measure is measured with the weights of the other one.
     """
 
     def __init__(self, accuracies: ModelEvaluator) -> None:
         self.accuracies = accuracies
+
+    def focused(self, folder: Path) -> AccuracyEvaluator:
+        """Return the same with a focused supernet that lies in a folder."""
+        return AccuracyEvaluator(self.accuracies.with_focused(folder))
 
     @property
     def space(self) -> Space:
@@ -55,6 +59,7 @@ class AccuracyEvaluator:
             model.fingerprint(),
             checkpoint.sha256(model.checkpoint_path),
             checkpoint.sha256(Path(own.folder) / supernet.FINAL),
+            None if own.focused is None else checkpoint.sha256(Path(own.focused) / supernet.FINAL),
             [own.images, own.calibration, own.fine_tuning],
             code_digest(),
         ]
@@ -75,7 +80,7 @@ class AccuracyEvaluator:
 
         def measure() -> Table:
             second = measures.sensitivities(self.space, own.sensitivity())
-            return anchored(self.space, second, lambda one: min(own.evaluate(one, fine_tune=False).loss, _WORST))
+            return anchored(self.space, second, lambda one: min(own.evaluate(one, measuring=True).loss, _WORST))
 
         return kept.measured(Path(own.folder) / f"sensitivity-{key}.json", Table, measure)
 

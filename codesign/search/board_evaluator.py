@@ -65,6 +65,10 @@ class BoardEvaluator(AccuracyEvaluator):
         """Send names and settings, not what was loaded."""
         return type(self), (self.accuracies, self.board, self.options, self.correction)
 
+    def focused(self, folder: Path) -> BoardEvaluator:
+        """Return the same with a focused supernet that lies in a folder."""
+        return BoardEvaluator(self.accuracies.with_focused(folder), self.board, self.options, self.correction)
+
     @functools.cached_property
     def _folding(self) -> Refolding:
         return Refolding(self.board, self.options)

@@ -1,4 +1,4 @@
-"""What a search of a model needs before it begins: a trained supernet, and the problem on a board."""
+"""What a search of a model needs before it begins: a trained supernet, the problem on a board, a focused supernet."""
 
 from __future__ import annotations
 
@@ -16,19 +16,26 @@ from codesign.search.accuracy_evaluator import AccuracyEvaluator
 from codesign.search.board_evaluator import BoardEvaluator
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.repair import within_budget
+from codesign.search.space import Assignment
 from codesign.search.space_of import space_of
+from codesign.search.strategies.uniform import Uniform
 from codesign.search.supernet import ModelEvaluator
-from codesign.train import supernet
-from codesign.train.supernet import SupernetRecipe
+from codesign.train import checkpoint, supernet
+from codesign.train.supernet import FocusedRecipe, SupernetRecipe
 
 if TYPE_CHECKING:
     from codesign.estimate.corrections import Correction
+    from codesign.train.supernet_draw import Choice
     from codesign.zoo import Model
 
 
 ROOM = 0.02
 """Share of lookup tables that stay free while candidates are estimated with the weights of the supernet: with trained
 ones the estimate of a ResNet-8 was up to 1 % higher, and one that then is too large was trained in vain."""
+
+FOCUS = (0.55, 1.2)
+"""Bit operations of the networks that a focused supernet is trained with, as shares of those of the widest network with
+the same widths everywhere that keeps to the limits; those of layers whose widths are fixed come on top."""
 
 
 def require_searchable(model: Model) -> None:
@@ -124,6 +131,75 @@ def problem_of(
     # Told now, not by the first candidate.
     within_budget(problem, space.uniform(space.weight_bits[0], space.activation_bits[0]))
     return problem
+
+
+def focus_of(problem: Problem) -> tuple[int, int] | None:
+    """Return the bit operations between which a supernet is to be focused, None where nothing says that.
+
+    That is where costs are part of the objective, no network with the same widths everywhere keeps to the limits, or
+    all do.
+
+    Parameters
+    ----------
+    problem : Problem
+        From `problem_of`.
+    """
+    space = problem.space
+    holding = Uniform(problem).ask()
+    if problem.objective.costs or not holding:
+        return None
+    taken, fixed = space.bit_operations(holding[0]), space.fixed_bit_operations
+    if taken == space.bit_operations(space.uniform(space.weight_bits[-1], space.activation_bits[-1])):
+        return None
+    least, most = (fixed + round(share * (taken - fixed)) for share in FOCUS)
+    return max(1, least), max(1, most)
+
+
+def focused(
+    problem: Problem, model: Model, folder: Path, epochs: int, progress: bool = True, threads: int = 1
+) -> Problem:
+    """Return the problem with a supernet focused on what its limits allow, which is trained unless it is there.
+
+    Parameters
+    ----------
+    problem : Problem
+        From `problem_of`; returned as it is where `focus_of` tells nothing, or there are no epochs.
+    model : codesign.zoo.Model
+    folder : Path
+        Of all supernets of the model.
+    epochs : int
+        Of the training.
+    progress : bool
+        Report on standard error.
+    threads : int
+        Threads of torch.
+    """
+    evaluator = problem.evaluator
+    assert isinstance(evaluator, AccuracyEvaluator)  # noqa: S101 - see problem_of
+    between = focus_of(problem) if epochs else None
+    if between is None:
+        return problem
+    accuracies, space = evaluator.accuracies, problem.space
+    start = Path(accuracies.folder)
+    _, general = supernet.load(model, start)
+    recipe = FocusedRecipe(
+        epochs=epochs,
+        weight_bits=general.weight_bits,
+        activation_bits=general.activation_bits,
+        post=general.post,
+        least=between[0],
+        most=between[1],
+        start=checkpoint.sha256(start / supernet.FINAL),
+    )
+
+    def bit_operations(choice: Choice) -> int:
+        return space.bit_operations(Assignment(choice.weights, choice.activations, choice.schemes))
+
+    key = hashlib.sha256(supernet.fingerprint(model, recipe).encode()).hexdigest()[:16]
+    supernet.train(
+        model, folder / key, recipe, start=start, bit_operations=bit_operations, progress=progress, threads=threads
+    )
+    return dataclasses.replace(problem, evaluator=evaluator.focused((folder / key).absolute()))
 
 
 def with_room(problem: Problem, room: float = ROOM) -> Problem:

@@ -63,6 +63,8 @@ class ModelEvaluator:
         Name of the model, or the path of its TOML file.
     folder : path
         Where `codesign.train.supernet.train` left the supernet.
+    focused : path, optional
+        Where it left a focused one, which then says the accuracy of choices; all else is measured with the other.
     images : int, optional
         Held-out examples to evaluate on, all unless given. Only examples that the model's recipe holds out are used,
         never the test set.
@@ -86,18 +88,25 @@ class ModelEvaluator:
         model: str,
         folder: str | Path,
         *,
+        focused: str | Path | None = None,
         images: int | None = None,
         calibration: int = 500,
         fine_tuning: int = 0,
         threads: int = 1,
     ) -> None:
         self.model, self.folder, self.images = model, str(folder), images
+        self.focused = None if focused is None else str(focused)
         self.calibration, self.fine_tuning, self.threads = calibration, fine_tuning, threads
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the names, not what was loaded."""
-        own = {name: getattr(self, name) for name in ("images", "calibration", "fine_tuning", "threads")}
+        own = {name: getattr(self, name) for name in ("focused", "images", "calibration", "fine_tuning", "threads")}
         return functools.partial(type(self), **own), (self.model, self.folder)
+
+    def with_focused(self, folder: Path) -> ModelEvaluator:
+        """Return the same with a focused supernet."""
+        settings = {name: getattr(self, name) for name in ("images", "calibration", "fine_tuning", "threads")}
+        return ModelEvaluator(self.model, self.folder, focused=folder, **settings)
 
     @functools.cached_property
     def space(self) -> Space:
@@ -115,7 +124,7 @@ class ModelEvaluator:
         """Return the accuracy of a choice in percent; see `evaluate`."""
         return self.evaluate(chosen).accuracy
 
-    def evaluate(self, chosen: Assignment, fine_tune: bool = True) -> Evaluated:
+    def evaluate(self, chosen: Assignment, measuring: bool = False) -> Evaluated:
         """Evaluate a choice on the held-out examples, with batch norm statistics of its own.
 
         Examples that it has no finite answer to count as wrong, and the loss is infinite then.
@@ -123,8 +132,8 @@ class ModelEvaluator:
         Parameters
         ----------
         chosen : Assignment
-        fine_tune : bool
-            Train on the evaluator's batches of fine-tuning before.
+        measuring : bool
+            By the supernet that is not focused, and without fine-tuning, as all is measured.
 
         Raises
         ------
@@ -132,8 +141,9 @@ class ModelEvaluator:
             When it is no point of the space.
         """
         self.space.check(chosen)
-        loaded = self._loaded
-        with self._ready(chosen), self._tuned(self.fine_tuning if fine_tune else 0), torch.no_grad():
+        loaded = self._loaded if measuring else self._evaluating
+        tuned = self._tuned(loaded, 0 if measuring else self.fine_tuning)
+        with self._ready(chosen, loaded), tuned, torch.no_grad():
             loaded.calibrate(self.calibration)
             logits = torch.cat([loaded.logits(x) for x in loaded.held.split(BATCH)])
         finite = logits.isfinite().all(1)
@@ -256,10 +266,15 @@ class ModelEvaluator:
     def _loaded(self) -> _Loaded:
         return _Loaded(self.model, self.folder, self.images)
 
+    @functools.cached_property
+    def _evaluating(self) -> _Loaded:
+        """What says the accuracy of choices."""
+        return self._loaded if self.focused is None else _Loaded(self.model, self.focused, self.images)
+
     @contextmanager
-    def _ready(self, chosen: Assignment | None) -> Iterator[None]:
+    def _ready(self, chosen: Assignment | None, loaded: _Loaded | None = None) -> Iterator[None]:
         """Have a choice in the network, its weights quantised once, and the threads of this evaluator."""
-        network, before = self._loaded.network, torch.get_num_threads()
+        network, before = (loaded or self._loaded).network, torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
             supernet.choose(network, chosen)
@@ -274,12 +289,11 @@ class ModelEvaluator:
             torch.set_num_threads(before)
 
     @contextmanager
-    def _tuned(self, batches: int) -> Iterator[None]:
+    def _tuned(self, loaded: _Loaded, batches: int) -> Iterator[None]:
         """Have the network, with a choice in it, trained on some batches; it is as it was afterwards."""
         if not batches:
             yield
             return
-        loaded = self._loaded
         layers = weight_layers(loaded.network).values()
         for layer in layers:
             layer.freeze(False)

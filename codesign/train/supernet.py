@@ -4,6 +4,9 @@ Each step trains on one batch the widest network and a few drawn at random (the 
 which at one bit for everything would pull at the weights for a network that nobody wants). All learn from the labels
 and from the answers of the network that the supernet started from.
 
+No set of weights serves networks of 1 bit and of 8 bits equally well. A focused supernet goes on from a trained one
+with networks alone that take about as many bit operations as may be taken in the end: it ranks these better.
+
 References
 ----------
 Yu and Huang, Universally slimmable networks, ICCV 2019, arXiv 1903.05134: the sandwich rule.
@@ -12,6 +15,7 @@ Yu and Huang, Universally slimmable networks, ICCV 2019, arXiv 1903.05134: the s
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +34,7 @@ from codesign.train.ema import overwrite
 from codesign.train.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from codesign.train.progress import Progress
 from codesign.train.recipe import Recipe, learning_rate
-from codesign.train.supernet_draw import Choice, draw
+from codesign.train.supernet_draw import Choice, draw, draw_within
 
 STATE, FINAL = "supernet.state.safetensors", "supernet.safetensors"
 DRAW = 4
@@ -65,6 +69,29 @@ class SupernetRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     post: bool = False
     distillation: float = 0.8
     temperature: float = 3.0
+
+
+class FocusedRecipe(SupernetRecipe, frozen=True, forbid_unknown_fields=True):
+    """How a supernet goes on from another one, with networks near to what may be taken. The widest is not among them.
+
+    Attributes
+    ----------
+    least, most : int
+        Bit operations of a frame that drawn networks take.
+    start : str
+        SHA-256 of the weights that it begins with.
+    """
+
+    epochs: Positive = 3
+    learning_rate: float = 0.015
+    subnets: Positive = 3
+    least: Positive = 1
+    most: Positive = 1
+    start: str = ""
+
+
+BitOperations = Callable[[Choice], int]
+"""Returns the bit operations of a frame."""
 
 
 def network(model: Any, recipe: SupernetRecipe) -> nn.Module:
@@ -114,7 +141,8 @@ def load(model: Any, folder: str | Path) -> tuple[nn.Module, SupernetRecipe]:
     if not path.is_file():
         raise UserError(f"{folder} holds no supernet of {model.name}; train it first.")
     tensors, about = checkpoint.read(path)
-    recipe = msgspec.convert(about.get("recipe", {}), SupernetRecipe)
+    told = about.get("recipe", {})
+    recipe = msgspec.convert(told, FocusedRecipe if "start" in told else SupernetRecipe)
     if about.get("fingerprint") != fingerprint(model, recipe):
         raise UserError(f"{path} is the supernet of another model or of other weights than those of {model.name}.")
     found = network(model, recipe)
@@ -127,6 +155,8 @@ def train(
     folder: str | Path,
     recipe: SupernetRecipe | None = None,
     *,
+    start: str | Path | None = None,
+    bit_operations: BitOperations | None = None,
     resume: bool = True,
     progress: bool = True,
     threads: int = 1,
@@ -142,6 +172,10 @@ def train(
     folder : path
         Working folder, where the weights are too.
     recipe : SupernetRecipe, optional
+    start : path, optional
+        Folder of the supernet that a `FocusedRecipe` begins with.
+    bit_operations : callable, optional
+        Told a choice, returns its bit operations: for a `FocusedRecipe`.
     resume : bool
         Continue a training found in `folder`; otherwise start anew.
     progress : bool
@@ -166,7 +200,7 @@ def train(
     torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng(devices=[]):
-            return _Training(model, folder, recipe, resume, progress).run()
+            return _Training(model, folder, recipe, resume, progress, start, bit_operations).run()
     except KeyboardInterrupt:
         raise UserError(f"training of the supernet of {model.name} stopped; the same command continues it.") from None
     finally:
@@ -181,8 +215,17 @@ def _other(folder: Path) -> UserError:
 
 
 class _Training:
-    def __init__(self, model: Any, folder: Path, recipe: SupernetRecipe, resume: bool, progress: bool) -> None:
-        self.model, self.folder, self.recipe = model, folder, recipe
+    def __init__(
+        self,
+        model: Any,
+        folder: Path,
+        recipe: SupernetRecipe,
+        resume: bool,
+        progress: bool,
+        start: str | Path | None,
+        bit_operations: BitOperations | None,
+    ) -> None:
+        self.model, self.folder, self.recipe, self.bit_operations = model, folder, recipe, bit_operations
         own: Recipe = model.recipe
         self.base = msgspec.structs.replace(
             own, epochs=recipe.epochs, learning_rate=recipe.learning_rate, schedule="cosine", warmup_epochs=0.2
@@ -191,7 +234,8 @@ class _Training:
         self.dataset = data.load(model.dataset)
         self.members, _ = self.dataset.split(own.validation, own.seed)
         self.augmentation = Augmentation(self.dataset.x_train, own.crop_padding, own.flip, own.seed)
-        self.progress = Progress(f"supernet of {model.name}", recipe.epochs, progress)
+        kind = "focused supernet" if isinstance(recipe, FocusedRecipe) else "supernet"
+        self.progress = Progress(f"{kind} of {model.name}", recipe.epochs, progress)
         self.teacher = channels_last(model.build())
         torch.manual_seed(own.seed)
         self.module = network(model, recipe)
@@ -201,7 +245,10 @@ class _Training:
             for name, layer in weight_layers(self.module).items()
         }
         self.activations = list(activation_layers(self.module))
-        self._initialise()
+        if isinstance(recipe, FocusedRecipe):
+            self._begin_with(recipe, start)
+        else:
+            self._initialise()
         self.optimizer = make_optimizer(self.module, self.base)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -210,6 +257,12 @@ class _Training:
                 (folder / name).unlink(missing_ok=True)
         elif (folder / STATE).is_file():
             self._restore()
+
+    def _begin_with(self, recipe: FocusedRecipe, start: str | Path | None) -> None:
+        """Take over the weights of another supernet."""
+        if start is None or self.bit_operations is None or checkpoint.sha256(Path(start) / FINAL) != recipe.start:
+            raise ValueError("a focused supernet needs the one that it begins with, and bit operations of choices")
+        overwrite(self.module, checkpoint.read(Path(start) / FINAL)[0])
 
     def _initialise(self) -> None:
         """Set all steps: of weights from the weights, of activations from a batch through the float network."""
@@ -250,19 +303,22 @@ class _Training:
         return final
 
     def _choices(self, step: int) -> list[Choice]:
-        """Return the widest network and those drawn for a step."""
+        """Return the widest network, but for a focused supernet, and those drawn for a step."""
         recipe, rng = self.recipe, np.random.default_rng([self.base.seed, self.epoch, step, DRAW])
+        post = [bits for bits in recipe.weight_bits if bits <= POST_BITS] if recipe.post else []
+
+        def drawn() -> Choice:
+            return draw(rng, self.magnitudes, self.activations, recipe.weight_bits, recipe.activation_bits, post)
+
+        if isinstance(recipe, FocusedRecipe):
+            assert self.bit_operations is not None  # noqa: S101 - see _begin_with
+            return [draw_within(drawn, self.bit_operations, recipe.least, recipe.most) for _ in range(recipe.subnets)]
         widest = Choice(
             {name: (recipe.weight_bits[-1],) * len(m) for name, m in self.magnitudes.items()},
             dict.fromkeys(self.activations, recipe.activation_bits[-1]),
             {},
         )
-        post = [bits for bits in recipe.weight_bits if bits <= POST_BITS] if recipe.post else []
-        drawn = [
-            draw(rng, self.magnitudes, self.activations, recipe.weight_bits, recipe.activation_bits, post)
-            for _ in range(recipe.subnets)
-        ]
-        return [widest, *drawn]
+        return [widest, *(drawn() for _ in range(recipe.subnets))]
 
     def _one_epoch(self) -> None:
         recipe, base, begin = self.recipe, self.base, time.monotonic()

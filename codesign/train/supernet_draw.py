@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+_TRIES = 100
+"""Choices of which one is taken, where none is within the limits."""
 _SPREADS = (0.0, 0.7, 1.6)
 """Standard deviations of the widths of a layer's channels around their centre: one of these for each network."""
 
@@ -69,3 +71,26 @@ def draw(
         wanted_bits = middle + rng.normal(0, 0.8)
         drawn[name] = activation_bits[int(np.abs(np.asarray(activation_bits) - wanted_bits).argmin())]
     return Choice(weights, drawn, schemes)
+
+
+def draw_within(drawn: Callable[[], Choice], cost: Callable[[Choice], int], least: int, most: int) -> Choice:
+    """Return the first choice whose cost is within limits, the nearest of a hundred where none is.
+
+    Parameters
+    ----------
+    drawn : callable
+        Returns another choice each time.
+    cost : callable
+        Returns what a choice takes, at least 1.
+    least, most : int
+    """
+    nearest, off = None, np.inf
+    for _ in range(_TRIES):
+        one = drawn()
+        taken = cost(one)
+        if least <= taken <= most:
+            return one
+        if (far := np.log(max(taken / most, least / taken))) < off:
+            nearest, off = one, far
+    assert nearest is not None  # noqa: S101 - there was one at least
+    return nearest

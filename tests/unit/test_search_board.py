@@ -197,8 +197,8 @@ def test_a_sensitivity_is_finite_where_answers_are_not(supernet: Path, monkeypat
     assert isinstance(found, BoardEvaluator)
     monkeypatch.setattr("codesign.search.kept.measured", lambda path, kind, measure: measure())
 
-    def evaluate_binary(_: ModelEvaluator, chosen: Assignment, fine_tune: bool = True) -> Evaluated:
-        assert not fine_tune
+    def evaluate_binary(_: ModelEvaluator, chosen: Assignment, measuring: bool = False) -> Evaluated:
+        assert measuring
         widths = {bits for layer in chosen.weights.values() for bits in layer} | set(chosen.activations.values())
         return Evaluated(0.0, np.inf if 1 in widths else 1.0)
 

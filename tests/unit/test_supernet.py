@@ -220,7 +220,7 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
     again = pickle.loads(pickle.dumps(tuned))  # noqa: S301
     assert again.fine_tuning == 20
     assert again.evaluate(mixed) == other
-    assert tuned.evaluate(low, fine_tune=False) == without
+    assert tuned.evaluate(low, measuring=True) == without
     with torch.no_grad():
         assert tuned.evaluate(low) == found
 

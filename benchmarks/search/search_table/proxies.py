@@ -19,8 +19,9 @@ from codesign.search.supernet import ModelEvaluator
 from search_table.tasks import Search, Training
 from search_table.work import Work
 
-BATCHES = (0, 20, 40, 100, 200)
-"""Batches of fine-tuning before a network is evaluated, on all held-out examples."""
+KINDS = ((False, 0), (True, 0), (False, 40), (True, 40), (False, 100), (True, 100))
+"""What evaluates a network, on all held-out examples: whether that is the focused supernet of its scenario, and batches
+of fine-tuning before."""
 
 
 def trained(found: Mapping[Search | Training, dict[str, Any]]) -> dict[Search, float]:
@@ -32,13 +33,13 @@ def trained(found: Mapping[Search | Training, dict[str, Any]]) -> dict[Search, f
     return {search: float(np.mean(values)) for search, values in accuracies.items()}
 
 
-def measured(work: Work, search: Search, found: dict[str, Any], batches: int) -> dict[str, float]:
-    """Return accuracy and loss of what a search found after some batches, kept in a file."""
+def measured(work: Work, search: Search, found: dict[str, Any], focused: bool, batches: int) -> dict[str, float]:
+    """Return accuracy and loss of what a search found by a supernet after some batches, kept in a file."""
     chosen = msgspec.convert(found["best"]["widths"], Assignment)
-    folder = work.store.folder / "proxies" / f"{work.supernet.name}-{code_digest()}"
-    path = folder / f"{chosen.digest()}-{batches}.json"
+    supernet = work.focused(search.scenario) if focused else work.supernet
+    path = work.store.folder / "proxies" / f"{supernet.name}-{code_digest()}" / f"{chosen.digest()}-{batches}.json"
     if not path.is_file():
-        evaluator = _evaluator(work.model.name, work.supernet)
+        evaluator = _evaluator(work.model.name, supernet)
         evaluator.fine_tuning = batches
         told = evaluator.evaluate(chosen)
         atomic_write(path, json.dumps({"accuracy": told.accuracy, "loss": told.loss}) + "\n")
@@ -51,14 +52,17 @@ def _evaluator(model: str, supernet: Path) -> ModelEvaluator:
 
 
 def rows(work: Work, found: Mapping[Search | Training, dict[str, Any]]) -> Iterator[tuple[Search, float, list[Any]]]:
-    """Yield each search that was trained, its accuracy and what each number of batches says."""
+    """Yield each search that was trained, its accuracy and what each of `KINDS` says."""
     for search, accuracy in trained(found).items():
-        yield search, accuracy, [measured(work, search, found[search], batches) for batches in BATCHES]
+        yield search, accuracy, [measured(work, search, found[search], *kind) for kind in KINDS]
 
 
 def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]]) -> str:
     """Return the table of rank correlations by accuracy and by loss, a row for each scenario."""
-    head = ["network of", "networks", "trained, %", *(f"{batches} batches" for batches in BATCHES)]
+    names = [
+        f"{'focused' if focused else 'supernet'}{f', {batches} batches' * bool(batches)}" for focused, batches in KINDS
+    ]
+    head = ["networks of", "networks", "trained, %", *names]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in dict.fromkeys(search.scenario.name for search, _, _ in every):
         own = [row for row in every if row[0].scenario.name == name]
@@ -66,7 +70,7 @@ def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]]) -> s
             continue
         accuracies = [accuracy for _, accuracy, _ in own]
         cells = [name, str(len(own)), f"{min(accuracies):.2f} to {max(accuracies):.2f}"]
-        for place in range(len(BATCHES)):
+        for place in range(len(KINDS)):
             by_accuracy = spearmanr(accuracies, [told[place]["accuracy"] for _, _, told in own]).statistic
             by_loss = spearmanr(accuracies, [-told[place]["loss"] for _, _, told in own]).statistic
             cells.append(f"{by_accuracy:+.2f}, {by_loss:+.2f}")

@@ -53,6 +53,12 @@ class Work:
         assert isinstance(evaluator, BoardEvaluator)
         return evaluator.accuracies
 
+    def focused(self, scenario: Scenario) -> Path:
+        """Return the folder of the supernet that is focused on the limits of a scenario."""
+        evaluator = self.problem(scenario).evaluator
+        assert isinstance(evaluator, BoardEvaluator)
+        return Path(evaluator.accuracies.focused or self.supernet)
+
     @functools.cached_property
     def _unlimited(self) -> Problem:
         found = prepare.problem_of(
@@ -60,15 +66,18 @@ class Work:
         )
         return dataclasses.replace(found, constraint=Constraint())
 
+    @functools.cache  # noqa: B019 - lives as long as the process
     def problem(self, scenario: Scenario) -> Problem:
-        """Return the problem of a scenario: the board's limits, and those of the scenario."""
+        """Return the problem of a scenario, the board's limits and its own, with a supernet focused on these."""
         free = self._unlimited
         plain = free.space.uniform(*scenario.widths)
         limits = dict(Constraint.of_board(self.board, scenarios.CYCLES, scenarios.DSP).limits)
         budget = None if scenario.lut else free.space.bit_operations(plain)
         if scenario.lut:
             limits["lut"] = free.evaluator.cost(plain)["lut"]
-        return dataclasses.replace(free, constraint=Constraint(budget, limits))
+        found = dataclasses.replace(free, constraint=Constraint(budget, limits))
+        with self.store.locked("supernet", wait=True):
+            return prepare.focused(found, self.model, self.store.supernet, scenarios.FOCUS_EPOCHS)
 
     def search(self, task: Search) -> dict[str, Any]:
         """Return what a search finds."""

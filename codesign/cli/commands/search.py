@@ -98,6 +98,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         problem = prepare.problem_of(
             source, supernet, work.board, design, objective, budget, given["images"], correction, given["fine_tuning"]
         )
+    problem = prepare.focused(problem, source, supernets, given["focus_epochs"], threads=given["threads"])
     if path is not None:
         publish.require_same(problem, path, folder)
     searched = prepare.with_room(problem)
