@@ -21,7 +21,7 @@ from codesign.toolchain import verilator
 
 from .conftest import CommandLine, start
 
-QUICK = ("--supernet-epochs", "1", "--images", "100")
+QUICK = ("--supernet-epochs", "1", "--focus-epochs", "1", "--images", "100")
 SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
 
 
@@ -97,11 +97,16 @@ def test_a_search_without_training(codesign: CommandLine):
     # Nothing was trained or evaluated anew.
     assert "epoch" not in again.err
     assert again.json["seconds"] < told.json["seconds"]
-    narrow = (*SEARCH, "--no-training", "--strategy", "uniform", "--budget", "900k", "--json")
-    plain, tuned = (codesign(*narrow, "--fine-tuning", batches).json for batches in ("0", "20"))
+    narrow = (*SEARCH, "--no-training", "--strategy", "uniform", "--budget", "700k", "--json", "--focus-epochs")
+    plain, tuned, focused = (
+        codesign(*narrow, epochs, "--fine-tuning", batches) for epochs, batches in (("0", "0"), ("0", "20"), ("2", "0"))
+    )
+    assert "focused supernet of digits_cnn_w3: epoch 2/2" in focused.err
+    assert "focused" not in plain.err + tuned.err
     # The same candidates, which the supernet has learned a little more of.
-    assert tuned["evaluations"] == plain["evaluations"] > 1
-    assert tuned["best"]["accuracy"] > plain["best"]["accuracy"]
+    for better in (tuned.json, focused.json):
+        assert better["evaluations"] == plain.json["evaluations"] > 1
+        assert better["best"]["accuracy"] > plain.json["best"]["accuracy"]
     wrong = codesign(*SEARCH, "--no-training", "--budget", "1k")
     assert wrong.code == 2
     assert "even the narrowest widths take" in wrong.err
