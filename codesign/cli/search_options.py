@@ -29,7 +29,8 @@ objective = click.option(
     "--objective",
     default="accuracy",
     show_default=True,
-    help="What is wanted, such as accuracy,lut=0.1: accuracy counts by its logarithm, costs that are named against it.",
+    help="What is wanted, such as accuracy,lut=0.1: accuracy counts by the mean logarithm of the probability of right "
+    "answers, costs that are named count by theirs against it.",
 )
 budget = click.option(
     "--budget", metavar="N", help="Bit operations that a frame may take, such as 50M. [default: unlimited]"
@@ -85,15 +86,15 @@ supernet_epochs = click.option(
     type=click.IntRange(1),
     default=6,
     show_default=True,
-    help="Epochs of the supernet that tells the accuracy of candidates; it is trained once for a model.",
+    help="Epochs of the supernet that sensitivities and the like are measured with; it is trained once for a model.",
 )
 focus_epochs = click.option(
     "--focus-epochs",
     type=click.IntRange(0),
-    default=3,
+    default=6,
     show_default=True,
-    help="Epochs that a copy of it is trained on with networks that take about what the limits allow, before it tells "
-    "the accuracy of candidates; 0 leaves that to the supernet itself.",
+    help="Epochs of a second one, which is trained with networks alone that take about what the limits allow and tells "
+    "the accuracy of candidates; 0 leaves that to the first.",
 )
 images = click.option(
     "--images", type=click.IntRange(1), help="Held-out examples that a candidate is evaluated on. [default: all]"

@@ -21,7 +21,7 @@ from codesign.search.supernet import ModelEvaluator
 from codesign.train import checkpoint, supernet
 
 _WORST = 100.0
-"""Nats of a network that has no finite answers: tables of sensitivity are finite."""
+"""Nats of a network that has no finite answers."""
 
 
 class AccuracyEvaluator:
@@ -67,6 +67,11 @@ class AccuracyEvaluator:
     def accuracy(self, assignment: Assignment) -> float:
         """Return the accuracy of a candidate by the supernet, in percent of the held-out examples."""
         return self.accuracies.accuracy(assignment)
+
+    def evaluated(self, assignment: Assignment) -> tuple[float, float]:
+        """Return accuracy and loss of a candidate by the supernet, in percent and in nats."""
+        told = self.accuracies.evaluate(assignment)
+        return told.accuracy, min(told.loss, _WORST)
 
     def cost(self, assignment: Assignment) -> Mapping[str, float]:
         """Return nothing: what a candidate takes is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from codesign.search.measurements import MeasuresLoss
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.repair import repair
 from codesign.search.space import Assignment
@@ -22,13 +23,18 @@ def evaluate(problem: Problem, asked: Assignment) -> Evaluation:
         When the evaluator gives no number, or does not know what is limited.
     """
     assignment, cost = repair(problem, asked)
-    accuracy = float(problem.evaluator.accuracy(assignment))
-    if not math.isfinite(accuracy):
-        raise ValueError(f"the accuracy of a candidate is no number: {accuracy}")
+    evaluator, loss = problem.evaluator, None
+    if isinstance(evaluator, MeasuresLoss):
+        accuracy, loss = map(float, evaluator.evaluated(assignment))
+    else:
+        accuracy = float(evaluator.accuracy(assignment))
+    if not math.isfinite(accuracy) or not math.isfinite(loss or 0):
+        raise ValueError(f"the accuracy or loss of a candidate is no number: {accuracy}, {loss}")
     return Evaluation(
         assignment,
         accuracy,
         problem.space.bit_operations(assignment),
         {name: float(value) for name, value in cost.items()},
         repaired=assignment != asked,
+        loss=loss,
     )

@@ -148,7 +148,7 @@ class Finish:
         assert accuracy is not None  # noqa: S101 - a search needs held-out examples
         return Trained(
             one,
-            msgspec.structs.replace(one, accuracy=accuracy, cost=cost),
+            msgspec.structs.replace(one, accuracy=accuracy, loss=None, cost=cost),
             model,
             graph,
             estimate,

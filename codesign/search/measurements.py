@@ -86,6 +86,15 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
+class MeasuresLoss(Protocol):
+    """Knows the loss of a candidate."""
+
+    def evaluated(self, assignment: Assignment) -> tuple[float, float]:
+        """Return the accuracy on validation data in percent, and the mean cross entropy there in nats, finite."""
+        ...
+
+
+@runtime_checkable
 class MeasuresSensitivity(Protocol):
     """Knows the rise of the loss that each width brings about."""
 

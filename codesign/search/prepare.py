@@ -20,7 +20,7 @@ from codesign.search.space import Assignment
 from codesign.search.space_of import space_of
 from codesign.search.strategies.uniform import Uniform
 from codesign.search.supernet import ModelEvaluator
-from codesign.train import checkpoint, supernet
+from codesign.train import supernet
 from codesign.train.supernet import FocusedRecipe, SupernetRecipe
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def focused(
     if between is None:
         return problem
     accuracies, space = evaluator.accuracies, problem.space
-    start = Path(accuracies.folder)
-    _, general = supernet.load(model, start)
+    _, general = supernet.load(model, accuracies.folder)
     recipe = FocusedRecipe(
         epochs=epochs,
         weight_bits=general.weight_bits,
@@ -189,16 +188,13 @@ def focused(
         post=general.post,
         least=between[0],
         most=between[1],
-        start=checkpoint.sha256(start / supernet.FINAL),
     )
 
     def bit_operations(choice: Choice) -> int:
         return space.bit_operations(Assignment(choice.weights, choice.activations, choice.schemes))
 
     key = hashlib.sha256(supernet.fingerprint(model, recipe).encode()).hexdigest()[:16]
-    supernet.train(
-        model, folder / key, recipe, start=start, bit_operations=bit_operations, progress=progress, threads=threads
-    )
+    supernet.train(model, folder / key, recipe, bit_operations=bit_operations, progress=progress, threads=threads)
     return dataclasses.replace(problem, evaluator=evaluator.focused((folder / key).absolute()))
 
 

@@ -103,6 +103,8 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
         What it takes on the board at its best folding; empty without one.
     repaired : bool
         The strategy had asked for more than the constraint allows; `assignment` is what was made of it.
+    loss : float or None
+        Mean cross entropy on validation data, in nats, where it is known.
     """
 
     assignment: Assignment
@@ -110,6 +112,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     bit_operations: int
     cost: dict[str, float] = {}
     repaired: bool = False
+    loss: float | None = None
 
     def value(self, name: str) -> float:
         """Return a cost by name, "bit_operations" among them."""
@@ -124,7 +127,11 @@ _LEAST_ACCURACY = 0.01  # percent; the logarithm needs something
 class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What makes one candidate better than another: 2·ψ·log(accuracy) − Σ 2·ψ_c·log(cost c).
 
-    That is the reward of AutoQB. With no costs named, the most accurate candidate within the constraint is best.
+    That is the reward of AutoQB. Where the loss of a candidate is known, the mean logarithm of the probability that it
+    gives to right classes takes the place of log(accuracy): a thousand examples tell candidates apart by whether they
+    are right to about a percent, by the loss more finely, and of networks that were trained the loss of a supernet
+    said better which are more accurate (`benchmarks/search`). With no costs named, the candidate with the least loss
+    within the constraint is best.
 
     Attributes
     ----------
@@ -184,7 +191,8 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ValueError
             When the objective names a cost that the evaluator does not know.
         """
-        total = 2 * self.accuracy * math.log(max(evaluation.accuracy, _LEAST_ACCURACY) / 100)
+        right = math.log(max(evaluation.accuracy, _LEAST_ACCURACY) / 100)
+        total = 2 * self.accuracy * (right if evaluation.loss is None else -evaluation.loss)
         for name, weight in self.costs.items():
             if name != BIT_OPERATIONS and name not in evaluation.cost:
                 raise ValueError(f"'{name}' is part of the objective, but the evaluator does not know it")

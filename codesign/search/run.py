@@ -210,7 +210,7 @@ def summary(result: Result, final: Evaluation | None = None, model: str | None =
 
 def _figures(one: Evaluation) -> dict[str, Any]:
     costs = {"lut": None, "cycles_per_frame": None, **one.cost}
-    return {"accuracy": one.accuracy, BIT_OPERATIONS: one.bit_operations, **costs}
+    return {"accuracy": one.accuracy, "loss": one.loss, BIT_OPERATIONS: one.bit_operations, **costs}
 
 
 def write(

@@ -4,8 +4,8 @@ Each step trains on one batch the widest network and a few drawn at random (the 
 which at one bit for everything would pull at the weights for a network that nobody wants). All learn from the labels
 and from the answers of the network that the supernet started from.
 
-No set of weights serves networks of 1 bit and of 8 bits equally well. A focused supernet goes on from a trained one
-with networks alone that take about as many bit operations as may be taken in the end: it ranks these better.
+No set of weights serves networks of 1 bit and of 8 bits equally well. A focused supernet is trained with networks alone
+that take about as many bit operations as may be taken in the end: it ranks these better.
 
 References
 ----------
@@ -72,22 +72,17 @@ class SupernetRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FocusedRecipe(SupernetRecipe, frozen=True, forbid_unknown_fields=True):
-    """How a supernet goes on from another one, with networks near to what may be taken. The widest is not among them.
+    """How a supernet is trained with networks alone that are near to what may be taken; the widest is not among them.
 
     Attributes
     ----------
     least, most : int
         Bit operations of a frame that drawn networks take.
-    start : str
-        SHA-256 of the weights that it begins with.
     """
 
-    epochs: Positive = 3
-    learning_rate: float = 0.015
     subnets: Positive = 3
     least: Positive = 1
     most: Positive = 1
-    start: str = ""
 
 
 BitOperations = Callable[[Choice], int]
@@ -142,7 +137,7 @@ def load(model: Any, folder: str | Path) -> tuple[nn.Module, SupernetRecipe]:
         raise UserError(f"{folder} holds no supernet of {model.name}; train it first.")
     tensors, about = checkpoint.read(path)
     told = about.get("recipe", {})
-    recipe = msgspec.convert(told, FocusedRecipe if "start" in told else SupernetRecipe)
+    recipe = msgspec.convert(told, FocusedRecipe if "least" in told else SupernetRecipe)
     if about.get("fingerprint") != fingerprint(model, recipe):
         raise UserError(f"{path} is the supernet of another model or of other weights than those of {model.name}.")
     found = network(model, recipe)
@@ -155,7 +150,6 @@ def train(
     folder: str | Path,
     recipe: SupernetRecipe | None = None,
     *,
-    start: str | Path | None = None,
     bit_operations: BitOperations | None = None,
     resume: bool = True,
     progress: bool = True,
@@ -172,8 +166,6 @@ def train(
     folder : path
         Working folder, where the weights are too.
     recipe : SupernetRecipe, optional
-    start : path, optional
-        Folder of the supernet that a `FocusedRecipe` begins with.
     bit_operations : callable, optional
         Told a choice, returns its bit operations: for a `FocusedRecipe`.
     resume : bool
@@ -185,6 +177,8 @@ def train(
 
     Raises
     ------
+    ValueError
+        When a `FocusedRecipe` comes without bit operations.
     UserError
         When the model has no recipe, is of QKeras or has no trained weights, `folder` holds a training of another one,
         or the user interrupts.
@@ -192,6 +186,8 @@ def train(
     if model.framework != "brevitas" or model.recipe is None:
         raise UserError(f"{model.name} has no supernet: that takes a model of the framework brevitas with a [recipe].")
     folder, recipe = Path(folder), recipe or SupernetRecipe()
+    if isinstance(recipe, FocusedRecipe) and bit_operations is None:
+        raise ValueError("a focused supernet needs the bit operations of choices")
     if resume and (folder / FINAL).is_file():
         if checkpoint.read(folder / FINAL)[1].get("fingerprint") != fingerprint(model, recipe):
             raise _other(folder)
@@ -200,7 +196,7 @@ def train(
     torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng(devices=[]):
-            return _Training(model, folder, recipe, resume, progress, start, bit_operations).run()
+            return _Training(model, folder, recipe, resume, progress, bit_operations).run()
     except KeyboardInterrupt:
         raise UserError(f"training of the supernet of {model.name} stopped; the same command continues it.") from None
     finally:
@@ -222,7 +218,6 @@ class _Training:
         recipe: SupernetRecipe,
         resume: bool,
         progress: bool,
-        start: str | Path | None,
         bit_operations: BitOperations | None,
     ) -> None:
         self.model, self.folder, self.recipe, self.bit_operations = model, folder, recipe, bit_operations
@@ -245,10 +240,7 @@ class _Training:
             for name, layer in weight_layers(self.module).items()
         }
         self.activations = list(activation_layers(self.module))
-        if isinstance(recipe, FocusedRecipe):
-            self._begin_with(recipe, start)
-        else:
-            self._initialise()
+        self._initialise()
         self.optimizer = make_optimizer(self.module, self.base)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -257,12 +249,6 @@ class _Training:
                 (folder / name).unlink(missing_ok=True)
         elif (folder / STATE).is_file():
             self._restore()
-
-    def _begin_with(self, recipe: FocusedRecipe, start: str | Path | None) -> None:
-        """Take over the weights of another supernet."""
-        if start is None or self.bit_operations is None or checkpoint.sha256(Path(start) / FINAL) != recipe.start:
-            raise ValueError("a focused supernet needs the one that it begins with, and bit operations of choices")
-        overwrite(self.module, checkpoint.read(Path(start) / FINAL)[0])
 
     def _initialise(self) -> None:
         """Set all steps: of weights from the weights, of activations from a batch through the float network."""
@@ -311,7 +297,7 @@ class _Training:
             return draw(rng, self.magnitudes, self.activations, recipe.weight_bits, recipe.activation_bits, post)
 
         if isinstance(recipe, FocusedRecipe):
-            assert self.bit_operations is not None  # noqa: S101 - see _begin_with
+            assert self.bit_operations is not None  # noqa: S101 - see train
             return [draw_within(drawn, self.bit_operations, recipe.least, recipe.most) for _ in range(recipe.subnets)]
         widest = Choice(
             {name: (recipe.weight_bits[-1],) * len(m) for name, m in self.magnitudes.items()},

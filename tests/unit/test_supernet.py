@@ -228,7 +228,7 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
 def test_one_batch_of_fine_tuning_does_no_harm(evaluator: ModelEvaluator, trained: Path) -> None:
     one = ModelEvaluator("digits_cnn_w3", trained, fine_tuning=1)
     low = one.space.uniform(1, 1)
-    assert one.evaluate(low).loss < 1.02 * evaluator.evaluate(low).loss
+    assert one.evaluate(low).loss < 1.1 * evaluator.evaluate(low).loss
 
 
 def test_what_has_no_finite_answer_is_wrong(trained: Path) -> None:

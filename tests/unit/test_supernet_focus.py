@@ -17,7 +17,7 @@ from codesign.search import prepare
 from codesign.search.accuracy_evaluator import AccuracyEvaluator
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.space import Assignment
-from codesign.train import checkpoint, supernet
+from codesign.train import supernet
 from codesign.train.progress import Progress
 from codesign.train.supernet_draw import Choice, draw_within
 
@@ -47,7 +47,7 @@ def problem(folder: Path) -> Problem:
 
 @pytest.fixture(scope="module")
 def focused(problem: Problem, folder: Path) -> Problem:
-    return prepare.focused(problem, MODEL, folder, 2, progress=False)
+    return prepare.focused(problem, MODEL, folder, 4, progress=False)
 
 
 def accuracies(problem: Problem) -> AccuracyEvaluator:
@@ -114,7 +114,7 @@ def test_a_board_keeps_its_sizes(problem: Problem, focused: Problem) -> None:
     start = Path(accuracies(problem).accuracies.folder)
     sized = prepare.problem_of(MODEL, start, boards.load("pynq-z2"), Options(cycles=5000), Objective(), BUDGET)
     one = sized.space.uniform(2, 2)
-    both = prepare.focused(sized, MODEL, start.parent, 2, progress=False)
+    both = prepare.focused(sized, MODEL, start.parent, 4, progress=False)
     assert both.evaluator.cost(one) == sized.evaluator.cost(one) != {}
     # The same networks are drawn as for the same budget without a board.
     assert accuracies(both).accuracies.focused == accuracies(focused).accuracies.focused
@@ -141,23 +141,18 @@ def test_all_that_is_trained_is_within_the_focus(
         steps = iter(range(25))
         patch.setattr(Progress, "step", lambda self: next(steps))
         with pytest.raises(StopIteration):
-            prepare.focused(problem, MODEL, tmp_path, 2, progress=False)
+            prepare.focused(problem, MODEL, tmp_path, 4, progress=False)
     assert len(taken) == 3 * 26
     assert least <= min(taken) < BUDGET < max(taken) <= most
     assert len(set(taken)) > 60
-    again = prepare.focused(problem, MODEL, tmp_path, 2, progress=False)
+    again = prepare.focused(problem, MODEL, tmp_path, 4, progress=False)
     found = accuracies(again).accuracies.focused
     assert found is not None
     assert Path(found, supernet.FINAL).read_bytes() == Path(own.focused, supernet.FINAL).read_bytes()
 
 
-def test_a_focused_supernet_needs_the_one_that_it_begins_with(problem: Problem, tmp_path: Path) -> None:
-    start = Path(accuracies(problem).accuracies.folder)
-    recipe = supernet.FocusedRecipe(least=1, most=2, start=checkpoint.sha256(start / supernet.FINAL))
-    with pytest.raises(ValueError, match="needs the one that it begins with"):
-        supernet.train(MODEL, tmp_path, recipe, progress=False)
-    other = supernet.FocusedRecipe(least=1, most=2, start="0")
-    with pytest.raises(ValueError, match="needs the one that it begins with"):
-        supernet.train(MODEL, tmp_path, other, start=start, bit_operations=lambda one: 1, progress=False)
+def test_a_focused_supernet_needs_the_bit_operations_of_choices(problem: Problem, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs the bit operations of choices"):
+        supernet.train(MODEL, tmp_path, supernet.FocusedRecipe(least=1, most=2), progress=False)
     with pytest.raises(UserError, match="holds no supernet"):
         accuracies(problem).focused(tmp_path).accuracy(problem.space.uniform(1, 1))

@@ -16,8 +16,8 @@ EVALUATIONS = 200
 IMAGES = 1000
 """Held-out examples that a candidate is evaluated on."""
 SUPERNET_EPOCHS = 6
-FOCUS_EPOCHS = 3
-"""Epochs of the supernet that is focused on the limits of a scenario, beyond those."""
+FOCUS_EPOCHS = 6
+"""Epochs of the supernet that is focused on the limits of a scenario."""
 
 ALL = (
     "uniform", "random", "greedy", "evolution", "bomp", "haq", "autoqb", "nipq", "qbitopt", "ompq", "hawq", "ohq",

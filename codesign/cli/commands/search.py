@@ -216,7 +216,8 @@ def _progress(console: Console, advance: Any) -> Progress:
 def _words(one: Evaluation) -> str:
     costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
     taken = [f"{one.cost[name]:,g} {word}" for name, word in costs.items() if name in one.cost]
-    return ", ".join([f"{one.accuracy:.2f} %", f"{one.bit_operations:,} bit operations", *taken])
+    loss = "" if one.loss is None else f" (loss {one.loss:.4f})"
+    return ", ".join([f"{one.accuracy:.2f} %{loss}", f"{one.bit_operations:,} bit operations", *taken])
 
 
 def _report(
