@@ -13,8 +13,8 @@ DSP = 0
 """No multiplier blocks, so that lookup tables are what a design takes."""
 EVALUATIONS = 200
 """Candidates of a strategy at most."""
-IMAGES = 1000
-"""Held-out examples that a candidate is evaluated on."""
+IMAGES = 2000
+"""Held-out examples that a candidate is evaluated on: all that there are."""
 SUPERNET_EPOCHS = 6
 FOCUS_EPOCHS = 6
 """Epochs of the supernet that is focused on the limits of a scenario."""

@@ -76,7 +76,8 @@ class Work:
         if scenario.lut:
             limits["lut"] = free.evaluator.cost(plain)["lut"]
         found = dataclasses.replace(free, constraint=Constraint(budget, limits))
-        with self.store.locked("supernet", wait=True):
+        # Of scenarios with the same focus there is one.
+        with self.store.locked("-".join(["supernet", *map(str, prepare.focus_of(found) or ())]), wait=True):
             return prepare.focused(found, self.model, self.store.supernet, scenarios.FOCUS_EPOCHS)
 
     def search(self, task: Search) -> dict[str, Any]:

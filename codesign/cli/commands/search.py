@@ -33,7 +33,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     """Search a width for each output channel and activation of a trained model, and train the best choice.
 
     What is found keeps to all that the board holds, to the frame rate or clocks, and to the budget of bit operations.
-    A candidate's accuracy comes from a supernet of shared weights, its size from the estimate of its best folding in
+    A candidate's accuracy comes from a supernet of shared weights, which is trained with networks that take about what
+    the limits allow, and candidates are compared by its loss; their size is the estimate of the best folding in
     RTL; 2 % of the LUTs stay free for what training changes. In the end the best is trained by the recipe of MODEL,
     estimated anew, compared with its hardware integer by integer, and written as a model that every command takes.
 
