@@ -29,8 +29,8 @@ objective = click.option(
     "--objective",
     default="accuracy",
     show_default=True,
-    help="What is wanted, such as accuracy,lut=0.1: accuracy counts by the mean logarithm of the probability of right "
-    "answers, costs that are named count by theirs against it.",
+    help="What is wanted, such as accuracy,lut=0.1: accuracy counts by its logarithm, costs that are named against it; "
+    "accuracy alone counts by the loss.",
 )
 budget = click.option(
     "--budget", metavar="N", help="Bit operations that a frame may take, such as 50M. [default: unlimited]"
@@ -94,7 +94,8 @@ focus_epochs = click.option(
     default=6,
     show_default=True,
     help="Epochs of a second one, which is trained with networks alone that take about what the limits allow and tells "
-    "the accuracy of candidates; 0 leaves that to the first.",
+    "the accuracy of candidates; 0 leaves that to the first. So it is too where costs are part of the objective or "
+    "nothing is limited.",
 )
 images = click.option(
     "--images", type=click.IntRange(1), help="Held-out examples that a candidate is evaluated on. [default: all]"

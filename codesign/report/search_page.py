@@ -112,13 +112,14 @@ def _tile(name: str, value: str, unit: str, note: str) -> dict[str, str]:
 
 
 def _search(one: Mapping[str, Any]) -> dict[str, str]:
-    best = max(one["front"]["bit_operations"], key=lambda point: point[1], default=None)
+    best = one["best"]
     return {
         "strategy": one["strategy"],
         "seed": str(one["seed"]),
         "evaluations": f"{len(one['points']['bit_operations']):,}",
-        "accuracy": "–" if best is None else f"{best[1]:.2f}",
-        "bit_operations": "–" if best is None else short(best[0]),
+        "accuracy": f"{best['accuracy']:.2f}",
+        "loss": "–" if best["loss"] is None else f"{best['loss']:.4f}",
+        "bit_operations": short(best["bit_operations"]),
         "on_front": f"{one['on_front']:,}",
     }
 

@@ -1,4 +1,4 @@
-"""Candidates of a model by the accuracy of its supernet alone, and what strategies measure of it."""
+"""Candidates of a model by accuracy and loss of its supernet alone, and what strategies measure of it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
 from codesign.train import checkpoint, supernet
 
-_WORST = 100.0
-"""Nats of a network that has no finite answers."""
-
 
 class AccuracyEvaluator:
     """What a search of widths asks of a model where sizes are not known; see `codesign.search.measurements`.
@@ -39,7 +36,7 @@ class AccuracyEvaluator:
     def __init__(self, accuracies: ModelEvaluator) -> None:
         self.accuracies = accuracies
 
-    def focused(self, folder: Path) -> AccuracyEvaluator:
+    def with_focused(self, folder: Path) -> AccuracyEvaluator:
         """Return the same with a focused supernet that lies in a folder."""
         return AccuracyEvaluator(self.accuracies.with_focused(folder))
 
@@ -71,7 +68,7 @@ class AccuracyEvaluator:
     def evaluated(self, assignment: Assignment) -> tuple[float, float]:
         """Return accuracy and loss of a candidate by the supernet, in percent and in nats."""
         told = self.accuracies.evaluate(assignment)
-        return told.accuracy, min(told.loss, _WORST)
+        return told.accuracy, told.loss
 
     def cost(self, assignment: Assignment) -> Mapping[str, float]:
         """Return nothing: what a candidate takes is not known."""
@@ -85,7 +82,7 @@ class AccuracyEvaluator:
 
         def measure() -> Table:
             second = measures.sensitivities(self.space, own.sensitivity())
-            return anchored(self.space, second, lambda one: min(own.evaluate(one, measuring=True).loss, _WORST))
+            return anchored(self.space, second, lambda one: own.evaluate(one, measuring=True).loss)
 
         return kept.measured(Path(own.folder) / f"sensitivity-{key}.json", Table, measure)
 

@@ -65,9 +65,12 @@ class BoardEvaluator(AccuracyEvaluator):
         """Send names and settings, not what was loaded."""
         return type(self), (self.accuracies, self.board, self.options, self.correction)
 
-    def focused(self, folder: Path) -> BoardEvaluator:
+    def with_focused(self, folder: Path) -> BoardEvaluator:
         """Return the same with a focused supernet that lies in a folder."""
-        return BoardEvaluator(self.accuracies.with_focused(folder), self.board, self.options, self.correction)
+        found = BoardEvaluator(self.accuracies.with_focused(folder), self.board, self.options, self.correction)
+        # Sizes do not depend on it.
+        found._costs = self._costs
+        return found
 
     @functools.cached_property
     def _folding(self) -> Refolding:

@@ -81,7 +81,9 @@ def collect(
         "board": board,
         "objective": problem.objective.words,
         "axes": axes,
-        "searches": [_search(header, evaluations, joint, times, axes) for header, evaluations in found if evaluations],
+        "searches": [
+            _search(problem, header, evaluations, joint, times, axes) for header, evaluations in found if evaluations
+        ],
         "trained": [dict(one) for one in trained],
         "best": {
             "strategy": ", ".join(dict.fromkeys(finders)),
@@ -104,6 +106,7 @@ def _varies(every: Sequence[Evaluation], cost: str) -> bool:
 
 
 def _search(
+    problem: Problem,
     header: Header,
     evaluations: list[Evaluation],
     joint: set[tuple[int, float]],
@@ -111,9 +114,12 @@ def _search(
     axes: Sequence[str],
 ) -> dict[str, Any]:
     front = [(one.bit_operations, one.accuracy) for one in pareto.front(evaluations)]
+    best = pareto.best(problem, evaluations)
+    assert best is not None  # noqa: S101 - there are some
     return {
         "strategy": header.strategy,
         "seed": header.seed,
+        "best": {"accuracy": best.accuracy, "loss": best.loss, BIT_OPERATIONS: best.bit_operations},
         "several": times[header.strategy] > 1,
         "points": {axis: [(one.value(axis), one.accuracy) for one in evaluations] for axis in axes},
         "front": {axis: [(one.value(axis), one.accuracy) for one in pareto.front(evaluations, axis)] for axis in axes},

@@ -28,8 +28,9 @@ def evaluate(problem: Problem, asked: Assignment) -> Evaluation:
         accuracy, loss = map(float, evaluator.evaluated(assignment))
     else:
         accuracy = float(evaluator.accuracy(assignment))
-    if not math.isfinite(accuracy) or not math.isfinite(loss or 0):
-        raise ValueError(f"the accuracy or loss of a candidate is no number: {accuracy}, {loss}")
+    for name, value in (("accuracy", accuracy), ("loss", loss)):
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"the {name} of a candidate is no number: {value}")
     return Evaluation(
         assignment,
         accuracy,

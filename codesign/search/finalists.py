@@ -2,8 +2,8 @@
 
 The next best candidates of a search mostly differ from the best one by a few bits, and the same error of the proxy
 stands behind all of them. A kind of network that it misjudges lies further away: for ResNet-8 on CIFAR-10, within the
-bit operations of 2 bits everywhere, the supernet puts binary weights with activations of 4 bits below the best
-candidate of AutoQB, and trained they are more accurate (`benchmarks/search`). So further finalists are the best of
+bit operations of 2 bits everywhere, a supernet of all widths put binary weights with activations of 4 bits below the
+best candidate of AutoQB, and trained they are more accurate (`benchmarks/search`). So further finalists are the best of
 other kinds.
 """
 

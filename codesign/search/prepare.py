@@ -18,7 +18,7 @@ from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.repair import within_budget
 from codesign.search.space import Assignment
 from codesign.search.space_of import space_of
-from codesign.search.strategies.uniform import Uniform
+from codesign.search.strategies import uniform
 from codesign.search.supernet import ModelEvaluator
 from codesign.train import supernet
 from codesign.train.supernet import FocusedRecipe, SupernetRecipe
@@ -34,8 +34,12 @@ ROOM = 0.02
 ones the estimate of a ResNet-8 was up to 1 % higher, and one that then is too large was trained in vain."""
 
 FOCUS = (0.55, 1.2)
-"""Bit operations of the networks that a focused supernet is trained with, as shares of those of the widest network with
-the same widths everywhere that keeps to the limits; those of layers whose widths are fixed come on top."""
+"""Bit operations of the networks that a focused supernet is trained with, as shares of what the widest network with the
+same widths everywhere takes, and of what the limits allow; those of layers whose widths are fixed come on top. Tried
+for ResNet-8 within the bit operations of 2 bits everywhere (`benchmarks/search`)."""
+BEYOND = 1.25
+"""What limits of a board allow, as a multiple of the bit operations of the widest network that has the same widths
+everywhere and keeps to them: within the lookup tables of 2 bits everywhere searches found up to 1.24 times as many."""
 
 
 def require_searchable(model: Model) -> None:
@@ -137,36 +141,53 @@ def focus_of(problem: Problem) -> tuple[int, int] | None:
     """Return the bit operations between which a supernet is to be focused, None where nothing says that.
 
     That is where costs are part of the objective, no network with the same widths everywhere keeps to the limits, or
-    all do.
+    the widest one does. What the limits allow is the budget of bit operations, where that is what keeps wider networks
+    away, else `BEYOND` times what the widest one takes that has the same widths everywhere and keeps to them.
 
     Parameters
     ----------
     problem : Problem
         From `problem_of`.
     """
-    space = problem.space
-    holding = Uniform(problem).ask()
-    if problem.objective.costs or not holding:
+    space, constraint = problem.space, problem.constraint
+    widest = space.uniform(space.weight_bits[-1], space.activation_bits[-1])
+    if problem.objective.costs or uniform.holds(problem, widest):
         return None
-    taken, fixed = space.bit_operations(holding[0]), space.fixed_bit_operations
-    if taken == space.bit_operations(space.uniform(space.weight_bits[-1], space.activation_bits[-1])):
+    one = uniform.widest(problem)
+    if one is None:
         return None
-    least, most = (fixed + round(share * (taken - fixed)) for share in FOCUS)
-    return max(1, least), max(1, most)
+    fixed = space.fixed_bit_operations
+    taken = space.bit_operations(one) - fixed
+    allowed = BEYOND * taken
+    if constraint.bit_operations is not None:
+        budget = constraint.bit_operations - fixed
+        unsized = uniform.widest(dataclasses.replace(problem, constraint=Constraint(constraint.bit_operations)))
+        binding = unsized is not None and space.bit_operations(unsized) - fixed == taken
+        allowed = budget if binding else min(allowed, budget)
+    most = min(allowed, space.bit_operations(widest) - fixed)
+    return fixed + round(FOCUS[0] * taken), fixed + round(FOCUS[1] * most)
 
 
 def focused(
-    problem: Problem, model: Model, folder: Path, epochs: int, progress: bool = True, threads: int = 1
+    problem: Problem,
+    model: Model,
+    folder: Path,
+    between: tuple[int, int],
+    epochs: int,
+    progress: bool = True,
+    threads: int = 1,
 ) -> Problem:
-    """Return the problem with a supernet focused on what its limits allow, which is trained unless it is there.
+    """Return the problem with a focused supernet, which is trained unless it is there.
 
     Parameters
     ----------
     problem : Problem
-        From `problem_of`; returned as it is where `focus_of` tells nothing, or there are no epochs.
+        From `problem_of`.
     model : codesign.zoo.Model
     folder : Path
         Of all supernets of the model.
+    between : (int, int)
+        Bit operations, from `focus_of`.
     epochs : int
         Of the training.
     progress : bool
@@ -174,18 +195,13 @@ def focused(
     threads : int
         Threads of torch.
     """
-    evaluator = problem.evaluator
+    evaluator, space = problem.evaluator, problem.space
     assert isinstance(evaluator, AccuracyEvaluator)  # noqa: S101 - see problem_of
-    between = focus_of(problem) if epochs else None
-    if between is None:
-        return problem
-    accuracies, space = evaluator.accuracies, problem.space
-    _, general = supernet.load(model, accuracies.folder)
     recipe = FocusedRecipe(
         epochs=epochs,
-        weight_bits=general.weight_bits,
-        activation_bits=general.activation_bits,
-        post=general.post,
+        weight_bits=space.weight_bits,
+        activation_bits=space.activation_bits,
+        post="post" in space.schemes,
         least=between[0],
         most=between[1],
     )
@@ -195,7 +211,7 @@ def focused(
 
     key = hashlib.sha256(supernet.fingerprint(model, recipe).encode()).hexdigest()[:16]
     supernet.train(model, folder / key, recipe, bit_operations=bit_operations, progress=progress, threads=threads)
-    return dataclasses.replace(problem, evaluator=evaluator.focused((folder / key).absolute()))
+    return dataclasses.replace(problem, evaluator=evaluator.with_focused((folder / key).absolute()))
 
 
 def with_room(problem: Problem, room: float = ROOM) -> Problem:

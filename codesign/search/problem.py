@@ -127,11 +127,10 @@ _LEAST_ACCURACY = 0.01  # percent; the logarithm needs something
 class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What makes one candidate better than another: 2·ψ·log(accuracy) − Σ 2·ψ_c·log(cost c).
 
-    That is the reward of AutoQB. Where the loss of a candidate is known, the mean logarithm of the probability that it
-    gives to right classes takes the place of log(accuracy): a thousand examples tell candidates apart by whether they
-    are right to about a percent, by the loss more finely, and of networks that were trained the loss of a supernet
-    said better which are more accurate (`benchmarks/search`). With no costs named, the candidate with the least loss
-    within the constraint is best.
+    That is the reward of AutoQB. With no costs named, the candidate that is best within the constraint is the one with
+    the least loss where losses are known, else the most accurate one: whether two thousand examples are right tells
+    candidates apart to about a percent, which is as much as the best of a search differ by. Log(accuracy) is the mean
+    logarithm of the probability of right answers then.
 
     Attributes
     ----------
@@ -186,13 +185,18 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def score(self, evaluation: Evaluation) -> float:
         """Return how good a candidate is; more is better.
 
+        One with a loss is not to be compared with one without.
+
         Raises
         ------
         ValueError
             When the objective names a cost that the evaluator does not know.
         """
         right = math.log(max(evaluation.accuracy, _LEAST_ACCURACY) / 100)
-        total = 2 * self.accuracy * (right if evaluation.loss is None else -evaluation.loss)
+        # Against costs accuracy has the weight that it has among trained networks, whose loss is not known.
+        if evaluation.loss is not None and not self.costs:
+            right = -evaluation.loss
+        total = 2 * self.accuracy * right
         for name, weight in self.costs.items():
             if name != BIT_OPERATIONS and name not in evaluation.cost:
                 raise ValueError(f"'{name}' is part of the objective, but the evaluator does not know it")

@@ -193,9 +193,9 @@ def summary(result: Result, final: Evaluation | None = None, model: str | None =
     Returns
     -------
     dict
-        ``strategy``, ``seed``, ``best`` (None, or ``accuracy`` in percent on validation data, ``bit_operations``,
-        ``lut``, ``cycles_per_frame`` and the other costs, ``model``), ``front`` (list of the same without
-        ``model``), ``evaluations``, ``seconds``.
+        ``strategy``, ``seed``, ``best`` (None, or ``accuracy`` in percent and ``loss`` in nats on validation data,
+        ``bit_operations``, ``lut``, ``cycles_per_frame`` and the other costs, ``model``), ``front`` (list of the same
+        without ``model``), ``evaluations``, ``seconds``.
     """
     best = final or result.best
     return {

@@ -127,7 +127,7 @@ class ModelEvaluator:
     def evaluate(self, chosen: Assignment, measuring: bool = False) -> Evaluated:
         """Evaluate a choice on the held-out examples, with batch norm statistics of its own.
 
-        Examples that it has no finite answer to count as wrong, and the loss is infinite then.
+        Examples that it has no finite answer to count as wrong, with the loss of a guess.
 
         Parameters
         ----------
@@ -148,8 +148,9 @@ class ModelEvaluator:
             logits = torch.cat([loaded.logits(x) for x in loaded.held.split(BATCH)])
         finite = logits.isfinite().all(1)
         right = ((logits.argmax(1) == loaded.labels) & finite).double().mean()
-        loss = float(F.cross_entropy(logits, loaded.labels)) if finite.all() else math.inf
-        return Evaluated(100 * float(right), loss)
+        losses = F.cross_entropy(logits, loaded.labels, reduction="none").double()
+        losses = torch.where(finite, losses, math.log(logits.shape[1]))
+        return Evaluated(100 * float(right), float(losses.mean()))
 
     def sensitivity(self, images: int = 256) -> sensitivity.Sensitivity:
         """Return how much the loss is expected to rise by each width of each channel and activation.
@@ -269,7 +270,7 @@ class ModelEvaluator:
     @functools.cached_property
     def _evaluating(self) -> _Loaded:
         """What says the accuracy of choices."""
-        return self._loaded if self.focused is None else _Loaded(self.model, self.focused, self.images)
+        return self._loaded if self.focused is None else _Loaded(self.model, self.focused, self.images, self._loaded)
 
     @contextmanager
     def _ready(self, chosen: Assignment | None, loaded: _Loaded | None = None) -> Iterator[None]:
@@ -304,9 +305,16 @@ class ModelEvaluator:
 
 
 class _Loaded:
-    """Network and images of an evaluator."""
+    """Network and images of an evaluator; the images are those of another one where `like` is given."""
 
-    def __init__(self, name: str, folder: str, images: int | None) -> None:
+    members: np.ndarray
+    held: Tensor
+    labels: Tensor
+    augmentation: Augmentation
+    classes: np.ndarray
+    order: np.ndarray
+
+    def __init__(self, name: str, folder: str, images: int | None, like: _Loaded | None = None) -> None:
         self.model = zoo.load(name)
         recipe = self.model.recipe
         if recipe is None or not recipe.validation:
@@ -319,6 +327,12 @@ class _Loaded:
             raise UserError(f"{self.model.name} has no hidden layer with weights, so that there is no width to choose.")
         self.low = recipe.precision == "bfloat16"
         self.tuning = msgspec.structs.replace(recipe, learning_rate=self.recipe.learning_rate)
+        self.norms = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self.statistics = {n: t.clone() for n, t in self.network.state_dict().items() if "running_" in n}
+        if like is not None:
+            self.members, self.held, self.labels = like.members, like.held, like.labels
+            self.augmentation, self.classes, self.order = like.augmentation, like.classes, like.order
+            return
         dataset = data.load(self.model.dataset)
         self.members, held = dataset.split(recipe.validation, recipe.seed)
         if images is not None:
@@ -329,8 +343,6 @@ class _Loaded:
         # As in training: what crops leave dark is part of what batch norm expects.
         self.augmentation = Augmentation(dataset.x_train, recipe.crop_padding, recipe.flip, recipe.seed)
         self.classes = dataset.y_train
-        self.norms = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        self.statistics = {n: t.clone() for n, t in self.network.state_dict().items() if "running_" in n}
         self.order = np.random.default_rng([recipe.seed, 6]).permutation(self.members)
 
     def logits(self, x: Tensor) -> Tensor:

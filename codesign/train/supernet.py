@@ -34,7 +34,7 @@ from codesign.train.ema import overwrite
 from codesign.train.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from codesign.train.progress import Progress
 from codesign.train.recipe import Recipe, learning_rate
-from codesign.train.supernet_draw import Choice, draw, draw_within
+from codesign.train.supernet_draw import VERSION, Choice, draw, draw_within
 
 STATE, FINAL = "supernet.state.safetensors", "supernet.safetensors"
 DRAW = 4
@@ -71,7 +71,7 @@ class SupernetRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     temperature: float = 3.0
 
 
-class FocusedRecipe(SupernetRecipe, frozen=True, forbid_unknown_fields=True):
+class FocusedRecipe(SupernetRecipe, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a supernet is trained with networks alone that are near to what may be taken; the widest is not among them.
 
     Attributes
@@ -81,8 +81,8 @@ class FocusedRecipe(SupernetRecipe, frozen=True, forbid_unknown_fields=True):
     """
 
     subnets: Positive = 3
-    least: Positive = 1
-    most: Positive = 1
+    least: Positive
+    most: Positive
 
 
 BitOperations = Callable[[Choice], int]
@@ -119,9 +119,9 @@ def choose(supernet: nn.Module, choice: Any | None) -> None:
 
 
 def fingerprint(model: Any, recipe: SupernetRecipe) -> str:
-    """Return what a supernet was trained from: the model, its weights, the recipe."""
+    """Return what a supernet was trained from: the model, its weights, the recipe, and how widths are drawn."""
     own = msgspec.json.encode(recipe, order="sorted").decode()
-    return f"{model.fingerprint()} {checkpoint.sha256(model.checkpoint_path)} {own}"
+    return f"{model.fingerprint()} {checkpoint.sha256(model.checkpoint_path)} {own} draws {VERSION}"
 
 
 def load(model: Any, folder: str | Path) -> tuple[nn.Module, SupernetRecipe]:

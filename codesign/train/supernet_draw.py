@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+VERSION = 2
+"""Of the way in which widths are drawn: supernets of another one are trained anew."""
 _TRIES = 100
 """Choices of which one is taken, where none is within the limits."""
 _SPREADS = (0.0, 0.7, 1.6)
@@ -80,6 +82,8 @@ def _center(rng: np.random.Generator, bits: Sequence[int]) -> float:
 
 def draw_within(drawn: Callable[[], Choice], cost: Callable[[Choice], int], least: int, most: int) -> Choice:
     """Return the first choice whose cost is within limits, the nearest of a hundred where none is.
+
+    So it is for most choices where the limits are those of the narrowest networks.
 
     Parameters
     ----------

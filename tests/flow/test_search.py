@@ -85,7 +85,7 @@ def test_a_search_without_training(codesign: CommandLine):
     assert [one["strategy"] for one in told.json["searches"]] == ["greedy", "uniform"]
     assert told.json["evaluations"] == sum(one["evaluations"] for one in told.json["searches"]) <= 6
     best = told.json["best"]
-    assert best["accuracy"] == max(one["best"]["accuracy"] for one in told.json["searches"])
+    assert best["loss"] == min(one["best"]["loss"] for one in told.json["searches"])
     assert best["cycles_per_frame"] <= 9216
     assert best["model"] is None
     page = Path(told.json["html"]).read_text()
@@ -179,7 +179,7 @@ def _bare(found: Any) -> Any:
 
 
 TRAINED = (
-    *SEARCH, "--evaluations", "4", "--budget", "800k", "--epochs", "2", "--finalists", "2", "--name", "digits_found",
+    *SEARCH, "--evaluations", "4", "--budget", "700k", "--epochs", "2", "--finalists", "2", "--name", "digits_found",
     "--weight-bits", "1-4", "--strategy", "greedy,evolution", "--post", "--json",
 )  # fmt: skip
 
@@ -193,6 +193,8 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     monkeypatch.setenv("CODESIGN_MODELS", str(folder))
     told = codesign(*TRAINED)
     assert told.code == 0, told.err
+    # The killed searches meet that step too.
+    assert "focused supernet of digits_cnn_w3: epoch 1/1" in told.err
     found = told.json
     assert found["differences"] == 0
     assert len(found["trained"]) == 2
@@ -214,7 +216,7 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     assert "<h2>Trained</h2>" in page
     assert model.result.validation_accuracy == max(one["validation_accuracy"] for one in found["trained"])
     for one in found["trained"]:
-        assert one["bit_operations"] <= 800_000
+        assert one["bit_operations"] <= 700_000
         assert one["cycles_per_frame"] <= 9216
         assert one["exceeds"] == []
     assert codesign("csim", "digits_found", "--check", "--json").json["changes"] == []
@@ -228,7 +230,7 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     assert _bare(again.json) == _bare(found)
     assert "epoch" not in again.err
     # A search with other limits does not replace it.
-    other = codesign(*("900k" if word == "800k" else word for word in TRAINED))
+    other = codesign(*("750k" if word == "700k" else word for word in TRAINED))
     assert other.code == 2
     assert "digits_found was found with other options" in other.json["error"]
     (folder / "digits_found.toml").write_text((folder / "digits_found.toml").read_text() + "# mine\n")

@@ -119,9 +119,9 @@ def test_finalists_are_told_beside_one_another():
     (shown,) = search._finalists(best, trained)
     cells = [list(map(str, column.cells)) for column in shown.columns]
     assert cells[0] == ["1", "2", "3"]
-    assert cells[1:3] == [["68.00", "67.00", "66.00"], ["71.00", "75.00", "50.00"]]
-    assert cells[5] == cells[6] == ["8.00", "7.00", "6.00"]
-    assert cells[7] == ["too large", "the best", ""]
+    assert cells[1:4] == [["68.00", "67.00", "66.00"], ["–"] * 3, ["71.00", "75.00", "50.00"]]
+    assert cells[6] == cells[7] == ["8.00", "7.00", "6.00"]
+    assert cells[8] == ["too large", "the best", ""]
     assert search._finalists(best, [best]) == []
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -9,8 +10,10 @@ from codesign import boards
 from codesign.errors import UserError
 from codesign.search import pareto
 from codesign.search.coordinates import Coordinates, nearest
+from codesign.search.evaluate import evaluate
 from codesign.search.measurements import MeasuresSensitivity
 from codesign.search.problem import Constraint, Evaluation, Objective, Problem
+from codesign.search.run import search, summary
 from codesign.search.space import Assignment
 from tests.unit.search_problem import Formula, problem, space
 
@@ -137,3 +140,44 @@ def test_what_is_not_measured_is_refused_and_the_digest_tells_problems_apart():
         Problem(space((2, 3)), Constraint(), Bare()).digest(),
     }
     assert len(digests) == 4
+
+
+class Contrary(Formula):
+    """Its accuracy rises with the loss."""
+
+    def evaluated(self, assignment: Assignment) -> tuple[float, float]:
+        loss = self.loss(assignment)
+        return float(95 * (1 - np.exp(-loss))), loss
+
+
+def contrary(objective: Objective) -> Problem:
+    made = problem()
+    assert isinstance(made.evaluator, Formula)
+    return Problem(made.space, made.constraint, Contrary(made.space), objective)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_least_loss_is_best_where_accuracy_alone_counts(workers: str):
+    found = search(contrary(Objective()), "random", evaluations=12, workers=workers)
+    losses = [one.loss for one in found.evaluations]
+    assert None not in losses
+    assert found.best is not None
+    assert found.best.loss == min(losses)
+    assert found.best.accuracy == min(one.accuracy for one in found.evaluations)
+    assert summary(found)["best"]["loss"] == found.best.loss
+    best = max(found.evaluations, key=contrary(Objective.parse("accuracy,bit_operations=1e-9")).score)
+    assert best.accuracy == max(one.accuracy for one in found.evaluations)
+
+
+def test_the_score_of_a_loss():
+    one = Evaluation(ONE, 70.0, 100, loss=0.5)
+    assert Objective().score(one) == -1.0
+    assert Objective(accuracy=2.0).score(one) == -2.0
+    assert Objective().score(msgspec.structs.replace(one, loss=None)) == pytest.approx(2 * np.log(0.7))
+
+
+def test_a_loss_that_is_no_number_is_refused(monkeypatch):
+    made = contrary(Objective())
+    monkeypatch.setattr(Contrary, "evaluated", lambda self, one: (50.0, float("nan")))
+    with pytest.raises(ValueError, match="the loss of a candidate is no number: nan"):
+        evaluate(made, made.space.uniform(2, 2))

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -47,12 +48,18 @@ def problem(folder: Path) -> Problem:
 
 @pytest.fixture(scope="module")
 def focused(problem: Problem, folder: Path) -> Problem:
-    return prepare.focused(problem, MODEL, folder, 4, progress=False)
+    return prepare.focused(problem, MODEL, folder, between(problem), 4, progress=False)
 
 
 def accuracies(problem: Problem) -> AccuracyEvaluator:
     assert isinstance(problem.evaluator, AccuracyEvaluator)
     return problem.evaluator
+
+
+def between(problem: Problem) -> tuple[int, int]:
+    found = prepare.focus_of(problem)
+    assert found is not None
+    return found
 
 
 def limited(problem: Problem, **changes: object) -> Problem:
@@ -81,18 +88,39 @@ def test_the_focus_is_where_the_widest_network_of_like_widths_is(problem: Proble
     pairs = [space.bit_operations(space.uniform(w, a)) for w in range(1, 9) for a in range(1, 9)]
     widest = max(taken for taken in pairs if taken <= BUDGET)
     fixed = space.fixed_bit_operations
-    free = widest - fixed
-    assert prepare.focus_of(problem) == (fixed + round(0.55 * free), fixed + round(1.2 * free))
+    own = (fixed + round(0.55 * (widest - fixed)), fixed + round(1.2 * (BUDGET - fixed)))
+    assert prepare.focus_of(problem) == own
     assert prepare.focus_of(limited(problem, constraint=Constraint(None))) is None
     assert prepare.focus_of(limited(problem, constraint=Constraint(1))) is None
     assert prepare.focus_of(limited(problem, objective=Objective.parse("accuracy,bit_operations=0.1"))) is None
 
 
-def test_without_epochs_or_a_focus_nothing_is_trained(problem: Problem, tmp_path: Path) -> None:
-    assert prepare.focused(problem, MODEL, tmp_path, 0, progress=False) is problem
-    free = limited(problem, constraint=Constraint(None))
-    assert prepare.focused(free, MODEL, tmp_path, 1, progress=False) is free
-    assert list(tmp_path.iterdir()) == []
+def test_the_budget_is_within_the_focus_however_coarse_widths_are(problem: Problem) -> None:
+    space = msgspec.structs.replace(problem.space, weight_bits=(2, 8), activation_bits=(2, 8))
+    first = space.bit_operations(space.uniform(2, 2))
+    for budget in (first, first + 20_000, 800_000, 1_000_000):
+        own = Problem(space, Constraint(budget), problem.evaluator)
+        least, most = prepare.focus_of(own) or (0, 0)
+        assert least < budget < most
+
+
+def test_the_focus_of_a_board_reaches_beyond_networks_of_like_widths(problem: Problem) -> None:
+    start = Path(accuracies(problem).accuracies.folder)
+
+    def sized(lut: int, budget: int | None) -> Problem:
+        options = Options(cycles=5000, dsp=0, lut=lut)
+        return prepare.problem_of(MODEL, start, boards.load("pynq-z2"), options, Objective(), budget)
+
+    space, fixed = problem.space, problem.space.fixed_bit_operations
+    tables = int(sized(40_000, None).evaluator.cost(space.uniform(3, 3))["lut"])
+    least, most = between(sized(tables, None))
+    taken = (least - fixed) / 0.55
+    assert taken >= space.bit_operations(space.uniform(3, 3)) - fixed - 1
+    assert most - fixed == pytest.approx(1.2 * 1.25 * taken, abs=2)
+    # A budget that is larger binds nothing, and one that is smaller is what counts.
+    assert between(sized(tables, 2 * most)) == (least, most)
+    fewer = round(fixed + 0.6 * taken)
+    assert between(sized(tables, fewer))[1] == pytest.approx(fixed + 1.2 * (fewer - fixed), abs=2)
 
 
 def test_a_focused_supernet_tells_accuracies_and_the_other_one_is_measured(problem: Problem, focused: Problem) -> None:
@@ -112,9 +140,10 @@ def test_a_focused_supernet_tells_accuracies_and_the_other_one_is_measured(probl
 
 def test_a_board_keeps_its_sizes(problem: Problem, focused: Problem) -> None:
     start = Path(accuracies(problem).accuracies.folder)
-    sized = prepare.problem_of(MODEL, start, boards.load("pynq-z2"), Options(cycles=5000), Objective(), BUDGET)
+    options = Options(cycles=5000, lut=40_000)
+    sized = prepare.problem_of(MODEL, start, boards.load("pynq-z2"), options, Objective(), BUDGET)
     one = sized.space.uniform(2, 2)
-    both = prepare.focused(sized, MODEL, start.parent, 4, progress=False)
+    both = prepare.with_room(prepare.focused(sized, MODEL, start.parent, between(sized), 4, progress=False))
     assert both.evaluator.cost(one) == sized.evaluator.cost(one) != {}
     # The same networks are drawn as for the same budget without a board.
     assert accuracies(both).accuracies.focused == accuracies(focused).accuracies.focused
@@ -126,7 +155,7 @@ def test_all_that_is_trained_is_within_the_focus(
 ) -> None:
     own = accuracies(focused).accuracies
     assert own.focused is not None
-    least, most = prepare.focus_of(problem) or (0, 0)
+    least, most = between(problem)
     taken: list[int] = []
     real, space = supernet.choose, problem.space
 
@@ -138,14 +167,16 @@ def test_all_that_is_trained_is_within_the_focus(
     with monkeypatch.context() as patch:
         patch.setattr(supernet, "choose", choose)
         # A folder of its own: it is trained again, after an interruption, to the same weights.
-        steps = iter(range(25))
+        steps = iter(range(50))
         patch.setattr(Progress, "step", lambda self: next(steps))
         with pytest.raises(StopIteration):
-            prepare.focused(problem, MODEL, tmp_path, 4, progress=False)
-    assert len(taken) == 3 * 26
+            prepare.focused(problem, MODEL, tmp_path, (least, most), 4, progress=False)
+    assert len(taken) == 3 * 51
     assert least <= min(taken) < BUDGET < max(taken) <= most
-    assert len(set(taken)) > 60
-    again = prepare.focused(problem, MODEL, tmp_path, 4, progress=False)
+    assert len(set(taken)) > 100
+    # In the middle of the second epoch.
+    assert [path.name for path in tmp_path.glob("*/*")] == [supernet.STATE]
+    again = prepare.focused(problem, MODEL, tmp_path, (least, most), 4, progress=False)
     found = accuracies(again).accuracies.focused
     assert found is not None
     assert Path(found, supernet.FINAL).read_bytes() == Path(own.focused, supernet.FINAL).read_bytes()
@@ -155,4 +186,4 @@ def test_a_focused_supernet_needs_the_bit_operations_of_choices(problem: Problem
     with pytest.raises(ValueError, match="needs the bit operations of choices"):
         supernet.train(MODEL, tmp_path, supernet.FocusedRecipe(least=1, most=2), progress=False)
     with pytest.raises(UserError, match="holds no supernet"):
-        accuracies(problem).focused(tmp_path).accuracy(problem.space.uniform(1, 1))
+        accuracies(problem).with_focused(tmp_path).accuracy(problem.space.uniform(1, 1))

@@ -76,9 +76,10 @@ class Work:
         if scenario.lut:
             limits["lut"] = free.evaluator.cost(plain)["lut"]
         found = dataclasses.replace(free, constraint=Constraint(budget, limits))
-        # Of scenarios with the same focus there is one.
-        with self.store.locked("-".join(["supernet", *map(str, prepare.focus_of(found) or ())]), wait=True):
-            return prepare.focused(found, self.model, self.store.supernet, scenarios.FOCUS_EPOCHS)
+        between = prepare.focus_of(found)
+        assert between is not None
+        with self.store.locked(f"supernet-{between[0]}-{between[1]}", wait=True):
+            return prepare.focused(found, self.model, self.store.supernet, between, scenarios.FOCUS_EPOCHS)
 
     def search(self, task: Search) -> dict[str, Any]:
         """Return what a search finds."""

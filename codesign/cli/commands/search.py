@@ -99,7 +99,17 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         problem = prepare.problem_of(
             source, supernet, work.board, design, objective, budget, given["images"], correction, given["fine_tuning"]
         )
-    problem = prepare.focused(problem, source, supernets, given["focus_epochs"], threads=given["threads"])
+    if given["focus_epochs"]:
+        with console.progress("Finding what the limits allow"):
+            between = prepare.focus_of(problem)
+        if between is None:
+            console.say(
+                "No supernet is focused: no limit, or an objective with costs, says what it is to be trained for."
+            )
+        else:
+            problem = prepare.focused(
+                problem, source, supernets, between, given["focus_epochs"], threads=given["threads"]
+            )
     if path is not None:
         publish.require_same(problem, path, folder)
     searched = prepare.with_room(problem)
@@ -292,12 +302,13 @@ def _figures(one: Trained) -> dict[str, Any]:
 
 
 def _shown(reserve: float, results: Sequence[Result], best: Evaluation) -> list[Any]:
-    columns = ("strategy", "candidates", "accuracy, %", "bit operations", "LUT", "cycles", "seconds")
+    columns = ("strategy", "candidates", "accuracy, %", "loss", "bit operations", "LUT", "cycles", "seconds")
     rows = [
         (
             one.header.strategy,
             len(one.evaluations),
             one.best.accuracy if one.best else None,
+            None if one.best is None or one.best.loss is None else f"{one.best.loss:.4f}",
             one.best.bit_operations if one.best else None,
             *(_count(one.best.cost.get(name) if one.best else None) for name in ("lut", "cycles_per_frame")),
             round(one.seconds, 1),
@@ -313,7 +324,7 @@ def _finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
     if len(trained) < 2:
         return []
     columns = (
-        "finalist", "by the supernet, %", "held out, %", "bit operations", "LUT", "channels, mean bits",
+        "finalist", "by the supernet, %", "its loss", "held out, %", "bit operations", "LUT", "channels, mean bits",
         "activations, mean bits", "",
     )  # fmt: skip
     rows = []
@@ -325,6 +336,7 @@ def _finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
             (
                 number,
                 f"{one.proposed.accuracy:.2f}",
+                None if one.proposed.loss is None else f"{one.proposed.loss:.4f}",
                 f"{one.evaluation.accuracy:.2f}",
                 one.evaluation.bit_operations,
                 _count(one.evaluation.cost.get("lut")),

@@ -9,7 +9,7 @@ the mean.
 
 A reconstruction of the search of widths; architecture is not searched here. The paper trains each candidate, at last
 with quantisation, before it is scored, and holds that to be what makes small networks good. Here the supernet takes the
-place of that fine-tuning: its weights, trained once, have learned to work at all widths, and a candidate is evaluated
+place of that fine-tuning: its weights, trained once, have learned to work at many widths, and a candidate is evaluated
 as it is. The paper's score subtracts λ·max(0, log2(size / reference)); here the budget is a constraint, and costs are
 weighed by the objective.
 

@@ -3,13 +3,13 @@
 The agent goes through the network and sees of each step ten numbers: what kind of layer it is, channels in and out,
 stride, kernel, weights, size of the feature map, its place, the action before, and whether weights or an activation are
 meant. If the widths exceed the budget, they are lowered by a bit from the back to the front, again and again. All steps
-of an episode get its reward: 5 times the score, which is the paper's 0.1·(accuracy − reference) to first order near 100
-%, where accuracy alone counts; a running mean takes the place of the reference, which begins with the first batch that
-is learned from, as in the code that the authors released. Each layer has one width: this is the baseline that widths
-per channel must beat.
+of an episode get its reward: 5 times the score, which by accuracy is the paper's 0.1·(accuracy − reference) to first
+order near 100 %; where losses are known and accuracy alone counts, the score is by the loss. A running mean takes the
+place of the reference, which begins with the first batch that is learned from, as in the code that the authors
+released. Each layer has one width: this is the baseline that widths per channel must beat.
 
 The paper fine-tunes each candidate for an epoch before its accuracy is measured. Here the supernet takes the place of
-that: its weights, trained once, have learned to work at all widths, and a candidate is evaluated as it is.
+that: its weights, trained once, have learned to work at many widths, and a candidate is evaluated as it is.
 
 The agent may ask for a candidate again: that takes one of the evaluations, though no time, and is learned from again,
 as an episode of its own.

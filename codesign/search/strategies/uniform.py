@@ -77,6 +77,18 @@ class Uniform:
         """Learn nothing."""
 
 
+def holds(problem: Problem, one: Assignment) -> bool:
+    """Tell whether a candidate satisfies the constraint as it is."""
+    return Uniform(problem)._holds(one)
+
+
+def widest(problem: Problem) -> Assignment | None:
+    """Return the pair of widths with the most bit operations that satisfies the constraint, None where none does."""
+    source = Uniform(problem)
+    source.batch = 1
+    return next(iter(source.ask()), None)
+
+
 def strategy(problem: Problem, seed: int, evaluations: int) -> Uniform:
     """Return the strategy.
 
