@@ -14,6 +14,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 1.0
 _AFTER_IMPORT_S = 0.05
 _IMPORT = "<frozen importlib._bootstrap>"
+_raised = False
+"""Whether a signal was turned into an exception since `as_exceptions` began."""
 
 
 @contextlib.contextmanager
@@ -26,6 +28,8 @@ def as_exceptions() -> Iterator[None]:
     An import is never interrupted: a native module that is being initialised aborts the process when an exception
     reaches it (torch does). The handler waits for the import to end.
     """
+    global _raised
+    _raised = False
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _interrupt)
     try:
@@ -38,6 +42,7 @@ def as_exceptions() -> Iterator[None]:
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
     # Threads that wait for a tool end with it; Python would wait for them otherwise.
+    global _raised
     run.stop_all()
     if _imports(frame):
         signal.setitimer(signal.ITIMER_REAL, _AFTER_IMPORT_S)
@@ -45,6 +50,7 @@ def _interrupt(_number: int, frame: FrameType | None) -> None:
     signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
     # While the first one is handled, things are being tidied up.
     if not behind(sys.exc_info()[1]):
+        _raised = True
         raise KeyboardInterrupt
 
 
@@ -63,3 +69,11 @@ def behind(error: BaseException | None) -> bool:
             return True
         error = error.__context__
     return False
+
+
+def replaced(error: BaseException) -> bool:
+    """Tell whether an interrupt came and `error` does not know of it.
+
+    Native code may put an error of its own in the place of the exception: safetensors then says that a file is damaged.
+    """
+    return _raised and not behind(error)

@@ -19,6 +19,7 @@ from codesign.errors import UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+_INTERRUPTED = "interrupted; nothing half-written was left behind."
 
 # What the system refuses for reasons of the user's: no space, no permission, no such place.
 _REFUSALS = {
@@ -88,9 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = console.fail(_usage_sentence(error), USER_ERROR, as_json)
     except UserError as error:
         # A command that can be continued says so itself.
-        code = console.fail(str(error), INTERRUPTED if interrupts.behind(error) else USER_ERROR, as_json)
+        replaced = interrupts.replaced(error)
+        interrupted = replaced or interrupts.behind(error)
+        code = console.fail(
+            _INTERRUPTED if replaced else str(error), INTERRUPTED if interrupted else USER_ERROR, as_json
+        )
     except (KeyboardInterrupt, click.Abort):
-        code = console.fail("interrupted; nothing half-written was left behind.", INTERRUPTED, as_json)
+        code = console.fail(_INTERRUPTED, INTERRUPTED, as_json)
     except BrokenPipeError:
         # The reader of our output has gone (`codesign models | head`): nothing to tell, no one to tell it to.
         console.abandon_output()

@@ -1,5 +1,6 @@
 """Signals become KeyboardInterrupt, and only where that is safe."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from codesign.cli import interrupts
+from codesign.errors import UserError
 
 
 def wait() -> None:
@@ -55,3 +57,25 @@ def test_the_handlers_of_before_come_back(number: signal.Signals):
         wait()
     assert signal.getsignal(number) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_an_error_in_the_place_of_an_interrupt_is_told_as_one(arrives: bool, monkeypatch, capsys):
+    """Native code that an exception reaches may raise an error of its own."""
+    from codesign.cli import main
+
+    def command(*_: object, **__: object) -> None:
+        if arrives:
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                wait()
+        raise UserError("the checkpoint is damaged.")
+
+    monkeypatch.setattr(main.application, "main", command)
+    with pytest.raises(SystemExit) as ended:
+        main.main(["models"])
+    told = capsys.readouterr().err.strip()
+    if arrives:
+        assert (ended.value.code, told) == (130, "codesign: interrupted; nothing half-written was left behind.")
+    else:
+        assert (ended.value.code, told) == (2, "codesign: the checkpoint is damaged.")
