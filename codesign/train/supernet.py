@@ -5,7 +5,7 @@ which at one bit for everything would pull at the weights for a network that nob
 and from the answers of the network that the supernet started from.
 
 No set of weights serves networks of 1 bit and of 8 bits equally well. A focused supernet is trained with networks alone
-that take about as many bit operations as may be taken in the end: it ranks these better.
+that take about as many bit operations as may be taken in the end. `benchmarks/search` has how well either ranks them.
 
 References
 ----------

@@ -18,7 +18,6 @@ from codesign.errors import UserError
 from codesign.estimate.corrections import Correction
 from codesign.ir import golden
 from codesign.ir.ops import Conv2d, Threshold
-from codesign.quant import fused
 from codesign.quant.switchable import activation_layers, weight_layers
 from codesign.search import code_version, prepare, strategies
 from codesign.search.board_evaluator import BoardEvaluator
@@ -34,11 +33,10 @@ RECIPE = SupernetRecipe(epochs=1, subnets=1, post=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Compiling takes longer than all that is computed here; sizes of layers are from a tenth of the estimates."""
+def quick(uncompiled: None) -> Iterator[None]:
+    """Sizes of layers are from a tenth of the estimates."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("codesign.search.profile._DENSE", 1)
-        patch.setattr(fused, "LEAST", 1 << 60)
         yield
 
 

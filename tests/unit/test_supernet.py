@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from torch import nn
 
 from codesign import data, zoo
 from codesign.errors import UserError
-from codesign.quant import fused
 from codesign.quant.lsq import code_range, lsq
 from codesign.quant.switchable import (
     SwitchableLinear,
@@ -37,12 +35,7 @@ BITS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 RECIPE = supernet.SupernetRecipe(epochs=2, subnets=1, post=True)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def uncompiled() -> Iterator[None]:
-    """Compiling takes longer than all that is computed here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused, "LEAST", 1 << 60)
-        yield
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 @pytest.fixture(scope="module")

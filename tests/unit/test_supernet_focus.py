@@ -13,7 +13,6 @@ import pytest
 from codesign import boards, zoo
 from codesign.backends.rtl.options import Options
 from codesign.errors import UserError
-from codesign.quant import fused
 from codesign.search import prepare
 from codesign.search.accuracy_evaluator import AccuracyEvaluator
 from codesign.search.problem import Constraint, Objective, Problem
@@ -26,12 +25,7 @@ BUDGET = 560_000
 MODEL = zoo.load("digits_cnn_w3")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def uncompiled() -> Iterator[None]:
-    """Compiling takes longer than all that is computed here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused, "LEAST", 1 << 60)
-        yield
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 @pytest.fixture(scope="module")

@@ -103,9 +103,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         with console.progress("Finding what the limits allow"):
             between = prepare.focus_of(problem)
         if between is None:
-            console.say(
-                "No supernet is focused: no limit, or an objective with costs, says what it is to be trained for."
-            )
+            console.say("No supernet is focused: neither limits nor the objective say for which bit operations.")
         else:
             problem = prepare.focused(
                 problem, source, supernets, between, given["focus_epochs"], threads=given["threads"]
