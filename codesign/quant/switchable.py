@@ -2,6 +2,7 @@
 
 The layers of a one-shot supernet. A weight layer holds a step for each output channel and width, and an α for POST
 weights; an activation one step for each width. A choice of widths picks among them; without one the layers are float.
+Binary channels may have float weights apart: what suits ±step suits no other width, and the other way round.
 
 References
 ----------
@@ -46,6 +47,8 @@ class SwitchableWeights(nn.Module):
         Widths that may be chosen, ascending, 0 to 8.
     post : bool
         Whether POST weights may be chosen too, of those widths that it has.
+    apart : bool
+        Whether channels of one bit have float weights of their own.
 
     Attributes
     ----------
@@ -53,21 +56,28 @@ class SwitchableWeights(nn.Module):
         What is done to the float weights in the place of quantising them.
     """
 
-    def __init__(self, weight: Tensor, bits: Sequence[int], post: bool) -> None:
+    def __init__(self, weight: Tensor, bits: Sequence[int], post: bool, apart: bool = False) -> None:
         super().__init__()
         self.bits, self.shape = tuple(bits), (weight.shape[0],) + (1,) * (weight.ndim - 1)
         self.post_bits = tuple(width for width in bits if width <= POST_BITS) if post else ()
         self.steps = nn.Parameter(torch.ones(len(self.bits), weight.shape[0]))
         self.alphas = nn.Parameter(torch.ones(len(self.post_bits), weight.shape[0])) if post else None
+        # By this name it learns as fast as weights do, unlike a step (`train.checkpoint.is_step`).
+        self.adapter = nn.ParameterDict({"binary": weight.detach().clone()}) if apart else None
         self.instead: Transform | None = None
         self.codes: Codes | Tables | None = None
         self.rows = torch.zeros(0, dtype=torch.int64)
+        self.binary = torch.zeros(self.shape, dtype=torch.bool)
         self.initialise(weight)
 
     @torch.no_grad()
     def initialise(self, weight: Tensor) -> None:
-        """Set the steps of all widths to those of the least squared error for these weights."""
+        """Set the steps of all widths to those of the least squared error for these weights, and begin with them for
+        binary channels.
+        """
         channels = weight.shape[0]
+        if self.adapter is not None:
+            self.adapter["binary"].copy_(weight)
         for row, bits in enumerate(self.bits):
             codes = Codes((bits,) * channels, weight.ndim)
             first = codes.first_steps(weight)
@@ -96,6 +106,19 @@ class SwitchableWeights(nn.Module):
             wrong = next(width for width in widths if width not in known)
             raise ValueError(f"weights of {wrong} bits of the kind '{scheme}' are none of the supernet's") from None
         self.codes = Tables(widths) if scheme == "post" else Codes(widths, len(self.shape))
+        self.binary = torch.tensor([width == BINARY for width in widths]).view(self.shape)
+
+    def latent(self, weight: Tensor, binary: Tensor) -> Tensor:
+        """Return the float weights that are quantised.
+
+        Parameters
+        ----------
+        weight : Tensor
+            Those of the layer.
+        binary : Tensor of bool
+            Which channels have one bit, of a shape that broadcasts to the weights'.
+        """
+        return weight if self.adapter is None else torch.where(binary, self.adapter["binary"], weight)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return what the layer computes with."""
@@ -106,7 +129,9 @@ class SwitchableWeights(nn.Module):
         table = self.alphas if isinstance(self.codes, Tables) else self.steps
         assert table is not None  # noqa: S101
         chosen = table[self.rows, torch.arange(len(self.rows))]
-        return self.codes.quantise(weight, chosen.abs().clamp_min(SMALLEST_STEP).view(self.shape))
+        return self.codes.quantise(
+            self.latent(weight, self.binary), chosen.abs().clamp_min(SMALLEST_STEP).view(self.shape)
+        )
 
 
 class _Switchable:
@@ -220,6 +245,8 @@ class SwitchableLayers:
         Widths that may be chosen.
     post : bool
         Whether POST weights may be chosen.
+    apart : bool
+        Whether channels of one bit have float weights of their own.
     """
 
     def __init__(
@@ -229,9 +256,11 @@ class SwitchableLayers:
         weight_bits: Sequence[int],
         activation_bits: Sequence[int],
         post: bool,
+        apart: bool = False,
     ) -> None:
         self.fixed = BrevitasLayers(widths, method)
-        self.weight_bits, self.activation_bits, self.post = tuple(weight_bits), tuple(activation_bits), post
+        self.weight_bits, self.activation_bits = tuple(weight_bits), tuple(activation_bits)
+        self.post, self.apart = post, apart
 
     def conv(
         self,
@@ -251,7 +280,7 @@ class SwitchableLayers:
                 inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=bias, first=True
             )
         made = SwitchableConv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
-        made.weight_quant = SwitchableWeights(made.weight, self.weight_bits, self.post)
+        made.weight_quant = SwitchableWeights(made.weight, self.weight_bits, self.post, self.apart)
         return made
 
     def dense(
@@ -261,7 +290,7 @@ class SwitchableLayers:
         if first or last:
             return self.fixed.dense(inputs, outputs, bias=bias, first=first, last=last)
         made = SwitchableLinear(inputs, outputs, bias=bias)
-        made.weight_quant = SwitchableWeights(made.weight, self.weight_bits, self.post)
+        made.weight_quant = SwitchableWeights(made.weight, self.weight_bits, self.post, self.apart)
         return made
 
     def relu(self, channels: int, *, last: bool = False) -> nn.Module:

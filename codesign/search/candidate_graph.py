@@ -56,6 +56,8 @@ def _fill(network: nn.Module, supernet: nn.Module, chosen: Assignment) -> None:
     network.load_state_dict({name: state[name] for name in expected if name in state}, strict=False)
     for name, layer in layers.items():
         module: Any = network.get_submodule(name)
+        binary = torch.tensor([bits == 1 for bits in chosen.weights[name]]).view(layer.weight_quant.shape)
+        module.weight.copy_(layer.weight_quant.latent(layer.weight, binary))
         quantizer = module.weight_quant.tensor_quant
         post = chosen.schemes.get(name) == "post"
         known = layer.weight_quant.post_bits if post else layer.weight_quant.bits

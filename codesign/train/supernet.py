@@ -5,7 +5,9 @@ which at one bit for everything would pull at the weights for a network that nob
 and from the answers of the network that the supernet started from.
 
 No set of weights serves networks of 1 bit and of 8 bits equally well. A focused supernet is trained with networks alone
-that take about as many bit operations as may be taken in the end. `benchmarks/search` has how well either ranks them.
+that take about as many bit operations as may be taken in the end, and its binary channels have weights of their own:
+shared ones make a network of binary weights look worse than it is once it is trained by itself. `benchmarks/search` has
+how well either ranks them.
 
 References
 ----------
@@ -91,7 +93,10 @@ BitOperations = Callable[[Choice], int]
 
 def network(model: Any, recipe: SupernetRecipe) -> nn.Module:
     """Return the supernet of a model, with fresh weights."""
-    layers = SwitchableLayers(model.widths, model.method, recipe.weight_bits, recipe.activation_bits, recipe.post)
+    apart = isinstance(recipe, FocusedRecipe)
+    layers = SwitchableLayers(
+        model.widths, model.method, recipe.weight_bits, recipe.activation_bits, recipe.post, apart
+    )
     return channels_last(model.module_of(layers))
 
 
@@ -119,9 +124,12 @@ def choose(supernet: nn.Module, choice: Any | None) -> None:
 
 
 def fingerprint(model: Any, recipe: SupernetRecipe) -> str:
-    """Return what a supernet was trained from: the model, its weights, the recipe, and how widths are drawn."""
+    """Return what a supernet was trained from: the model, its weights, the recipe, how widths are drawn, and whether
+    binary channels have weights of their own.
+    """
     own = msgspec.json.encode(recipe, order="sorted").decode()
-    return f"{model.fingerprint()} {checkpoint.sha256(model.checkpoint_path)} {own} draws {VERSION}"
+    apart = " binary apart" if isinstance(recipe, FocusedRecipe) else ""
+    return f"{model.fingerprint()} {checkpoint.sha256(model.checkpoint_path)} {own} draws {VERSION}{apart}"
 
 
 def load(model: Any, folder: str | Path) -> tuple[nn.Module, SupernetRecipe]:

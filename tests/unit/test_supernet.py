@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -28,6 +29,7 @@ from codesign.search.supernet import ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
 from codesign.train import supernet
 from codesign.train.batches import Augmentation
+from codesign.train.optimizer import make_optimizer
 from codesign.train.progress import Progress
 from codesign.train.supernet_draw import draw
 
@@ -72,6 +74,31 @@ def test_switched_weights_are_those_of_the_width() -> None:
     assert torch.equal(switched(weight), weight)
     with pytest.raises(ValueError, match="weights of 6 bits of the kind 'post' are none of the supernet's"):
         switched.choose((6, 3, 2, 5), "post")
+
+
+def test_binary_channels_may_have_weights_of_their_own() -> None:
+    torch.manual_seed(0)
+    layer = SwitchableLinear(20, 4, bias=False)
+    layer.weight_quant = SwitchableWeights(layer.weight, BITS, post=True, apart=True)
+    own = layer.weight_quant.adapter["binary"]
+    assert torch.equal(own, layer.weight)
+    with torch.no_grad():
+        own.neg_()
+    for scheme in ("uniform", "post"):
+        layer.weight_quant.choose((3, 1, 0, 1), scheme)
+        shown = layer.used()
+        assert torch.equal(shown[[1, 3]] > 0, layer.weight[[1, 3]] < 0)
+        assert float((shown[0] * layer.weight[0]).sum().detach()) > 0
+        layer.zero_grad()
+        shown.square().sum().backward()
+        assert [bool(own.grad[row].any()) for row in range(4)] == [False, True, False, True]
+        assert [bool(layer.weight.grad[row].any()) for row in range(4)] == [True, False, False, False]
+    # They learn as fast as the weights do, and steps as steps.
+    groups = make_optimizer(
+        layer, msgspec.structs.replace(zoo.load("digits_cnn_w3").recipe, step_rate=0.25)
+    ).param_groups
+    rates = {name: group["rate"] for group in groups for name in group["param_names"]}
+    assert (rates["weight_quant.adapter.binary"], rates["weight"], rates["weight_quant.steps"]) == (1, 1, 0.25)
 
 
 def test_first_steps_are_better_than_those_of_lsq_and_errors_fall_with_the_width() -> None:

@@ -9,15 +9,21 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
 
-from codesign import boards, zoo
+from codesign import boards, data, zoo
 from codesign.backends.rtl.options import Options
 from codesign.errors import UserError
+from codesign.ir import golden
+from codesign.quant.switchable import weight_layers
 from codesign.search import prepare
 from codesign.search.accuracy_evaluator import AccuracyEvaluator
+from codesign.search.candidate_graph import candidate_graph
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.space import Assignment
 from codesign.train import supernet
+from codesign.train.batches import to_tensor
+from codesign.train.evaluate import plain
 from codesign.train.progress import Progress
 from codesign.train.supernet_draw import Choice, draw_within
 
@@ -37,7 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def problem(folder: Path) -> Problem:
     general = prepare.prepare_supernet(MODEL, folder, supernet.SupernetRecipe(epochs=2, subnets=1), progress=False)
     # A family whose sizes are not known: bit operations alone.
-    return prepare.problem_of(MODEL, general, boards.load("icebreaker"), Options(), Objective(), BUDGET)
+    board = msgspec.structs.replace(boards.load("zcu104"), family="versal")
+    return prepare.problem_of(MODEL, general, board, Options(), Objective(), BUDGET)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +139,29 @@ def test_a_focused_supernet_tells_accuracies_and_the_other_one_is_measured(probl
     again = pickle.loads(pickle.dumps(after))  # noqa: S301
     assert again.identity() == after.identity()
     assert again.accuracy(narrow[1]) == after.accuracy(narrow[1])
+
+
+def test_binary_channels_of_a_focused_supernet_alone_have_weights_apart(problem: Problem, focused: Problem) -> None:
+    own = accuracies(focused).accuracies
+    general, _ = supernet.load(MODEL, own.folder)
+    assert own.focused is not None
+    network, _ = supernet.load(MODEL, own.focused)
+    assert all(layer.weight_quant.adapter is None for layer in weight_layers(general).values())
+    layers = weight_layers(network)
+    for layer in layers.values():
+        apart = layer.weight_quant.adapter["binary"] - layer.weight
+        assert float(apart.detach().square().mean()) > 0
+    # A network with both kinds of channels says the same on its own.
+    mixed = {name: tuple(1 + row % 2 for row in range(len(layer.weight))) for name, layer in layers.items()}
+    chosen = Assignment(mixed, problem.space.uniform(2, 2).activations)
+    supernet.choose(network, chosen)
+    images = data.load(MODEL.dataset).x_train[:100]
+    found = golden.run(candidate_graph(MODEL, network, chosen), images).argmax(1)
+    with torch.no_grad():
+        expected = plain(network(to_tensor(images, MODEL.input_scale))).argmax(1).numpy()
+    assert np.mean(found == expected) > 0.97
+    swapped = Assignment({name: (2,) * len(widths) for name, widths in mixed.items()}, chosen.activations)
+    assert np.mean(golden.run(candidate_graph(MODEL, network, swapped), images).argmax(1) == expected) < 0.95
 
 
 def test_a_board_keeps_its_sizes(problem: Problem, focused: Problem) -> None:
