@@ -29,7 +29,7 @@ class OperatorUse(msgspec.Struct, frozen=True, kw_only=True):
         Clocks that it is busy with a frame.
     lut, ff, dsp, carry : int
     bram36 : float
-        Block memories of 36 Kib; halves are 18-Kib ones.
+        Block memories of 36 Kib; smaller ones by their share, halves of 18 Kib or ninths of 4 Kib.
     """
 
     node: str

@@ -12,6 +12,8 @@ from codesign.estimate.technology import XC7, Technology
 
 CHAIN = "chain"
 """Name of the amount of carry chains."""
+THROUGH = "through_"
+"""Before the name of flip-flops: those that may take a table, see `Technology.through`."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Census:
     lut, ff : dict of str to float
         Amounts by the names of a module's `LUT` and `FF`; a coefficient for each makes lookup tables and flip-flops.
     bram36 : float
-        Block memories of 36 Kib; halves are 18-Kib ones.
+        Block memories of 36 Kib; smaller ones by their share, halves of 18 Kib or ninths of 4 Kib.
     dsp : int
     products : list of Product
         Multiplications that take multiplier blocks.
@@ -109,6 +111,8 @@ class Census:
             self.add(**{CHAIN: count * sum(each >= self.technology.shortest for each in bits)})
 
     def register(self, **amounts: float) -> None:
-        """Count flip-flops."""
+        """Count flip-flops, and where some of them take tables that hand their values on, those that may."""
         for name, amount in amounts.items():
             self.ff[name] = self.ff.get(name, 0.0) + amount
+        if self.technology.through:
+            self.add(**{THROUGH + name: amount for name, amount in amounts.items()})

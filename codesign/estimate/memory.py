@@ -2,7 +2,8 @@
 
 `memory_libmap` of Yosys weighs every shape by a cost: that of a cell as often as it is needed, half a unit for a bit
 of a multiplexer behind several cells, and half a unit for each decoded write enable. The costs of cells are those of
-its libraries; UG473 and UG474 have the shapes of 7-series parts, FPGA-TN-02204 those of ECP5.
+its libraries; UG473 and UG474 have the shapes of 7-series parts, FPGA-TN-02204 those of ECP5, FPGA-TN-02002
+those of iCE40, UG285 those of Gowin.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 MULTIPLEXER = 0.5
 """Cost of a bit of a multiplexer, and of a decoded enable."""
+REGISTER = 1.0
+"""Cost of a bit in a flip-flop."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,15 @@ class Memory:
         Cells one after the other in the address, with a multiplexer behind them.
     cost : float
         By which Yosys chooses.
+    registers : int
+        Flip-flops that hold it.
     """
 
     luts: int
     bram36: float
     banks: int
     cost: float
+    registers: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,16 +77,19 @@ class Blocks:
     bram36 : float
         Block memories of 36 Kib that a cell takes.
     depth_bits : int
-        log2 of its words of one bit.
+        log2 of its words of the first of `widths`.
     widths : sequence of int
         Bits of a word.
     cost : float
+    byte : int
+        Bits at least that are written together.
     """
 
     bram36: float
     depth_bits: int
     widths: Sequence[int]
     cost: float
+    byte: int = 9
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ class Library:
     Parameters
     ----------
     tables : sequence of Tables
+        Where there are none, nothing asks for them: what is small is held by flip-flops.
     blocks : sequence of Blocks
     """
 
@@ -97,7 +107,9 @@ class Library:
     blocks: Sequence[Blocks]
 
     def distributed(self, words: int, width: int) -> Memory:
-        """Return an array with a port to write and one to read in lookup tables."""
+        """Return an array with a port to write and one to read in lookup tables, where there are such."""
+        if not self.tables:
+            return self.either(words, width)
         found = []
         for one in self.tables:
             banks, cells = _geometry(words, width, one.depth_bits, one.width, one.width)
@@ -111,15 +123,26 @@ class Library:
         found = []
         for one in self.blocks:
             for log2, unit in enumerate(one.widths):
-                banks, cells = _geometry(words, width, one.depth_bits - log2, unit, min(9, unit) if writes else 1)
+                banks, cells = _geometry(
+                    words, width, one.depth_bits - log2, unit, min(one.byte, unit) if writes else 1
+                )
                 cost = one.cost * cells + _around(banks, width, writes)
                 found.append(Memory(0, one.bram36 * cells, banks, cost))
         return min(found, key=lambda memory: memory.cost)
 
     def either(self, words: int, width: int) -> Memory:
         """Return an array with a clocked read and a port to write where nothing says what to make of it."""
-        small, large = self.distributed(words, width), self.block(words, width, writes=True)
-        return small if small.cost < large.cost else large
+        small, large = self.unclocked(words, width), self.block(words, width, writes=True)
+        # Of two that cost the same, Yosys takes flip-flops but no lookup tables.
+        fewer = small.cost <= large.cost if small.registers else small.cost < large.cost
+        return small if fewer else large
+
+    def unclocked(self, words: int, width: int) -> Memory:
+        """Return an array with a port to write, and a read without a clock, which block memories have not."""
+        if self.tables:
+            return self.distributed(words, width)
+        bits = words * width
+        return Memory(0, 0.0, words, REGISTER * bits, bits)
 
 
 def _geometry(words: int, width: int, depth_bits: int, unit: int, byte: int) -> tuple[int, int]:
@@ -157,4 +180,14 @@ ECP5 = Library(
     # Four tables hold four bits of 16 words; writing takes the place of two more.
     tables=(Tables(6, 4, 4, 4.0),),
     blocks=(Blocks(0.5, 14, (1, 2, 4, 9, 18), 128.0), Blocks(0.5, 14, (1, 2, 4, 9, 18, 36), 128.0)),
+)
+ICE40 = Library(
+    tables=(),
+    # The widest words are written bit by bit.
+    blocks=(Blocks(4 / 36, 11, (2, 4, 8), 64.0), Blocks(4 / 36, 8, (16,), 64.0, byte=1)),
+)
+GOWIN = Library(
+    # Four tables hold four bits of 16 words; what of a cell is not used costs nothing.
+    tables=(Tables(4, 4, 4, 4.0, 4.0),),
+    blocks=(Blocks(0.5, 14, (1, 2, 4, 9, 18, 36), 128.0),),
 )

@@ -12,14 +12,23 @@ import msgspec
 
 from codesign.errors import UserError
 from codesign.estimate import blocks, technology
-from codesign.estimate.census import CHAIN, Block, Census
+from codesign.estimate.census import CHAIN, THROUGH, Block, Census
 from codesign.estimate.technology import Technology
 
 FITS = Path(__file__).resolve().parent / "fits"
-FAMILIES = {"zynq-7000": "xc7", "artix-7": "xc7", "zynq-ultrascale+": "xc7", "ecp5": "ecp5"}
+FAMILIES = {
+    "zynq-7000": "xc7",
+    "artix-7": "xc7",
+    "zynq-ultrascale+": "xc7",
+    "ecp5": "ecp5",
+    "ice40": "ice40",
+    "gowin": "gowin",
+}
 """Name of the fit by the family of a board."""
 OTHER_CELLS = {"zynq-ultrascale+": "7-series"}
 """Families whose sizes are those of the cells of another one, see `codesign.backends.rtl.synthesis.FAMILIES`."""
+LONE = 0.3
+"""Of flip-flops, those that have no lookup table and no carry in front, as far as is known beforehand."""
 JOINT = "joint"
 """Name of the coefficients for what two blocks of a node save where they meet."""
 RESOURCES = ("lut", "ff", "bram36", "dsp")
@@ -95,7 +104,13 @@ class Amount:
     dsp: int = 0
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.dsp + other.dsp)
+        blocks = whole_blocks(self.bram36 + other.bram36)
+        return Amount(self.lut + other.lut, self.ff + other.ff, blocks, self.dsp + other.dsp)
+
+
+def whole_blocks(bram36: float) -> float:
+    """Return a sum of block memories without what rounding leaves of memories of 4 Kib, which are ninths."""
+    return round(36 * bram36) / 36
 
 
 def total(amounts: Iterable[Amount]) -> Amount:
@@ -193,11 +208,13 @@ def priors(resource: str, own: Technology) -> dict[str, dict[str, float]]:
     """Return what is known of the coefficients of a family beforehand, by module and name."""
     found: dict[str, dict[str, float]] = {JOINT: {"saved": 0.5 if resource == "lut" else 0.0}}
     chains = {CHAIN: own.chain} if resource == "lut" and own.chain else {}
+    lone = resource == "lut" and own.through
     for name in sorted(blocks.names()):
         module = blocks.module(name)
         if getattr(module, "ABSORBS", own.absorbs) == own.absorbs and getattr(module, "SERIAL", False) <= own.serial:
             known: Mapping[str, float] = module.LUT if resource == "lut" else module.FF
-            found.setdefault(owner(name), {}).update({**known, **chains})
+            through = {THROUGH + key: LONE * value for key, value in module.FF.items()} if lone else {}
+            found.setdefault(owner(name), {}).update({**known, **chains, **through})
     return found
 
 

@@ -41,6 +41,11 @@ def takes_block(block: Block, x: int, signed: bool, w: int, kept: int | None = N
     return block.dsp and products.take(x, signed, w, kept)
 
 
+def pipelined(block: Block, hard: bool) -> bool:
+    """Return whether registers around a product go into its block, while adders do not."""
+    return hard and block.free and block.technology.pipelined
+
+
 def blocks(technology: Technology, a: int, b: int) -> int:
     """Return the multiplier blocks of a product of `a` bits by `b`."""
     large, small = technology.multiplier

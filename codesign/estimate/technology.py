@@ -61,6 +61,11 @@ class Technology:
         Lookup tables that a carry chain takes beside those of its bits.
     shortest : int
         Bits of an adder from which there is a carry chain.
+    through : bool
+        A flip-flop takes its value from the lookup table or the carry beside it, so that one without either takes a
+        table that hands its value on.
+    pipelined : bool
+        Where blocks are as good as free, registers around a product go into its block, and nothing else does.
     """
 
     lookup: int
@@ -74,6 +79,8 @@ class Technology:
     serial: bool = False
     chain: float = 0.0
     shortest: int = 0
+    through: bool = False
+    pipelined: bool = False
 
     @property
     def port(self) -> int:
@@ -114,5 +121,39 @@ ECP5 = Technology(
     # Yosys makes shorter ones of lookup tables (`arith_map_ccu2c.v`).
     shortest=5,
 )
-KNOWN = {"xc7": XC7, "ecp5": ECP5}
+ICE40 = Technology(
+    lookup=4,
+    memories=memory.ICE40,
+    multiplier=(16, 16),
+    piece=0,
+    products=ECP5.products,
+    free_products=ECP5.free_products,
+    absorbs=False,
+    shift_register=0,
+    serial=True,
+    # `ice40_dsp`.
+    pipelined=True,
+    # nextpnr puts a cell in front of a chain whose first carry is a signal, and one behind it where its carry is read.
+    chain=0.7,
+    # Yosys makes shorter ones of lookup tables (`arith_map.v`).
+    shortest=3,
+    through=True,
+)
+GOWIN = Technology(
+    lookup=4,
+    memories=memory.GOWIN,
+    multiplier=(18, 18),
+    piece=0,
+    products=ECP5.products,
+    free_products=ECP5.free_products,
+    absorbs=False,
+    shift_register=0,
+    serial=True,
+    # nextpnr puts a carry in front of a chain, and behind every other one a carry to make their number even.
+    chain=1.5,
+    # Yosys makes shorter ones of lookup tables (`arith_map.v`).
+    shortest=3,
+    through=True,
+)
+KNOWN = {"xc7": XC7, "ecp5": ECP5, "ice40": ICE40, "gowin": GOWIN}
 """By the name of a fit."""

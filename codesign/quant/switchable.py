@@ -62,8 +62,9 @@ class SwitchableWeights(nn.Module):
         self.post_bits = tuple(width for width in bits if width <= POST_BITS) if post else ()
         self.steps = nn.Parameter(torch.ones(len(self.bits), weight.shape[0]))
         self.alphas = nn.Parameter(torch.ones(len(self.post_bits), weight.shape[0])) if post else None
-        # By this name it learns as fast as weights do, unlike a step (`train.checkpoint.is_step`).
-        self.adapter = nn.ParameterDict({"binary": weight.detach().clone()}) if apart else None
+        # By this name it learns as fast as weights do, unlike a step (`train.checkpoint.is_step`), but does not decay.
+        own = apart and BINARY in self.bits
+        self.adapter = nn.ParameterDict({"binary": weight.detach().clone()}) if own else None
         self.instead: Transform | None = None
         self.codes: Codes | Tables | None = None
         self.rows = torch.zeros(0, dtype=torch.int64)

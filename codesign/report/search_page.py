@@ -150,8 +150,8 @@ def _limits(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _number(value: float) -> str:
-    """Return a count; block memories of 36 Kib come in halves."""
-    return f"{value:,.1f}".removesuffix(".0")
+    """Return a count; block memories of 36 Kib come in halves or ninths."""
+    return f"{value:,.2f}".rstrip("0").removesuffix(".")
 
 
 def _layer(one: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, str]:

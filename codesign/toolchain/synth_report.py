@@ -24,7 +24,7 @@ class SynthReport(msgspec.Struct, frozen=True, kw_only=True):
         after place and route they are those of a bitstream.
     lut, ff, dsp, uram : int
     bram36 : float
-        Block memories of 36 Kib; halves are 18-Kib ones.
+        Block memories of 36 Kib; smaller ones by their share, halves of 18 Kib or ninths of 4 Kib.
     clock_mhz, fmax_mhz : float or None
         Requested clock and the fastest one by the tool's estimate, in MHz.
     carry : int or None

@@ -82,16 +82,19 @@ module stream_fifo_properties #(
             if (BLOCK) begin : block
                 assign held = count - count_t'(dut.memory.block.full);
                 assign place = rounded(dut.memory.read_address + ahead - dut.memory.block.full);
-                assign found = dut.memory.block.full && ahead == 0 ? dut.memory.block.front : dut.memory.words[place];
+                assign found = dut.memory.block.full && ahead == 0 ? dut.memory.block.front
+                                                                   : dut.memory.block.words[place];
                 always_comb if (started) begin
                     assert (dut.memory.block.full == (count != 0 && !alone));
                     assert (dut.memory.block.held == held);
                     assert (!alone || count == 1);
+                    // What `no_rw_check` promises.
+                    assert (!(push && dut.memory.block.load && dut.memory.write_address == dut.memory.read_address));
                 end
             end else begin : distributed
                 assign held = count;
                 assign place = rounded(dut.memory.read_address + ahead);
-                assign found = dut.memory.words[place];
+                assign found = dut.memory.distributed.words[place];
             end
             assign next_write = rounded(dut.memory.read_address + held);
             always_comb if (started) begin

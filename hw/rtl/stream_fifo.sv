@@ -51,10 +51,10 @@ module stream_fifo #(
         end else begin : memory
             localparam int WORDS = DEPTH <= 64 ? DEPTH : DEPTH - 1;
             localparam int ADDRESS = $clog2(WORDS);
-            logic [WIDTH-1:0] words [0:WORDS-1];
             logic [ADDRESS-1:0] write_address, read_address, next_read;
             assign next_read = read_address == ADDRESS'(WORDS - 1) ? '0 : read_address + 1'b1;
             if (DEPTH <= 64) begin : distributed
+                logic [WIDTH-1:0] words [0:WORDS-1];
                 assign out_valid = count != 0;
                 assign out_data = words[read_address];
                 always_ff @(posedge clk) begin
@@ -66,7 +66,9 @@ module stream_fifo #(
                     end
                 end
             end else begin : block
-                // `held` words lie in the memory, one may lie in `front`.
+                // `held` words lie in the memory, one may lie in `front`. No word is read while it is written: where
+                // none is held none is read, and where all are, `front` is full.
+                (* no_rw_check *) logic [WIDTH-1:0] words [0:WORDS-1];
                 logic [COUNT-1:0] held;
                 logic [WIDTH-1:0] front;
                 logic full;

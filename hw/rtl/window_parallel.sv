@@ -148,14 +148,15 @@ module window_parallel #(
         if (read) read_full <= completes;
     end
 
-    // The column, its rows in order and masked.
+    // The column, its rows in order and masked. `go` says that all rows of the window are complete, the writer fills
+    // another one: no word that counts is read while it is written (`no_rw_check`).
     logic [ROWS*WIDTH-1:0] stored;
     logic [COLUMN-1:0] column;
     slot_t read_slot;
     logic [KERNEL_H-1:0] masked;
     generate
         for (genvar r = 0; r < ROWS; r++) begin : row
-            (* ram_style = "distributed" *) logic [WIDTH-1:0] words [0:ROW-1];
+            (* ram_style = "distributed", no_rw_check *) logic [WIDTH-1:0] words [0:ROW-1];
             always_ff @(posedge clk) begin
                 if (write && write_slot == slot_t'(r)) words[write_address] <= in_data;
                 if (read) stored[r*WIDTH+:WIDTH] <= words[address];

@@ -186,7 +186,8 @@ module window_serial #(
         end
     end
 
-    // The tap's word, masked behind the memory's register.
+    // The tap's word, masked behind the memory's register. `go` says that all rows of the window are complete, the
+    // writer fills another one: no word that counts is read while it is written (`no_rw_check`).
     logic [WIDTH-1:0] tap;
     logic masked;
     address_t read_address;
@@ -199,13 +200,13 @@ module window_serial #(
     end
     generate
         if (STYLE == "block") begin : block
-            (* ram_style = "block" *) logic [WIDTH-1:0] words [0:TOTAL-1];
+            (* ram_style = "block", no_rw_check *) logic [WIDTH-1:0] words [0:TOTAL-1];
             always_ff @(posedge clk) begin
                 if (write) words[write_address] <= in_data;
                 if (advance) tap <= words[read_address];
             end
         end else begin : distributed
-            (* ram_style = "distributed" *) logic [WIDTH-1:0] words [0:TOTAL-1];
+            (* ram_style = "distributed", no_rw_check *) logic [WIDTH-1:0] words [0:TOTAL-1];
             always_ff @(posedge clk) begin
                 if (write) words[write_address] <= in_data;
                 if (advance) tap <= words[read_address];

@@ -18,7 +18,7 @@
 // THROUGHPUT one word per clock
 //
 // The memory has one address, which counts what is written and then what is read: a frame never comes while another
-// one is sent. Its read is clocked, as that of block memory.
+// one is sent, so that no word is read while it is written (`no_rw_check`). Its read is clocked, as that of block memory.
 module frame_memory #(
     parameter int WIDTH = 8,
     parameter int WORDS = 2
@@ -37,7 +37,7 @@ module frame_memory #(
 );
     localparam int PARTS = (WIDTH + 7) / 8;
     localparam int ADDRESS = WORDS > 1 ? $clog2(WORDS) : 1;
-    logic [WIDTH-1:0] words [0:WORDS-1];
+    (* no_rw_check *) logic [WIDTH-1:0] words [0:WORDS-1];
     logic [ADDRESS-1:0] address;
     logic reading, word_valid;
     logic [8*PARTS-1:0] word;

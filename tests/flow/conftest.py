@@ -62,6 +62,17 @@ class CommandLine:
         return Outcome(int(stop.value.code or 0), captured.out, captured.err)
 
 
+@pytest.fixture
+def unmeasured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A board of a family of which no synthesis was measured."""
+    folder = tmp_path / "own boards"
+    folder.mkdir()
+    text = (Path(__file__).parents[2] / "board" / "zcu104.toml").read_text()
+    (folder / "later.toml").write_text(text.replace("zynq-ultrascale+", "versal"))
+    monkeypatch.setenv("CODESIGN_BOARDS", str(folder))
+    return "later"
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the model `toy_w3`: random weights, batch norms that have seen data, a checkpoint."""

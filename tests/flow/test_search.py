@@ -31,12 +31,6 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         ((), "say which MODEL is to be searched; codesign models lists them"),
         (("digits_cnn_w33",), "digits_cnn_w3"),
         (("digits_cnn_w3", "--board", "pynq"), "did you mean pynq-z2"),
-        (("digits_cnn_w3", "--board", "icebreaker"), "no synthesis was measured for ice40 yet"),
-        (("digits_cnn_w3", "--board", "icebreaker", "--budget", "1M", "--fps", "9"), "without --fps"),
-        (
-            ("digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "1M", "--objective", "lut"),
-            "without --objective lut",
-        ),
         (("digits_cnn_w3", "--strategy", "greedi"), "did you mean greedy"),
         (("digits_cnn_w3", "--strategy", "greedy,"), "there is no strategy"),
         (("digits_cnn_w3", "--objective", "speed"), "an objective is made of accuracy"),
@@ -69,6 +63,22 @@ def test_wrong_arguments_are_told_in_one_sentence(codesign: CommandLine, argumen
     assert len(told.err.strip().splitlines()) == 1
     assert sentence in told.err
     assert not (codesign.folder / "build").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "no synthesis was measured for versal yet"),
+        (("--budget", "1M", "--fps", "9"), "without --fps"),
+        (("--budget", "1M", "--objective", "lut"), "without --objective lut"),
+    ],
+)
+def test_limits_that_need_sizes_are_refused_without_them(
+    codesign: CommandLine, unmeasured: str, arguments: tuple[str, ...], sentence: str
+):
+    told = codesign("search", "digits_cnn_w3", "--board", unmeasured, *arguments)
+    assert (told.code, told.out, len(told.err.strip().splitlines())) == (2, "", 1)
+    assert sentence in told.err
 
 
 def test_all_strategies_are_listed(codesign: CommandLine):
@@ -147,12 +157,12 @@ def test_what_is_trained_is_held_to_the_limit_that_was_given(codesign: CommandLi
     assert "40 of the LUTs stayed free for what training changes." in shown.out
 
 
-def test_a_search_for_a_board_without_estimates(codesign: CommandLine, tmp_path: Path, monkeypatch):
+def test_a_search_for_a_board_without_estimates(codesign: CommandLine, unmeasured: str, tmp_path: Path, monkeypatch):
     folder = tmp_path / "own"
     folder.mkdir()
     monkeypatch.setenv("CODESIGN_MODELS", str(folder))
     own = (
-        "search", "digits_cnn_w3", "--board", "tang-nano-20k", "--budget", "800k", *QUICK, "--evaluations", "2",
+        "search", "digits_cnn_w3", "--board", unmeasured, "--budget", "800k", *QUICK, "--evaluations", "2",
         "--strategy", "greedy,uniform", "--epochs", "1", "--name", "digits_small",
     )  # fmt: skip
     told = codesign(*own, "--json")
@@ -167,7 +177,7 @@ def test_a_search_for_a_board_without_estimates(codesign: CommandLine, tmp_path:
     shown = codesign(*own)
     assert shown.code == 0, shown.err
     assert f"{best['bit_operations']:,} bit operations." in shown.out
-    assert shown.out.endswith("codesign synth digits_small --backend rtl --board tang-nano-20k\n")
+    assert shown.out.endswith(f"codesign synth digits_small --backend rtl --board {unmeasured}\n")
     assert codesign("csim", "digits_small", "--check", "--json").json["changes"] == []
 
 

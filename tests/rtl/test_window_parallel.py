@@ -6,6 +6,20 @@ from streams import SLOW, Case, Words, gaps, packed
 from windows import FRAMES, Window
 
 
+def met(rows: int, kernel: int) -> str:
+    """Return a check of what `no_rw_check` promises: what was written while it was read is masked."""
+    return f"""
+    logic [{rows - 1}:0] met;
+    always_ff @(posedge clk) begin
+        if (dut.read) for (int r = 0; r < {rows}; r++)
+            met[r] <= dut.write && int'(dut.write_slot) == r && dut.write_address == dut.address;
+        if (!rst && dut.read_valid) for (int k = 0; k < {kernel}; k++)
+            if (!dut.masked[k] && met[(int'(dut.read_slot) + k) % {rows}])
+                $fatal(1, "a word is read while it is written");
+    end
+"""
+
+
 def parallel(window: Window) -> Case:
     taps = window.kernel[0] * window.kernel[1]
     # (frame, row, column, word or repeat, tap)
@@ -16,6 +30,7 @@ def parallel(window: Window) -> Case:
         {"in": Words(window.frames().reshape(-1).tolist(), {"in_data": window.width})},
         {"out": Words(packed(sent.reshape(-1, taps), window.width), {"out_data": taps * window.width})},
         depends=frozenset(),
+        wiring=met(int(window.parameters()["ROWS"]), window.kernel[0]),
     )
 
 

@@ -6,6 +6,14 @@ from streams import SLOW, Case, Words, gaps
 from windows import FRAMES, Window
 
 LATENCY = 2
+MET = """
+    // What `no_rw_check` promises: a tap that was written while it was read is not sent, or masked.
+    logic met;
+    always_ff @(posedge clk) begin
+        if (dut.advance) met <= dut.write && dut.write_address == dut.read_address;
+        if (!rst && met && dut.out_valid && !dut.masked) $fatal(1, "a tap is read while it is written");
+    end
+"""
 
 
 def serial(window: Window, groups: int = 1, style: str = "distributed") -> Case:
@@ -19,6 +27,7 @@ def serial(window: Window, groups: int = 1, style: str = "distributed") -> Case:
         {"in": Words(window.frames().reshape(-1).tolist(), {"in_data": window.width})},
         {"out": Words(sent.reshape(-1).tolist(), {"out_data": window.width})},
         depends=frozenset(),
+        wiring=MET,
     )
 
 

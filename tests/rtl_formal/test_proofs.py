@@ -72,6 +72,8 @@ LARGER = [
     Proof("stream_fifo", {"DEPTH": 5, "WIDTH": 8}),
     Proof("stream_fifo", {"DEPTH": 64, "WIDTH": 1}, steps=80),
     BLOCK_FIFO,
+    # Words that are no power of two, whose addresses turn back.
+    Proof("stream_fifo", {"DEPTH": 67, "WIDTH": 1}, steps=84),
     Proof("mvau", {"PE": 2}, MVAU),
     Proof("mvau", {"PE": 1, "SIMD": 3, "STEP": 1, "X_SIGNED": 1, "BIAS": 0}, MVAU),
     Proof("mvau", {"PE": 1, "SIMD": 1, "X": 3, "W": 3, "ACC": 8, "FOLD_IN": 3, "FOLD_OUT": 3}, MVAU),

@@ -27,11 +27,17 @@ def bench() -> ModuleType:
 
 
 FAMILIES = pytest.mark.parametrize(
-    ("family", "board", "results"), [("xc7", "zynq-7000", "results.json"), ("ecp5", "ecp5", "results_ecp5.json")]
+    ("family", "board", "results"),
+    [
+        ("xc7", "zynq-7000", "results.json"),
+        ("ecp5", "ecp5", "results_ecp5.json"),
+        ("ice40", "ice40", "results_ice40.json"),
+        ("gowin", "gowin", "results_gowin.json"),
+    ],
 )
 
 
-@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+@pytest.mark.parametrize("family", ["xc7", "ecp5", "ice40", "gowin"])
 def test_networks_of_the_table_are_not_those_of_the_fit(bench: ModuleType, family: str):
     drawn = {(line.design, line.large) for line in records.read(bench.MEASURED[family])}
     assert len(drawn) >= 12

@@ -66,7 +66,7 @@ def test_wide_products_take_several_blocks_but_none_for_a_single_bit() -> None:
     assert [multiply.blocks(XC7, a, b) for a, b in ((25, 18), (26, 10), (25, 19), (43, 10))] == [1, 2, 2, 3]
 
 
-def test_chains_are_counted_from_five_bits_on_and_for_ecp5_alone() -> None:
+def test_chains_are_counted_from_five_bits_on_and_not_for_7_series() -> None:
     found, other = Census(technology=ECP5), Census(technology=XC7)
     for census in (found, other):
         census.carry("adder", 4, 5, 8, count=3)
@@ -83,10 +83,12 @@ def test_each_family_has_the_unit_that_its_blocks_are_for(known: estimate.Model)
     assert "chain" not in other.fit.lut["add"]
 
 
-def test_all_that_a_census_counts_has_a_coefficient(known: estimate.Model) -> None:
+@pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin"])
+def test_all_that_a_census_counts_has_a_coefficient(family: str) -> None:
+    known = estimate.load(family)
     seen = set()
     for seed in (17, 28, 38, 76):
-        drawn = designs.draw(seed, technology=ECP5)
+        drawn = designs.draw(seed, technology=known.technology)
         layout = drawn.layout()
         parts = [described(part, drawn.dsp, drawn.free) for _, part in apart.distinct(layout)]
         for part in [*parts, *forks(layout), shell(layout, 217, led_low=False)]:

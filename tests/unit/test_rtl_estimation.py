@@ -78,7 +78,10 @@ def test_the_fast_way_counts_clocks_of_other_folds_exactly() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(yosys.locate() is None, reason="needs Yosys, of the extra rtl")
-@pytest.mark.parametrize(("family", "board"), [("xc7", "pynq-z2"), ("ecp5", "ulx3s-85f")])
+@pytest.mark.parametrize(
+    ("family", "board"),
+    [("xc7", "pynq-z2"), ("ecp5", "ulx3s-85f"), ("ice40", "icebreaker"), ("gowin", "tang-nano-20k")],
+)
 def test_a_design_that_was_not_fitted_to_comes_near_to_synthesis(family: str, board: str) -> None:
     tool = yosys.locate()
     assert tool is not None
@@ -87,6 +90,6 @@ def test_a_design_that_was_not_fitted_to_comes_near_to_synthesis(family: str, bo
     drawn = designs.draw(seed, technology=KNOWN[family])
     found = estimation.of_layout(drawn.layout(), boards.load(board))
     predicted = {each.node: each.amount for each in found.operators}
-    assert sum(line.bram36 for line in lines) == found.amount.bram36
+    assert sum(line.bram36 for line in lines) == pytest.approx(found.amount.bram36)
     assert sum(predicted[line.name].ff for line in lines) == pytest.approx(sum(line.ff for line in lines), rel=0.1)
     assert sum(predicted[line.name].lut for line in lines) == pytest.approx(sum(line.lut for line in lines), rel=0.2)

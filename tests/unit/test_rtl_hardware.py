@@ -56,7 +56,7 @@ def test_the_fastest_is_that_within_the_limit() -> None:
 
 
 def test_without_measured_synthesis_the_sizes_that_choose_folds_are_what_counts() -> None:
-    board = boards.load("tang-nano-20k")
+    board = msgspec.structs.replace(boards.load("tang-nano-20k"), family="later")
     found, _ = hardware.chosen(network(0), board, Options(fastest=True, lut=2500))
     free, _ = hardware.chosen(network(0), board, Options(fastest=True))
     assert found.estimate is None

@@ -264,8 +264,8 @@ def test_scripts_name_the_shell_and_what_the_board_has(tmp_path: Path):
     rtl.emit(tiny_graph(), boards.load("icebreaker"), tmp_path / "free", dsp=8)
     free = Design(tmp_path / "free", boards.load("icebreaker"), shell, 300)
     assert (
-        "wreduce\nopt_dff\nopt_clean\nchtype -set $__soft_mul t:$mul\nice40_dsp\nchtype -set $mul t:$__soft_mul\n"
-        in free.synthesise("", "", ["$637"])
+        "wreduce\nopt_dff\nopt_clean\nmemory_dff a:rom_style=block\nchtype -set $__soft_mul t:$mul\nice40_dsp\n"
+        "chtype -set $mul t:$__soft_mul\n" in free.synthesise("", "", ["$637"])
     )
     assert "ice40_dsp" not in free.synthesise("", "", [])
     assert (tmp_path / "p" / design.pins).read_text().startswith("set_io clk 35\n")

@@ -33,12 +33,17 @@ def elaborate(top: str, sources: Sequence[str], distributed: bool, place: str) -
     place : str
         For the results, "" or "NAME/".
     """
-    lines = [f"read_slang --threads 1 --top {top} {' '.join(sources)}"]
-    if not distributed:
-        # The library asks for memory of lookup tables where it is small; here block memory must do.
-        lines.append("setattr -unset ram_style a:ram_style=distributed")
+    lines = [f"read_slang --threads 1 --top {top} {' '.join(sources)}", *free_memories(distributed)]
     lines += [*widths(top.split()[0], f"{place}multiplications.txt"), f"write_rtlil {place}design.il"]
     return "\n".join(lines) + "\n"
+
+
+def free_memories(distributed: bool) -> list[str]:
+    """Return the commands of Yosys that let a family without memories of lookup tables choose for itself.
+
+    The library asks for these where a memory is small.
+    """
+    return [] if distributed else ["setattr -unset ram_style a:ram_style=distributed"]
 
 
 def widths(top: str, dump: str) -> list[str]:

@@ -68,7 +68,7 @@ class Counts:
     ----------
     lut, ff : int
     bram36 : float
-        Block memories of 36 Kib; halves are 18-Kib ones.
+        Block memories of 36 Kib; smaller ones by their share, halves of 18 Kib or ninths of 4 Kib.
     dsp, carry : int
         Multiplier blocks, carry cells.
     """

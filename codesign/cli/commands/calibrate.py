@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @make(name="calibrate", short_help="Fit what `estimate` predicts by to measured designs, or correct it by reports.")
-@click.option("--family", help="Family of cells: xc7 or ecp5. [default: xc7]")
+@click.option("--family", help="Family of cells: xc7, ecp5, ice40 or gowin. [default: xc7]")
 @click.option("--designs", type=click.IntRange(0), help="Random designs to measure. [default: 0]")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Number of the first design. [default: 1000]")
 @click.option("--nodes", is_flag=True, help="Measure all designs node by node. [default: every fourth one]")

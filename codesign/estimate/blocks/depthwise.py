@@ -15,7 +15,15 @@ LUT = {
     "start": 0.5,
     **multiply.LUT,
 }
-FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "accumulator": 1.0, "block": 0.05}
+FF = {
+    "control": 1.0,
+    "input": 1.0,
+    "weight": 1.0,
+    "product": 1.0,
+    "accumulator": 1.0,
+    "block": 0.05,
+    "block_input": 0.5,
+}
 
 
 def census(block: Block) -> Census:
@@ -43,7 +51,9 @@ def census(block: Block) -> Census:
     else:
         if p["TAPS"] > 1:
             found.carry("accumulator", acc, count=lanes)
-        found.register(input=lanes * x, product=lanes * (x + w), accumulator=lanes * acc)
+        within = multiply.pipelined(block, hard)
+        found.register(**{"block_input" if within and p["X_SIGNED"] else "input": lanes * x})
+        found.register(accumulator=lanes * acc, **{"block" if within else "product": lanes * (x + w)})
     if p["BIAS"]:
         read = table("logic", p["FOLD"], block.bits(p["BIASES"], lanes * acc), block.technology)
         found.add(**read.logic, start=lanes * acc)

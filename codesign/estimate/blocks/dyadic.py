@@ -79,7 +79,9 @@ def census(block: Block) -> Census:
         found.add(block=lanes * wide)
         found.register(block=lanes * wide, block_input=lanes * x, block_table=read.registers, block_kept=kept)
         return found
-    found.register(input=lanes * x, table=read.registers, kept=kept, product=lanes * wide)
+    within = multiply.pipelined(block, hard)
+    found.register(**{"block_input" if within and p["X_SIGNED"] else "input": lanes * x})
+    found.register(table=read.registers, kept=kept, **{"block" if within else "product": lanes * wide})
     found.carry("sum", wide, count=lanes)
     if hard:
         return found

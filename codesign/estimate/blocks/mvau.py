@@ -25,7 +25,16 @@ LUT = {
     **multiply.LUT,
     **multiply.FIXED,
 }
-FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "tree": 1.0, "accumulator": 1.0, "block": 0.0}
+FF = {
+    "control": 1.0,
+    "input": 1.0,
+    "weight": 1.0,
+    "product": 1.0,
+    "tree": 1.0,
+    "accumulator": 1.0,
+    "block": 0.0,
+    "block_input": 0.5,
+}
 
 
 def census(block: Block) -> Census:
@@ -65,7 +74,8 @@ def census(block: Block) -> Census:
         # Multiplier blocks are given out before it is seen which weights are constant.
         if hard:
             multiply.into_blocks(found, simd, x + (not p["X_SIGNED"]), own)
-            found.register(**{"block" if absorbed else "product": simd * product})
+            within = absorbed or multiply.pipelined(block, hard)
+            found.register(**{"block" if within else "product": simd * product})
         elif words == 1:
             magnitudes = np.abs(constants)
             found.add(**multiply.fixed(x, map(int.bit_count, magnitudes.tolist()), block.technology))
@@ -77,8 +87,12 @@ def census(block: Block) -> Census:
             found.add(**multiply.luts(x, own, block.technology, len(lanes)))
             found.register(product=len(lanes) * product)
     # What only blocks read goes into their own registers.
-    only = block.technology.absorbs and len(found.products) == sum(own > 0 for own in bits)
-    found.register(**{"block" if only else "input": len(read_by) * x})
+    only = len(found.products) == sum(own > 0 for own in bits) > 0
+    if only and block.technology.absorbs:
+        found.register(block=len(read_by) * x)
+    else:
+        within = multiply.pipelined(block, only) and p["X_SIGNED"]
+        found.register(**{"block_input" if within else "input": len(read_by) * x})
     if p["BIAS"]:
         read = table("logic", p["FOLD_OUT"], block.bits(p["BIASES"], pe * p["ACC"]), block.technology)
         found.add(**read.logic, start=sum(sums))

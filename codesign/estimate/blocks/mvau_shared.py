@@ -20,7 +20,7 @@ LUT = {
     "start": 0.5,
     **{f"soft_{name}": value for name, value in multiply.LUT.items()},
 }
-FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "tree": 1.0, "accumulator": 1.0}
+FF = {"control": 1.0, "input": 1.0, "weight": 1.0, "product": 1.0, "tree": 1.0, "accumulator": 1.0, "block": 0.0}
 
 
 def census(block: Block) -> Census:
@@ -41,11 +41,13 @@ def census(block: Block) -> Census:
         outputs = pe // p["GROUPS"] + (group < pe % p["GROUPS"])
         operand = (outputs - 1) * field + w
         # The multiplications are marked, so that they take blocks however small they are; one bit is no product.
-        if block.dsp and min(signed, operand) > 1:
+        hard = block.dsp and min(signed, operand) > 1
+        if hard:
             multiply.into_blocks(found, simd, operand, signed, shared=True)
         else:
             found.add(**multiply.prefixed(multiply.luts(signed, operand, own, simd), "soft_"))
-        found.register(product=simd * (operand + signed))
+        within = multiply.pipelined(block, hard)
+        found.register(**{"block" if within else "product": simd * (operand + signed)})
     added = tree(simd, field, p["STEP"])
     # Each output but the first of a group has a carry more in every adder.
     carried = pe - p["GROUPS"]

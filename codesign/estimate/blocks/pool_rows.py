@@ -1,4 +1,4 @@
-"""`pool_rows`: partial results of a row of outputs in lookup tables, and a sum or a comparison for each lane."""
+"""`pool_rows`: partial results of a row of outputs in a memory, and a sum or a comparison for each lane."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LUT = {
     "sum": 1.2,
     "greatest": 1.6,
 }
-FF = {"register": 1.0}
+FF = {"register": 1.0, "memory": 1.0}
 
 
 def census(block: Block) -> Census:
@@ -27,14 +27,24 @@ def census(block: Block) -> Census:
     found.add(control=1)
     found.carry("counter", *counts)
     found.carry("address", log2(words))
-    held = block.technology.memories.distributed(words, bits)
+    memories = block.technology.memories
+    # A row of one output is found by the number of its word alone. Where that comes round by itself it is a plain
+    # register, which a block memory can take in as its address.
+    clocked = not memories.tables and words == p["FOLD"] and words & (words - 1) == 0
+    held = memories.either(words, bits) if clocked else memories.unclocked(words, bits)
     # A window of one value is that value: nothing is added, and what is held never read.
     alone = p["KERNEL_H"] * p["KERNEL_W"] == 1
     if not alone:
         found.carry("greatest" if p["MAX"] else "sum", p["Y"], count=p["LANES"])
-    if words > 1 and not alone:
+    found.register(register=sum(counts) + log2(words) + 1 + bits)
+    if words > 1 and not (alone and memories.tables):
         found.add(memory=held.luts, multiplexer=(held.banks - 1) * bits)
-    # One word is a register, the same as that of the output where all of the frame is used.
-    rest = p["ROWS_IN"] % p["KERNEL_H"] or p["COLUMNS_IN"] % p["KERNEL_W"]
-    found.register(register=sum(counts) + log2(words) + 1 + bits + (bits if words == 1 and rest else 0))
+        # Beside such a memory a word is handed on that is read as it comes.
+        found.register(memory=held.registers, register=bits + 1 - log2(words) if held.bram36 else 0)
+        found.bram36 = held.bram36
+    # One word is a register: the same as that of the output where all of the frame is used, but where memories become
+    # flip-flops one by one.
+    rest = p["ROWS_IN"] % p["KERNEL_H"] or p["COLUMNS_IN"] % p["KERNEL_W"] or not memories.tables
+    if words == 1 and rest and not alone:
+        found.register(register=bits)
     return found

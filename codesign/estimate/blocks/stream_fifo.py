@@ -16,8 +16,9 @@ LUT = {
     "bank": 2.0,
     "memory": 1.0,
     "multiplexer": 0.5,
+    "passed": 1.0,
 }
-FF = {"register": 1.0}
+FF = {"register": 1.0, "memory": 1.0}
 
 
 def census(block: Block) -> Census:
@@ -39,15 +40,20 @@ def census(block: Block) -> Census:
         if block.technology.lookup < 6:
             # Cells of 16 words, so that most have several.
             found.add(bank=held.banks - 1)
-        # The address to read is kept a second time, beside the memory.
-        found.register(register=sum(pointers) + log2(depth))
+        # The address to read is kept a second time, beside a memory of lookup tables; one of blocks has it in itself,
+        # and hands a word on beside it that is read as it comes.
+        beside = log2(depth) if held.luts else width + 1 if held.bram36 else 0
+        found.register(register=sum(pointers) + beside)
+        if held.bram36:
+            found.add(passed=width)
     else:
         held = memories.either(depth - 1, width)
         pointers = count, count, log2(depth - 1), log2(depth - 1)
         found.add(deep=1, bank=held.banks - 1)
         found.carry("span", *pointers)
         # The word in front is the register of a block memory.
-        found.register(register=sum(pointers) + 1 + (width if held.luts else 0))
+        found.register(register=sum(pointers) + 1 + (0 if held.bram36 else width))
+    found.register(memory=held.registers)
     found.add(memory=held.luts, multiplexer=(held.banks - 1) * width)
     found.bram36 = held.bram36
     return found

@@ -13,7 +13,7 @@ LUT = {
     "multiplexer": 0.5,
     "shift": 1.0,
 }
-FF = {"control": 130.0, "register": 1.0}
+FF = {"control": 130.0, "register": 1.0, "memory": 1.0}
 BYTE = 8
 
 SERIAL = True
@@ -41,5 +41,9 @@ def census(block: Block) -> Census:
     found.add(shift=BYTE * (answers - 1))
     found.carry("counter", *counters)
     # The bytes of a word wait for the last one; the word in front is the register of a block memory.
-    found.register(control=1, register=sum(counters) + BYTE * (parts - 1 + answers) + (width if held.luts else 0))
+    found.register(
+        control=1,
+        register=sum(counters) + BYTE * (parts - 1 + answers) + (0 if held.bram36 else width),
+        memory=held.registers,
+    )
     return found

@@ -18,7 +18,7 @@ LUT = {
     "select": 1.0,
     "delay": 1.0,
 }
-FF = {"register": 1.0, "address": 1.0, "row": 1.0, "stored": 1.0, "held": 1.0, "window": 1.0}
+FF = {"register": 1.0, "address": 1.0, "row": 1.0, "stored": 1.0, "held": 1.0, "window": 1.0, "memory": 1.0}
 DEEPEST = 32
 """Places of a shift register in a lookup table."""
 
@@ -45,6 +45,8 @@ def census(block: Block) -> Census:
     found.carry("counter", *counts, left)
     if words > 1:
         found.add(memory=rows * held.luts, multiplexer=rows * (held.banks - 1) * p["WIDTH"])
+        found.register(memory=rows * held.registers)
+        found.bram36 = rows * held.bram36
     # A tap is a bit of one of the rows, or zero.
     found.add(select=column * max(1, multiplexer(rows, block.technology.lookup)))
     before = p["KERNEL_W"] - 1
@@ -53,5 +55,7 @@ def census(block: Block) -> Census:
     else:
         found.register(held=before * p["FOLD"] * column)
     found.register(register=log2(rows + 1) + 3 * slot + sum(counts) + left + x + 3, address=2 * log2(words), row=2 * y)
-    found.register(stored=rows * p["WIDTH"] * (2 if words == 1 else 1) + p["KERNEL_H"], window=p["KERNEL_W"] * column)
+    # One word is a register, and that which is read of a block memory is the memory's own.
+    stored = 2 if words == 1 else 0 if held.bram36 else 1
+    found.register(stored=rows * p["WIDTH"] * stored + p["KERNEL_H"], window=p["KERNEL_W"] * column)
     return found

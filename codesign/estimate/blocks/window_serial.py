@@ -24,7 +24,7 @@ LUT = {
     "mask": 1.0,
     "stride": 1.0,
 }
-FF = {"register": 1.0, "address": 1.0, "row": 1.0, "column": 1.0, "select": 1.0}
+FF = {"register": 1.0, "address": 1.0, "row": 1.0, "column": 1.0, "select": 1.0, "memory": 1.0}
 
 
 def census(block: Block) -> Census:
@@ -48,6 +48,7 @@ def census(block: Block) -> Census:
     # A frame of one pixel, as behind a dense layer, has one row and one column.
     pixel = p["ROWS_IN"] == p["COLUMNS_IN"] == 1
     found = Census(bram36=held.bram36, technology=block.technology)
+    found.register(memory=held.registers)
     found.add(memory=held.luts, multiplexer=(held.banks - 1) * p["WIDTH"], bank=held.banks - 1)
     if pixel:
         found.add(pixel=1, pixel_mask=p["WIDTH"])
@@ -63,8 +64,8 @@ def census(block: Block) -> Census:
         found.carry("stride", (p["STRIDE_H"] > 1) * y, (p["STRIDE_W"] > 1) * x)
         # Where there is no padding, that is not seen.
         found.add(mask=p["WIDTH"])
-    found.register(register=counter(p["ROWS"]) + sum(taps) + sum(places) + 1 + (0 if block_memory else p["WIDTH"]))
+    found.register(register=counter(p["ROWS"]) + sum(taps) + sum(places) + 1 + (0 if held.bram36 else p["WIDTH"]))
     found.register(address=address * 5 + (address if words > 1 else 0), row=3 * y, column=2 * x)
-    if block_memory:
+    if held.bram36:
         found.register(select=log2(held.banks))
     return found

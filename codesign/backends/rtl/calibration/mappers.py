@@ -115,7 +115,8 @@ class AsAWhole:
     def counts(self, yosys: Yosys, folder: Path, task: Task) -> dict[str, Counts]:
         """Return what modules take; see `Mapper`."""
         family, clock = self.family, mapping.CLOCK_MHZ
-        lines = [*task.read, *mapping.widths(task.top, "multiplications.txt"), "write_rtlil design.il"]
+        lines = [*task.read, *mapping.free_memories(family.distributed)]
+        lines += [*mapping.widths(task.top, "multiplications.txt"), "write_rtlil design.il"]
         yosys.script(folder, "\n".join(lines) + "\n", timeout_s=TIMEOUT_S)
         chosen = self._chosen((folder / "multiplications.txt").read_text(), task.free) if task.dsp else []
         absorb = family.absorb if task.free else ()

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codesign.backends.rtl.families import logic_cells
 from codesign.backends.rtl.families.family import Family, mul2dsp, ports, read_part
+from codesign.backends.rtl.synthesis import Counts
 from codesign.boards import Shell
+from codesign.errors import UserError
 
 
 def _pcf(shell: Shell, clock_mhz: float) -> str:
@@ -16,6 +23,21 @@ def _part(part: str) -> list[str]:
     return [f"--{found[1].lower()}", "--package", found[2].lower()]
 
 
+_KIB = 4
+"""Of a block memory."""
+
+
+def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Counts:
+    """Return what nextpnr makes of cells: logic cells, each with a lookup table, a flip-flop, a carry, or several."""
+    flip_flops = sum(number for kind, number in kinds.items() if kind.startswith("SB_DFF"))
+    others = {"SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"}
+    if unknown := {kind for kind in kinds if not kind.startswith("SB_DFF")} - others:
+        raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(unknown))}.")
+    number = Counter(kinds)
+    memories = _KIB / 36 * number["SB_RAM40_4K"]
+    return Counts(logic_cells.count(cells), flip_flops, memories, number["SB_MAC16"], number["SB_CARRY"])
+
+
 FAMILY = Family(
     synth="synth_ice40",
     map_dsp=mul2dsp("ice40/dsp_map.v", "$__MUL16X16", 16),
@@ -25,7 +47,7 @@ FAMILY = Family(
     lut={"ICESTORM_LC": 1},
     bram={"ICESTORM_RAM": 1},
     dsp={"ICESTORM_DSP": 1},
-    bram_kib=4,
+    bram_kib=_KIB,
     ff=None,
     pins="pcf",
     constraints=_pcf,
@@ -34,7 +56,15 @@ FAMILY = Family(
     placed="placed.asc",
     packed="network.bin",
     pack=lambda source, out: [source, out],
+    places=_places,
     # The last one looks for registers with an enable, which the first two make of registers and multiplexers, and would
-    # make blocks of multiplications that are to have none; `mapping.synthesise` names these back.
-    absorb=("opt_dff", "opt_clean", "chtype -set $__soft_mul t:$mul", "ice40_dsp"),
+    # make blocks of multiplications that are to have none; `mapping.synthesise` names these back. It would take the
+    # registers that block ROMs are read by as well, without which they are none.
+    absorb=(
+        "opt_dff",
+        "opt_clean",
+        "memory_dff a:rom_style=block",
+        "chtype -set $__soft_mul t:$mul",
+        "ice40_dsp",
+    ),
 )
