@@ -61,6 +61,18 @@ def mixed() -> Graph:
     return builder.build(builder.add(Dense(rng.integers(-3, 4, (12, 4))), builder.add(Flatten(), edge)))
 
 
+def deep() -> Graph:
+    """A sum whose one side waits for a window of rows of the other: a FIFO, and a window, with block memory."""
+    rng = np.random.default_rng(6)
+    builder = GraphBuilder("deep")
+    x = builder.input((6, 20, 4), IntType(8, signed=True))
+    left = builder.add(Conv2d(rng.integers(-3, 4, (3, 3, 4, 4)), padding=1), x)
+    left = builder.add(
+        Dyadic(np.full(4, 200), np.zeros(4, dtype=np.int64), np.full(4, 11), IntType(8, signed=True)), left
+    )
+    return builder.build(builder.add(Add(), left, x))
+
+
 def dense() -> Graph:
     """Two dense layers, whose products have room side by side in multiplier blocks."""
     rng = np.random.default_rng(4)
@@ -81,6 +93,7 @@ GRAPHS: dict[str, tuple[Callable[[], Graph], int, dict[str, Any]]] = {
     "wide": (wide, 3200, {"folds": SERIAL}),
     "packed": (dense, 100, {"folds": PACKED}),
     "shared": (dense, 100, {"folds": SHARED, "dsp": 8}),
+    "deep": (deep, 1000, {}),
     "mixed": (mixed, 200, {}),
     "mixed, in parallel": (mixed, 1, {}),
 }
@@ -166,6 +179,21 @@ def test_block_memories_and_multipliers(intact, family):
     multiplier = {"zynq-7000": "DSP48E1", "ecp5": "MULT18X18D", "ice40": "SB_MAC16", "gowin": "MULT18X18"}[family]
     for kind in (memory, multiplier):
         assert any(cell.startswith(kind) for cell in found), f"{kind} is not in {found}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin"])
+def test_memories_that_are_written_and_read_in_the_same_clock(intact, family):
+    """A word that is read while it is written is the complement of what it was, in the models of ECP5 and Gowin."""
+    netlist = intact("deep", family)
+    texts = {path.name: path.read_text() for path in netlist.folder.glob("*.sv")}
+    depths = [int(depth) for text in texts.values() for depth in re.findall(r"\.DEPTH\((\d+)\)", text)]
+    assert max(depths) > 64
+    memory = {"ecp5": ("DP16KD", "PDPW16KD"), "ice40": ("SB_RAM40_4K",), "gowin": ("DPB", "DPX9B", "SDPB", "SDPX9B")}[
+        family
+    ]
+    assert sum(netlist.mapped.cells.get(kind, 0) for kind in memory)
+    check(netlist)
 
 
 @pytest.mark.slow
