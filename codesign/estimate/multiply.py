@@ -42,7 +42,14 @@ def takes_block(block: Block, x: int, signed: bool, w: int, kept: int | None = N
 
 
 def pipelined(block: Block, hard: bool) -> bool:
-    """Return whether registers around a product go into its block, while adders do not."""
+    """Return whether registers around a product go into its block, while adders do not.
+
+    Parameters
+    ----------
+    block : Block
+    hard : bool
+        Whether the product takes one.
+    """
     return hard and block.free and block.technology.pipelined
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codesign.estimate import memory
 from codesign.estimate.memory import Library
@@ -121,34 +121,21 @@ ECP5 = Technology(
     # Yosys makes shorter ones of lookup tables (`arith_map_ccu2c.v`).
     shortest=5,
 )
-ICE40 = Technology(
-    lookup=4,
+ICE40 = replace(
+    ECP5,
     memories=memory.ICE40,
     multiplier=(16, 16),
-    piece=0,
-    products=ECP5.products,
-    free_products=ECP5.free_products,
-    absorbs=False,
-    shift_register=0,
-    serial=True,
-    # `ice40_dsp`.
-    pipelined=True,
     # nextpnr puts a cell in front of a chain whose first carry is a signal, and one behind it where its carry is read.
     chain=0.7,
     # Yosys makes shorter ones of lookup tables (`arith_map.v`).
     shortest=3,
     through=True,
+    # `ice40_dsp`.
+    pipelined=True,
 )
-GOWIN = Technology(
-    lookup=4,
+GOWIN = replace(
+    ECP5,
     memories=memory.GOWIN,
-    multiplier=(18, 18),
-    piece=0,
-    products=ECP5.products,
-    free_products=ECP5.free_products,
-    absorbs=False,
-    shift_register=0,
-    serial=True,
     # nextpnr puts a carry in front of a chain, and behind every other one a carry to make their number even.
     chain=1.5,
     # Yosys makes shorter ones of lookup tables (`arith_map.v`).

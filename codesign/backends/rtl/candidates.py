@@ -17,6 +17,7 @@ from codesign.backends.rtl.layout import Layout
 from codesign.backends.rtl.unit import Block, Fold
 from codesign.boards import Board
 from codesign.estimate import Model
+from codesign.estimate.model import whole_blocks
 from codesign.ir import Graph, Node
 
 Vector = tuple[float, float, float, float, int]
@@ -134,7 +135,7 @@ class Candidates:
             bram36 += joint[2]
             if joint[4] > cycles:
                 cycles = joint[4]
-        return Quick(lut, ff, bram36, dsp, cycles)
+        return Quick(lut, ff, whole_blocks(bram36), dsp, cycles)
 
     def _lay(self, node: Node, fold: Fold) -> _Laid:
         require_operator(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,8 +54,7 @@ class Family:
             When there is a kind that nobody counts.
         """
         kinds = (self.lut, self.ff, self.bram36, self.dsp, self.carry)
-        if other := set(cells).difference(self.free, *kinds):
-            raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
+        require_counted(cells, self.free.union(*kinds))
         lut, ff, bram36, dsp, carry = (sum(each * cells.get(c, 0) for c, each in kind.items()) for kind in kinds)
         return Counts(int(lut), int(ff), bram36, int(dsp), int(carry))
 
@@ -78,6 +77,12 @@ class Counts:
     bram36: float
     dsp: int
     carry: int
+
+
+def require_counted(kinds: Iterable[str], known: Collection[str]) -> None:
+    """Raise `UserError` when there is a kind of cell that nobody counts."""
+    if other := set(kinds).difference(known):
+        raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
 
 
 # UG474, 7 Series FPGAs Configurable Logic Block: the LUTs that a distributed memory or a shift register takes.

@@ -224,7 +224,7 @@ def _progress(console: Console, advance: Any) -> Progress:
 
 def _words(one: Evaluation) -> str:
     costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
-    taken = [f"{one.cost[name]:,g} {word}" for name, word in costs.items() if name in one.cost]
+    taken = [f"{round(one.cost[name], 2):,g} {word}" for name, word in costs.items() if name in one.cost]
     loss = "" if one.loss is None else f" (loss {one.loss:.4f})"
     return ", ".join([f"{one.accuracy:.2f} %{loss}", f"{one.bit_operations:,} bit operations", *taken])
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codesign.backends.rtl.families.family import Family, mul2dsp, ports, read_part
-from codesign.backends.rtl.synthesis import Counts
+from codesign.backends.rtl.families.family import Family, mul2dsp, ports, read_part, reads
+from codesign.backends.rtl.synthesis import Counts, require_counted
 from codesign.boards import Shell
-from codesign.errors import UserError
 
 
 def _lpf(shell: Shell, clock_mhz: float) -> str:
@@ -34,11 +33,10 @@ def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Cou
     carry is read; a distributed memory takes four that hold it and the place of two for its write port. Of a whole
     design it uses one or two more, for constants.
     """
-    if other := set(kinds) - _COUNTED:
-        raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(other))}.")
+    require_counted(kinds, _COUNTED)
     number = Counter(kinds)
     carries = [cell["connections"] for cell in cells if cell["type"] == "CCU2C"]
-    read = _read(cells)
+    read = set(reads(cells))
     taken, handed_on = ([wire for own in carries for wire in own.get(port, [])] for port in ("CIN", "COUT"))
     # Constants, and the "x" of a carry that is left open, are no wires.
     carried = {wire for wire in handed_on if isinstance(wire, int)}
@@ -49,20 +47,10 @@ def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Cou
     return Counts(luts, number["TRELLIS_FF"], blocks / 2, number["MULT18X18D"], number["CCU2C"])
 
 
-def _read(cells: Iterable[Mapping[str, Any]]) -> set[int | str]:
-    """Return the wires that cells read, without constants."""
-    found: set[int | str] = set()
-    for cell in cells:
-        for port, wires in cell["connections"].items():
-            if cell["port_directions"][port] == "input":
-                found.update(wire for wire in wires if isinstance(wire, int))
-    return found
-
-
 def _trim(netlist: dict[str, Any]) -> None:
     """Leave carries open that nobody reads: nextpnr leads every one that has a wire out of its chain by a cell more."""
     for module in netlist["modules"].values():
-        read = _read(module["cells"].values())
+        read = set(reads(module["cells"].values()))
         for port in module["ports"].values():
             read.update(port["bits"])
         for cell in module["cells"].values():

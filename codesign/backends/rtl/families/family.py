@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,14 @@ class Family:
 def ports(shell: Shell) -> dict[str, str]:
     """Return the pins of a board by the ports of the serial shell."""
     return {"clk": shell.clock, "rx": shell.rx, "tx": shell.tx, "led": shell.led}
+
+
+def reads(cells: Iterable[Mapping[str, Any]]) -> Iterator[int | str]:
+    """Yield the wires at all inputs of cells of Yosys' JSON, constants such as "0" among them."""
+    for cell in cells:
+        for port, wires in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                yield from wires
 
 
 def read_part(pattern: str, part: str, example: str) -> re.Match[str]:

@@ -8,9 +8,8 @@ from typing import Any
 
 from codesign.backends.rtl.families import logic_cells
 from codesign.backends.rtl.families.family import Family, mul2dsp, ports, read_part
-from codesign.backends.rtl.synthesis import Counts
+from codesign.backends.rtl.synthesis import Counts, require_counted
 from codesign.boards import Shell
-from codesign.errors import UserError
 
 
 def _pcf(shell: Shell, clock_mhz: float) -> str:
@@ -29,13 +28,12 @@ _KIB = 4
 
 def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Counts:
     """Return what nextpnr makes of cells: logic cells, each with a lookup table, a flip-flop, a carry, or several."""
-    flip_flops = sum(number for kind, number in kinds.items() if kind.startswith("SB_DFF"))
-    others = {"SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"}
-    if unknown := {kind for kind in kinds if not kind.startswith("SB_DFF")} - others:
-        raise UserError(f"the netlist has cells that nobody counts: {', '.join(sorted(unknown))}.")
+    flip_flops = {kind for kind in kinds if kind.startswith("SB_DFF")}
+    require_counted(kinds, {*flip_flops, "SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"})
     number = Counter(kinds)
+    registers = sum(number[kind] for kind in flip_flops)
     memories = _KIB / 36 * number["SB_RAM40_4K"]
-    return Counts(logic_cells.count(cells), flip_flops, memories, number["SB_MAC16"], number["SB_CARRY"])
+    return Counts(logic_cells.count(cells), registers, memories, number["SB_MAC16"], number["SB_CARRY"])
 
 
 FAMILY = Family(

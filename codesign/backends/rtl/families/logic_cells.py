@@ -1,7 +1,6 @@
 """The logic cells of iCE40 that nextpnr packs Yosys' cells into: a lookup table, a flip-flop, a carry, or several.
 
-What is counted follows `ice40/pack.cc` and `ice40/chains.cc` of nextpnr. Of an image that takes 4,695 logic cells of
-nextpnr 0.11 it counts 4,694.
+What is counted follows `ice40/pack.cc` and `ice40/chains.cc` of nextpnr.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from codesign.backends.rtl.families.family import reads
 
 TILE = 8
 """Logic cells of a tile, whose flip-flops share clock, enable, and set or reset."""
@@ -66,14 +67,7 @@ def count(cells: Sequence[Mapping[str, Any]]) -> int:
     packed += _with_carries(packed, [cell["connections"] for cell in cells if cell["type"] == "SB_CARRY"])
     packed = _merged(packed)
     # What reads wires beside tables and carries.
-    others = Counter(
-        wire
-        for cell in cells
-        if cell["type"] not in ("SB_LUT4", "SB_CARRY")
-        for port, wires in cell["connections"].items()
-        if cell["port_directions"][port] == "input"
-        for wire in wires
-    )
+    others = Counter(reads(cell for cell in cells if cell["type"] not in ("SB_LUT4", "SB_CARRY")))
     readers = _readers(packed)
     return len(packed) + sum(_feeds(chain, readers, others) for chain in _chains(packed, readers))
 
@@ -86,11 +80,7 @@ def _net(cell: Mapping[str, Any], port: str) -> Wire | None:
 
 def _tables_and_registers(cells: Sequence[Mapping[str, Any]]) -> list[_Cell]:
     """Return the logic cells of lookup tables and flip-flops."""
-    users: Counter[Wire] = Counter()
-    for cell in cells:
-        for port, wires in cell["connections"].items():
-            if cell["port_directions"][port] == "input":
-                users.update(wires)
+    users = Counter(reads(cells))
     tables = []
     for cell in cells:
         if cell["type"] == "SB_LUT4":
