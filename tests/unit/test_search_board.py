@@ -156,6 +156,22 @@ def test_limits_that_bind_are_kept_to(supernet: Path) -> None:
         evaluate(hopeless, hopeless.space.uniform(2, 2))
 
 
+@pytest.mark.parametrize(("board", "lut"), [("icebreaker", 4200), ("tang-nano-20k", 3500), ("ulx3s-12f", 4000)])
+def test_limits_of_boards_with_smaller_tables_are_kept_to(supernet: Path, board: str, lut: int) -> None:
+    device = boards.load(board)
+    problem = prepare.problem_of(
+        zoo.load("digits_cnn_w3"), supernet, device, Options(cycles=9216, lut=lut), Objective()
+    )
+    wide = problem.evaluator.cost(problem.space.uniform(8, 8))
+    assert wide["lut"] > lut
+    best = search(problem, "greedy", evaluations=3).best
+    assert best is not None
+    assert best.cost["lut"] <= lut
+    assert best.cost["cycles_per_frame"] <= 9216
+    assert best.cost["dsp"] <= device.dsp
+    assert not problem.constraint.exceeded(best.bit_operations, best.cost)
+
+
 def test_room_is_kept_for_what_training_changes(supernet: Path, problem: Problem) -> None:
     limited = made(supernet, Options(cycles=3000, lut=1500), bit_operations=900_000)
     roomy = prepare.with_room(limited)
