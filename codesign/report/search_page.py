@@ -128,6 +128,7 @@ def _trained(one: Mapping[str, Any], place: int) -> dict[str, str]:
     return {
         "name": one["name"] if place == 0 else "trained too",
         "proxy": f"{one['proxy_accuracy']:.2f}",
+        "loss": "–" if one["proxy_loss"] is None else f"{one['proxy_loss']:.4f}",
         "validation": f"{one['validation_accuracy']:.2f}",
         "test": f"{one['accuracy']:.2f}",
         **{name: f"{one[name]:,.0f}" if name in one else "–" for name in ("bit_operations", "lut", "cycles_per_frame")},

@@ -54,8 +54,8 @@ def collect(
     chosen : Evaluation, optional
         The candidate whose widths and costs are shown; that with the best score of all searches unless given.
     trained : sequence of mapping
-        What trainings gave, the result first: ``name``, ``proxy_accuracy``, ``validation_accuracy``, ``accuracy``, the
-        costs, and whether it ``exceeds`` limits.
+        What trainings gave, the result first: ``name``, ``proxy_accuracy``, ``proxy_loss`` or None,
+        ``validation_accuracy``, ``accuracy``, the costs, and which limits it ``exceeds``.
 
     Raises
     ------

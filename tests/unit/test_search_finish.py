@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +120,16 @@ def test_finalists_are_told_beside_one_another():
     assert cells[0] == ["1", "2", "3"]
     assert cells[1:4] == [["68.00", "67.00", "66.00"], ["–"] * 3, ["71.00", "75.00", "50.00"]]
     assert cells[6] == cells[7] == ["8.00", "7.00", "6.00"]
-    assert cells[8] == ["too large", "the best", ""]
+    assert cells[8] == ["0"] * 3
+    assert cells[9] == ["too large", "the best", ""]
     assert search._finalists(best, [best]) == []
+    schemes = {layer.name: "post" for layer in finish.problem.space.layers[:1]}
+    proposed = best.proposed
+    proposed = msgspec.structs.replace(
+        proposed, assignment=msgspec.structs.replace(proposed.assignment, schemes=schemes)
+    )
+    (shown,) = search._finalists(best, [replace(best, proposed=proposed), best])
+    assert [*map(str, shown.columns[8].cells)] == ["1", "0"]
 
 
 def test_the_distance_of_candidates_is_told_in_bits():
@@ -165,7 +172,7 @@ def test_a_model_is_written_whole_and_replaced_by_its_own_search_alone(home: Pat
     assert publish.require_free("new", folder) == path
     publish.require_same(PROBLEM, path, folder)
     publish.require_same(problem(), home / "newer.toml", folder)
-    aims = dataclasses.replace(PROBLEM, objective=Objective.parse("accuracy,lut=0.1"))
+    aims = replace(PROBLEM, objective=Objective.parse("accuracy,lut=0.1"))
     for another in (problem(budget=0.5), aims):
         with pytest.raises(UserError, match="new was found with other options or by another version"):
             publish.require_same(another, path, folder)

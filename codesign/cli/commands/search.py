@@ -288,6 +288,7 @@ def _figures(one: Trained) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "proxy_accuracy": one.proposed.accuracy,
+        "proxy_loss": one.proposed.loss,
         "validation_accuracy": measured.validation_accuracy,
         "float_accuracy": measured.float_accuracy,
         "accuracy": measured.accuracy,
@@ -323,7 +324,7 @@ def _finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
         return []
     columns = (
         "finalist", "by the supernet, %", "its loss", "held out, %", "bit operations", "LUT", "channels, mean bits",
-        "activations, mean bits", "",
+        "activations, mean bits", "POST layers", "",
     )  # fmt: skip
     rows = []
     for number, one in enumerate(trained, 1):
@@ -340,6 +341,7 @@ def _finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
                 _count(one.evaluation.cost.get("lut")),
                 f"{sum(bits) / len(bits):.2f}",
                 f"{sum(reads) / len(reads):.2f}" if reads else None,
+                sum(scheme == "post" for scheme in widths.schemes.values()),
                 "too large" if one.exceeded else "the best" if one is best else "",
             )
         )
