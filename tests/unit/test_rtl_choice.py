@@ -84,6 +84,23 @@ def test_limits_are_left_aside_one_after_the_other() -> None:
     assert kept.cost["lut"] > free.cost["lut"]
 
 
+def test_many_small_memories_find_room_where_blocks_are_of_four_kib() -> None:
+    """Counted by halves of 36 Kib, so many blocks would not be there."""
+    rng = np.random.default_rng(1)
+    builder = GraphBuilder()
+    edge = builder.input((64,), IntType(3, signed=False))
+    for _ in range(8):
+        edge = builder.add(Dense(rng.integers(-4, 4, (64, 64))), edge)
+        edge = builder.add(Threshold(np.sort(rng.integers(-90, 90, (64, 7)), axis=1)), edge)
+    graph = builder.build(edge)
+    limits = Options().limits(boards.load("icebreaker"))
+    found = choice.choose(graph, 10_000, {}, 4, limits)
+    assert found.fits(limits)
+    halves = choice.choose(graph, 10_000, {}, 4, {**limits, "bram36": limits.pop("bram4") / 9})
+    assert found.cost["bram36"] > 30 / 9 >= halves.cost["bram36"]
+    assert found.cost["lut"] < 0.9 * halves.cost["lut"]
+
+
 def test_the_fastest_fits_and_nothing_faster_does() -> None:
     limits = {"lut": 600.0}
     asked = choice.problem(network(), {}, 6, limits)
@@ -140,11 +157,26 @@ def test_estimates_are_near_what_yosys_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "bits", "blocks"),
-    [(512, 36, 0.5), (513, 36, 1), (512, 72, 1), (1024, 18, 0.5), (16384, 1, 0.5), (40000, 1, 1.5), (100, 1000, 14)],
+    ("words", "bits", "blocks", "small"),
+    [
+        (512, 36, 0.5, 5),
+        (513, 36, 1, 9),
+        (512, 72, 1, 9),
+        (1024, 18, 0.5, 5),
+        (16384, 1, 0.5, 8),
+        (40000, 1, 1.5, 20),
+        (100, 1000, 14, 63),
+        (256, 16, 0.5, 1),
+        (257, 16, 0.5, 2),
+    ],
 )
-def test_block_memories_are_counted_by_their_shapes(words: int, bits: int, blocks: float) -> None:
-    assert cost.block_memories(words, bits) == blocks
+def test_block_memories_are_counted_by_their_shapes(words: int, bits: int, blocks: float, small: float) -> None:
+    assert cost.block_memories(words, bits) == {"bram36": blocks, "bram4": small}
+
+
+def test_small_memories_without_tables_that_hold_words_take_blocks_of_four_kib() -> None:
+    assert [cost.memory(words, 8).get("bram4", 0) for words in (8, 9, 256, 513)] == [0, 1, 1, 2]
+    assert ["bram36" in cost.memory(words, 8) for words in (8, 128, 256)] == [False, False, True]
 
 
 def test_every_module_that_is_emitted_has_a_cost() -> None:
@@ -181,7 +213,8 @@ def test_options_are_checked() -> None:
     assert Options().limits(BOARD) == {"dsp": BOARD.dsp, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=3, fastest=True).limits(BOARD) == {"dsp": 3, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=10**6).limits(BOARD)["dsp"] == BOARD.dsp
-    assert math.isclose(Options().limits(boards.load("icebreaker"))["bram36"], 30 * 4 / 36)
+    assert Options().limits(boards.load("icebreaker")) == {"dsp": 8, "bram4": 30, "lut": MARGIN * 5280}
+    assert math.isclose(Options().limits(boards.load("ulx3s-12f"))["bram36"], 32 / 2)
     for wrong in ({"dsp": -1}, {"dsp": True}, {"dsp": 1.5}):
         with pytest.raises(UserError, match="multiplier blocks are a whole number from 0 on"):
             Options(**wrong)

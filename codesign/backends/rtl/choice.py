@@ -19,7 +19,7 @@ from codesign.folding import Candidate, Chosen, Edge, Problem
 from codesign.ir import Graph, Node
 
 MEMORY_LUTS = 72 * mac.BLOCK_LUTS
-"""What a block memory is worth in LUTs, as long as there are some."""
+"""What a block memory of 36 Kib is worth in LUTs, as long as there are some."""
 
 
 def problem(
@@ -41,7 +41,7 @@ def problem(
     lookup : int
         Inputs of a LUT of the family.
     limits : mapping of str to float
-        The most that all may take, by resource: "lut", "bram36", "dsp".
+        The most that all may take, by resource: "lut", "dsp", "bram36" or "bram4" (block memories of 4 Kib).
     dsp_luts : float
         What a multiplier block is worth in LUTs, as long as there are some.
     port : int
@@ -67,7 +67,8 @@ def problem(
             joint = functools.partial(_joint, tensor.type.bits)
             edges.append(Edge(edge, node.name, operand, kept, joint))
     lanes = {edge: input_lanes(graph, edge) for edge in graph.inputs}
-    objective = {"lut": 1.0, "dsp": dsp_luts, "bram36": MEMORY_LUTS}
+    memory = {"bram4": MEMORY_LUTS / 9} if "bram4" in limits else {"bram36": MEMORY_LUTS}
+    objective = {"lut": 1.0, "dsp": dsp_luts, **memory}
     return Problem(candidates, edges, lanes, limits, objective)
 
 
@@ -126,7 +127,7 @@ def relaxed(asked: Problem, aside: Sequence[str] = ("lut",)) -> Problem:
     return replace(asked, limits=limits, objective={**asked.objective, "dsp": min(asked.objective["dsp"], 1.0)})
 
 
-_ASIDE = ("lut",), ("lut", "bram36")
+_ASIDE = ("lut",), ("lut", "bram36", "bram4")
 """Limits that are left aside where nothing keeps to them all."""
 _SLOWEST = 1 << 62
 

@@ -2,8 +2,10 @@
 
 A function is named as the module it is about. The constants come from netlists of Yosys for 7-series parts; they say
 which of two folds is the smaller one, not what a design takes in the end, for which there is synthesis. Where a
-multiplication takes a multiplier block is known of these parts alone; other families need wider operands. What a
-matrix-vector unit takes is worked out where its tables and multipliers are, in `mac.py`.
+multiplication takes a multiplier block is known of these parts alone; other families need wider operands. Block
+memories are counted twice, in those of 36 Kib ("bram36") and as a family has them whose blocks are of 4 Kib ("bram4");
+a folding problem limits and weighs one of both. What a matrix-vector unit takes is worked out where its tables and
+multipliers are, in `mac.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ SOFT = "soft"
 """Among costs: the LUTs that multiplications take where they get no multiplier blocks."""
 DISTRIBUTED = 1024
 """Bits of a memory up to which LUTs hold it."""
+REGISTERED = 64
+"""Bits of a memory up to which flip-flops hold it, where block memories are of 4 Kib: there, LUTs hold none."""
 
 
 def unit(hardware: Unit, blocks: bool = True) -> Cost:
@@ -72,15 +76,23 @@ def block(one: Block) -> Cost:
 def memory(words: int, bits: int) -> Cost:
     """Return what a memory with a port to write and one to read takes: a block memory, or LUTs for a small one."""
     if words * bits > DISTRIBUTED and words > 64:
-        return {"bram36": block_memories(words, bits)}
+        return block_memories(words, bits)
+    small = {} if words * bits <= REGISTERED else {"bram4": block_memories(words, bits)["bram4"]}
     # Four LUTs hold 32 words of six bits, or 64 of three.
-    return {"lut": 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))}
+    luts = 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))
+    return {"lut": luts, **small}
 
 
-def block_memories(words: int, bits: int) -> float:
-    """Return how many block memories of 36 Kib hold so many words; half a one where 18 Kib do (UG473)."""
-    shapes = [(1 << k, width) for k, width in ((14, 1), (13, 2), (12, 4), (11, 9), (10, 18), (9, 36))]
-    return min(math.ceil(words / deep) * math.ceil(bits / wide) for deep, wide in shapes) / 2
+def block_memories(words: int, bits: int) -> Cost:
+    """Return how many block memories hold so many words.
+
+    Of 36 Kib, half a one where 18 Kib do (UG473), and of 4 Kib (FPGA-TN-02002).
+    """
+    half, small = (
+        min(math.ceil(words / (1 << log2)) * math.ceil(bits / wide) for log2, wide in shapes)
+        for shapes in (_SHAPES_18, _SHAPES_4)
+    )
+    return {"bram36": half / 2, "bram4": float(small)}
 
 
 def stream_fifo(p: Mapping[str, Any]) -> Cost:
@@ -178,7 +190,7 @@ def dyadic(p: Mapping[str, Any]) -> Cost:
     soft = float(p["LANES"] * p["X"] * p["M"])
     taken = {"dsp": float(p["LANES"]), SOFT: soft, "lut": CONTROL + p["LANES"] * shift}
     if p["STYLE"] == "block":
-        return added([taken, {"bram36": block_memories(words, p["LANES"] * constants)}])
+        return added([taken, block_memories(words, p["LANES"] * constants)])
     return added([taken, {"lut": p["LANES"] * constants * (math.ceil(words / 64) if words > 16 else 0)}])
 
 
@@ -230,8 +242,14 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
 }
 
 
+_SHAPES_18 = (14, 1), (13, 2), (12, 4), (11, 9), (10, 18), (9, 36)
+"""log2 of the words and the bits of a word of a block memory of 18 Kib."""
+_SHAPES_4 = (11, 2), (10, 4), (9, 8), (8, 16)
+"""Those of one of 4 Kib."""
+
+
 def _rom(p: Mapping[str, Any], words: int, bits: int) -> Cost:
-    return {"bram36": block_memories(words, bits)} if p["STYLE"] == "block" else {}
+    return block_memories(words, bits) if p["STYLE"] == "block" else {}
 
 
 def _products(a: int, b: int, count: int) -> Cost:

@@ -18,6 +18,7 @@ MARGIN = 0.85
 """Of a board's LUTs that the estimate of a design may take: estimates are no synthesis, and what is placed
 and routed needs some room."""
 _GIVEN_LUTS = 1.0
+_SMALL_KIB = 4
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Options:
         return board.dsp if self.dsp is None else min(self.dsp, board.dsp)
 
     def limits(self, board: Board) -> dict[str, float]:
-        """Return the most that a design may take, by resource."""
+        """Return the most that a design may take: "lut", "dsp", and "bram36" or, of 4 Kib, "bram4"."""
         count, kib = board.memories
         tables = MARGIN * board.lut if self.lut is None else min(self.lut, MARGIN * board.lut)
-        return {"lut": tables, "dsp": float(self.blocks(board)), "bram36": count * kib / 36}
+        memories = {"bram4": float(count)} if kib == _SMALL_KIB else {"bram36": count * kib / 36}
+        return {"lut": tables, "dsp": float(self.blocks(board)), **memories}
