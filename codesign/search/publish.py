@@ -49,31 +49,45 @@ def require_free(name: str, folder: Path) -> Path:
     return store.require_free(name, force=False)
 
 
-def require_same(problem: Problem, path: Path, folder: Path) -> None:
-    """Raise `UserError` when there is a model of another search, with other options.
+def asked(problem: Problem, focus_epochs: int) -> str:
+    """Return what tells a search from those with other options, before a supernet is focused.
 
     Parameters
     ----------
     problem : Problem
+        From `codesign.search.prepare.problem_of`; with the epochs, it says which focused supernet there will be.
+    focus_epochs : int
+        0 for none.
+    """
+    return f"{problem.digest()} {problem.objective.words} {focus_epochs}"
+
+
+def require_same(asked: str, path: Path, folder: Path) -> None:
+    """Raise `UserError` when there is a model of another search, with other options.
+
+    Parameters
+    ----------
+    asked : str
+        From the function of that name.
     path, folder : Path
         As for `publish`.
     """
-    if path.is_file() and _record(folder).get(path.stem, _NOTHING).problem != _told(problem):
+    if path.is_file() and _record(folder).get(path.stem, _NOTHING).asked != asked:
         raise UserError(
             f"{path.stem} was found with other options or by another version; give another --name, or "
             f"remove {path} and what lies beside it."
         )
 
 
-def publish(trained: Model, problem: Problem, document: dict[str, Any], path: Path, folder: Path) -> Model:
+def publish(trained: Model, asked: str, document: dict[str, Any], path: Path, folder: Path) -> Model:
     """Write a trained model as one among the others; the TOML file, which makes it known, comes last.
 
     Parameters
     ----------
     trained : codesign.zoo.Model
         With its checkpoint beside it and its result recorded.
-    problem : Problem
-        That it is a solution of.
+    asked : str
+        What was searched for, from the function of that name.
     document : dict
         Its vectors, see `codesign.verify.vectors.record`.
     path : Path
@@ -84,7 +98,7 @@ def publish(trained: Model, problem: Problem, document: dict[str, Any], path: Pa
     content = Path(trained.path).read_bytes()
     # Noted first, with the one that is replaced: after a kill in between, either is known as this search's.
     before = [_digest(path.read_bytes())] if path.is_file() else []
-    known = _record(folder) | {path.stem: _Written(_told(problem), [*before, _digest(content)])}
+    known = _record(folder) | {path.stem: _Written(asked, [*before, _digest(content)])}
     atomic_write(folder / _RECORD, msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1) + b"\n")
     atomic_write(path.with_suffix(".safetensors"), trained.checkpoint_path.read_bytes())
     vectors.save(document, vectors.path_of(path.with_suffix(".safetensors")))
@@ -93,17 +107,13 @@ def publish(trained: Model, problem: Problem, document: dict[str, Any], path: Pa
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the searches of a folder wrote under a name: for which problem, and digests of the TOML file."""
+    """What the searches of a folder wrote under a name: what was asked for, and digests of the TOML file."""
 
-    problem: str
+    asked: str
     files: list[str]
 
 
 _NOTHING = _Written("", [])
-
-
-def _told(problem: Problem) -> str:
-    return f"{problem.digest()} {problem.objective.words}"
 
 
 def _record(folder: Path) -> dict[str, _Written]:

@@ -243,6 +243,7 @@ def test_what_is_found_is_a_model_that_every_command_takes(codesign: CommandLine
     other = codesign(*("750k" if word == "700k" else word for word in TRAINED))
     assert other.code == 2
     assert "digits_found was found with other options" in other.json["error"]
+    assert "epoch" not in other.err
     (folder / "digits_found.toml").write_text((folder / "digits_found.toml").read_text() + "# mine\n")
     refused = codesign(*TRAINED)
     assert refused.code == 2

@@ -23,6 +23,7 @@ from tests.unit.search_problem import problem
 
 SOURCE = zoo.load("digits_cnn_w3")
 PROBLEM = problem()
+ASKED = publish.asked(PROBLEM, 6)
 
 
 @dataclass(frozen=True)
@@ -166,14 +167,15 @@ def test_a_model_is_written_whole_and_replaced_by_its_own_search_alone(home: Pat
     folder, model = tmp_path / "search", trained_model(tmp_path / "trained")
     document = vectors.record(model.graph(), None, 2)
     path = publish.require_free("new", folder)
-    written = publish.publish(model, PROBLEM, document, path, folder)
+    written = publish.publish(model, ASKED, document, path, folder)
     assert (written.path, written.measured) == (str(home / "new.toml"), model.measured)
     assert vectors.changes(written.graph(), vectors.load(home / "new.vectors.json"), None) == []
     assert publish.require_free("new", folder) == path
-    publish.require_same(PROBLEM, path, folder)
-    publish.require_same(problem(), home / "newer.toml", folder)
+    publish.require_same(ASKED, path, folder)
+    publish.require_same(publish.asked(problem(), 6), home / "newer.toml", folder)
     aims = replace(PROBLEM, objective=Objective.parse("accuracy,lut=0.1"))
-    for another in (problem(budget=0.5), aims):
+    others = [publish.asked(one, 6) for one in (problem(budget=0.5), aims)]
+    for another in (*others, publish.asked(PROBLEM, 5)):
         with pytest.raises(UserError, match="new was found with other options or by another version"):
             publish.require_same(another, path, folder)
     with pytest.raises(UserError, match=r"new is another model, in .*; choose another name by --name"):
@@ -205,16 +207,16 @@ def test_a_kill_before_the_model_file_is_written_leaves_the_name_free(home: Path
     for left in range(3):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             killed_after(left, patch)
-            publish.publish(model, PROBLEM, document, path, folder)
+            publish.publish(model, ASKED, document, path, folder)
         assert publish.require_free("new", folder) == path
         assert not path.exists()
-    publish.publish(model, PROBLEM, document, path, folder)
+    publish.publish(model, ASKED, document, path, folder)
     # The same where a model of this search is replaced by another.
     zoo.record(model, {"accuracy": 12.5})
     for left in range(3):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             killed_after(left, patch)
-            publish.publish(zoo.read(Path(model.path)), PROBLEM, document, path, folder)
+            publish.publish(zoo.read(Path(model.path)), ASKED, document, path, folder)
         assert publish.require_free("new", folder) == path
     (folder / "published.json").write_text("[]")
     with pytest.raises(UserError, match="another model"):

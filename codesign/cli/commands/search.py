@@ -99,6 +99,9 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         problem = prepare.problem_of(
             source, supernet, work.board, design, objective, budget, given["images"], correction, given["fine_tuning"]
         )
+    asked = publish.asked(problem, given["focus_epochs"])
+    if path is not None:
+        publish.require_same(asked, path, folder)
     if given["focus_epochs"]:
         with console.progress("Finding what the limits allow"):
             between = prepare.focus_of(problem)
@@ -108,8 +111,6 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
             problem = prepare.focused(
                 problem, source, supernets, between, given["focus_epochs"], threads=given["threads"]
             )
-    if path is not None:
-        publish.require_same(problem, path, folder)
     searched = prepare.with_room(problem)
     if given["strategy"] == "all":
         for one in [one for one in chosen if not strategies.usable(one, searched)]:
@@ -155,7 +156,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     if not found:
         console.result(data, *shown, _differs(best, found))
         return 1
-    _publish(work, problem, best, path, folder)
+    _publish(work, asked, best, path, folder)
     run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"], cells_of=cells)
     _report(problem, known, folder, work, best.evaluation, cells, data["trained"])
     data |= {**run.summary(result, best.evaluation, str(path)), "path": path}
@@ -271,13 +272,13 @@ def _verified(work: Work, best: Trained, design: Options) -> VerifyResult:
     return own.verify(project, frames)
 
 
-def _publish(work: Work, problem: Problem, best: Trained, path: Path, folder: Path) -> None:
+def _publish(work: Work, asked: str, best: Trained, path: Path, folder: Path) -> None:
     from codesign import data
     from codesign.search import publish
     from codesign.verify import vectors
 
     document = vectors.record(best.graph, data.load(best.model.dataset).x_test, _VECTORS)
-    publish.publish(best.model, problem, document, path, folder)
+    publish.publish(best.model, asked, document, path, folder)
 
 
 def _figures(one: Trained) -> dict[str, Any]:
