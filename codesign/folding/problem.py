@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Cost = Mapping[str, float]
-"""What something takes, by resource: "lut", "ff", "bram36", "dsp"; what is not named is 0."""
+"""What something takes, by resource: "lut", "ff", "bram36" or "bram4", "dsp"; what is not named is 0."""
 
 
 @dataclass(frozen=True)

@@ -49,17 +49,19 @@ def require_free(name: str, folder: Path) -> Path:
     return store.require_free(name, force=False)
 
 
-def asked(problem: Problem, focus_epochs: int) -> str:
+def asked(problem: Problem, between: tuple[int, int] | None, focus_epochs: int) -> str:
     """Return what tells a search from those with other options, before a supernet is focused.
 
     Parameters
     ----------
     problem : Problem
-        From `codesign.search.prepare.problem_of`; with the epochs, it says which focused supernet there will be.
+        From `codesign.search.prepare.problem_of`.
+    between : (int, int) or None
+        From `codesign.search.prepare.focus_of`, None where no supernet is focused.
     focus_epochs : int
-        0 for none.
     """
-    return f"{problem.digest()} {problem.objective.words} {focus_epochs}"
+    focus = "" if between is None else f" {between[0]} {between[1]} {focus_epochs}"
+    return f"{problem.digest()} {problem.objective.words}{focus}"
 
 
 def require_same(asked: str, path: Path, folder: Path) -> None:
@@ -72,7 +74,7 @@ def require_same(asked: str, path: Path, folder: Path) -> None:
     path, folder : Path
         As for `publish`.
     """
-    if path.is_file() and _record(folder).get(path.stem, _NOTHING).asked != asked:
+    if path.is_file() and _record(folder).get(path.stem, _NOTHING).problem != asked:
         raise UserError(
             f"{path.stem} was found with other options or by another version; give another --name, or "
             f"remove {path} and what lies beside it."
@@ -107,9 +109,9 @@ def publish(trained: Model, asked: str, document: dict[str, Any], path: Path, fo
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the searches of a folder wrote under a name: what was asked for, and digests of the TOML file."""
+    """What the searches of a folder wrote under a name: for which problem, and digests of the TOML file."""
 
-    asked: str
+    problem: str
     files: list[str]
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from codesign import boards
 from codesign.backends import rtl
-from codesign.backends.rtl import choice, cost
+from codesign.backends.rtl import choice, cost, estimation
 from codesign.backends.rtl.layout import lay_out
 from codesign.backends.rtl.options import MARGIN, Options
 from codesign.cli import options
 from codesign.errors import UserError
+from codesign.estimate import memory
 from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Conv2d, Dense, Dyadic, Flatten, Threshold
 
@@ -88,17 +89,20 @@ def test_many_small_memories_find_room_where_blocks_are_of_four_kib() -> None:
     """Counted by halves of 36 Kib, so many blocks would not be there."""
     rng = np.random.default_rng(1)
     builder = GraphBuilder()
-    edge = builder.input((64,), IntType(3, signed=False))
+    edge = builder.input((64,), IntType(2, signed=False))
     for _ in range(8):
-        edge = builder.add(Dense(rng.integers(-4, 4, (64, 64))), edge)
-        edge = builder.add(Threshold(np.sort(rng.integers(-90, 90, (64, 7)), axis=1)), edge)
+        edge = builder.add(Dense(rng.integers(-2, 2, (64, 64))), edge)
+        edge = builder.add(Threshold(np.sort(rng.integers(-60, 30, (64, 3)), axis=1)), edge)
     graph = builder.build(edge)
-    limits = Options().limits(boards.load("icebreaker"))
+    board = boards.load("icebreaker")
+    limits = Options().limits(board)
+    laid = lay_out(graph, 10_000, {}, 4, limits)
     found = choice.choose(graph, 10_000, {}, 4, limits)
     assert found.fits(limits)
-    halves = choice.choose(graph, 10_000, {}, 4, {**limits, "bram36": limits.pop("bram4") / 9})
-    assert found.cost["bram36"] > 30 / 9 >= halves.cost["bram36"]
+    halves = choice.choose(graph, 10_000, {}, 4, {"lut": limits["lut"], "dsp": limits["dsp"], "bram36": 30 / 9})
+    assert halves.cost.get("bram36", 0.0) <= 30 / 9
     assert found.cost["lut"] < 0.9 * halves.cost["lut"]
+    assert estimation.of_layout(laid, board).amount.bram36 <= 30 / 9
 
 
 def test_the_fastest_fits_and_nothing_faster_does() -> None:
@@ -160,11 +164,11 @@ def test_estimates_are_near_what_yosys_counts() -> None:
     ("words", "bits", "blocks", "small"),
     [
         (512, 36, 0.5, 5),
-        (513, 36, 1, 9),
+        (513, 36, 1, 7),
         (512, 72, 1, 9),
         (1024, 18, 0.5, 5),
-        (16384, 1, 0.5, 8),
-        (40000, 1, 1.5, 20),
+        (16384, 1, 0.5, 4),
+        (40000, 1, 1.5, 10),
         (100, 1000, 14, 63),
         (256, 16, 0.5, 1),
         (257, 16, 0.5, 2),
@@ -174,9 +178,16 @@ def test_block_memories_are_counted_by_their_shapes(words: int, bits: int, block
     assert cost.block_memories(words, bits) == {"bram36": blocks, "bram4": small}
 
 
-def test_small_memories_without_tables_that_hold_words_take_blocks_of_four_kib() -> None:
-    assert [cost.memory(words, 8).get("bram4", 0) for words in (8, 9, 256, 513)] == [0, 1, 1, 2]
-    assert ["bram36" in cost.memory(words, 8) for words in (8, 128, 256)] == [False, False, True]
+def test_memories_of_ice40_are_those_that_yosys_makes() -> None:
+    for words, bits in itertools.product((2, 4, 5, 8, 9, 30, 64, 65, 256, 257, 3000), (1, 7, 8, 16, 17, 64, 100, 1024)):
+        found, made = cost.settled(cost.memory(words, bits), True), memory.ICE40.either(words, bits)
+        assert found.get("bram4", 0.0) == round(9 * made.bram36), (words, bits)
+        assert found.get("lut", 0.0) == made.registers, (words, bits)
+        assert not found.keys() - {"lut", "bram4"}
+        unclocked = cost.settled(cost.memory(words, bits, clocked=False), True)
+        assert unclocked == {"lut": memory.ICE40.unclocked(words, bits).registers}
+    assert ["bram36" in cost.settled(cost.memory(words, 8), False) for words in (8, 128, 256)] == [False, False, True]
+    assert cost.settled(cost.memory(128, 8), False) == {"lut": 24}
 
 
 def test_every_module_that_is_emitted_has_a_cost() -> None:
@@ -213,7 +224,7 @@ def test_options_are_checked() -> None:
     assert Options().limits(BOARD) == {"dsp": BOARD.dsp, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=3, fastest=True).limits(BOARD) == {"dsp": 3, "bram36": BOARD.bram36, "lut": MARGIN * BOARD.lut}
     assert Options(dsp=10**6).limits(BOARD)["dsp"] == BOARD.dsp
-    assert Options().limits(boards.load("icebreaker")) == {"dsp": 8, "bram4": 30, "lut": MARGIN * 5280}
+    assert Options().limits(boards.load("icebreaker")) == {"dsp": 8, "bram4": MARGIN * 30, "lut": MARGIN * 5280}
     assert math.isclose(Options().limits(boards.load("ulx3s-12f"))["bram36"], 32 / 2)
     for wrong in ({"dsp": -1}, {"dsp": True}, {"dsp": 1.5}):
         with pytest.raises(UserError, match="multiplier blocks are a whole number from 0 on"):

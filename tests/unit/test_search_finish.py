@@ -23,7 +23,8 @@ from tests.unit.search_problem import problem
 
 SOURCE = zoo.load("digits_cnn_w3")
 PROBLEM = problem()
-ASKED = publish.asked(PROBLEM, 6)
+FOCUS = (100, 200)
+ASKED = publish.asked(PROBLEM, FOCUS, 6)
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,11 @@ def test_a_model_is_written_whole_and_replaced_by_its_own_search_alone(home: Pat
     assert vectors.changes(written.graph(), vectors.load(home / "new.vectors.json"), None) == []
     assert publish.require_free("new", folder) == path
     publish.require_same(ASKED, path, folder)
-    publish.require_same(publish.asked(problem(), 6), home / "newer.toml", folder)
+    publish.require_same(publish.asked(problem(), FOCUS, 6), home / "newer.toml", folder)
     aims = replace(PROBLEM, objective=Objective.parse("accuracy,lut=0.1"))
-    others = [publish.asked(one, 6) for one in (problem(budget=0.5), aims)]
-    for another in (*others, publish.asked(PROBLEM, 5)):
+    others = [publish.asked(one, FOCUS, 6) for one in (problem(budget=0.5), aims)]
+    others += [publish.asked(PROBLEM, focus, 5) for focus in (FOCUS, (100, 201), None)]
+    for another in others:
         with pytest.raises(UserError, match="new was found with other options or by another version"):
             publish.require_same(another, path, folder)
     with pytest.raises(UserError, match=r"new is another model, in .*; choose another name by --name"):

@@ -19,7 +19,9 @@ from codesign.folding import Candidate, Chosen, Edge, Problem
 from codesign.ir import Graph, Node
 
 MEMORY_LUTS = 72 * mac.BLOCK_LUTS
-"""What a block memory of 36 Kib is worth in LUTs, as long as there are some."""
+"""What a block memory of 36 Kib, whose words have 72 bits, is worth in LUTs, as long as there are some."""
+SMALL_MEMORY_LUTS = 16 * mac.BLOCK_LUTS
+"""The same for one of 4 Kib, whose words have 16 bits."""
 
 
 def problem(
@@ -55,19 +57,19 @@ def problem(
         When the backend does not have an operator, or a node cannot have the fold that is given for it.
     """
     require_folds(graph, given)
-    candidates = {}
+    candidates, small = {}, "bram4" in limits
     for node in graph:
-        make = functools.partial(_candidates, node, graph, given.get(node.name), lookup, port)
+        make = functools.partial(_candidates, node, graph, given.get(node.name), lookup, port, small)
         candidates[node.name] = make() if known is None else known(node, make)
     edges = []
     for node in graph:
         for operand, edge in enumerate(node.inputs):
             tensor = graph.edges[edge]
             kept = tensor.size if operand else _kept(node, graph, candidates[node.name][0].fold, edge)
-            joint = functools.partial(_joint, tensor.type.bits)
+            joint = functools.partial(_joint, tensor.type.bits, small)
             edges.append(Edge(edge, node.name, operand, kept, joint))
     lanes = {edge: input_lanes(graph, edge) for edge in graph.inputs}
-    memory = {"bram4": MEMORY_LUTS / 9} if "bram4" in limits else {"bram36": MEMORY_LUTS}
+    memory = {"bram4": SMALL_MEMORY_LUTS} if small else {"bram36": MEMORY_LUTS}
     objective = {"lut": 1.0, "dsp": dsp_luts, **memory}
     return Problem(candidates, edges, lanes, limits, objective)
 
@@ -132,7 +134,9 @@ _ASIDE = ("lut",), ("lut", "bram36", "bram4")
 _SLOWEST = 1 << 62
 
 
-def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int, port: int) -> list[Candidate]:
+def _candidates(
+    node: Node, graph: Graph, given: Mapping[str, Any] | None, lookup: int, port: int, small: bool
+) -> list[Candidate]:
     require_operator(node)
     module = ops.module(node.op.name)
     folds = available(node, graph, lookup, port) if given is None else [fixed(node, graph, given, lookup, port)]
@@ -140,7 +144,7 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
     for fold in folds:
         hardware = module.unit(node, graph, fold)
         about = tuple(hardware.lanes_in), hardware.lanes_out, hardware.cycles
-        taken = cost.unit(hardware, fold.dsp)
+        taken = cost.unit(hardware, fold.dsp, small)
         if fold.chain and given is None and not taken.get("dsp"):
             continue
         if fold.shared and not mac.fits(hardware):
@@ -153,7 +157,7 @@ def _candidates(node: Node, graph: Graph, given: Mapping[str, Any] | None, looku
         found.append(Candidate(*about, taken, fold))
         if taken.get("dsp") and not (fold.chain or fold.shared) and "dsp" not in (given or {}):
             bare = replace(fold, dsp=False)
-            found.append(Candidate(*about, cost.unit(module.unit(node, graph, bare), False), bare))
+            found.append(Candidate(*about, cost.unit(module.unit(node, graph, bare), False, small), bare))
     return found
 
 
@@ -168,9 +172,9 @@ def _kept(node: Node, graph: Graph, fold: Fold, edge: str) -> int:
     return len(left) * graph.edges[edge].channels
 
 
-def _joint(bits: int, lanes: int, wanted: int) -> dict[str, float]:
+def _joint(bits: int, small: bool, lanes: int, wanted: int) -> dict[str, float]:
     between = adapters(bits, lanes, wanted)
     # Words become narrow before the FIFO where they can.
     width = min(lanes, between[0].width // bits) * bits if between else lanes * bits
     fifo = cost.stream_fifo({"WIDTH": width, "DEPTH": schedule.LEAST})
-    return cost.added([fifo, *(cost.block(adapter) for adapter in between)])
+    return cost.settled(cost.added([fifo, *(cost.block(adapter) for adapter in between)]), small)

@@ -2,10 +2,11 @@
 
 A function is named as the module it is about. The constants come from netlists of Yosys for 7-series parts; they say
 which of two folds is the smaller one, not what a design takes in the end, for which there is synthesis. Where a
-multiplication takes a multiplier block is known of these parts alone; other families need wider operands. Block
-memories are counted twice, in those of 36 Kib ("bram36") and as a family has them whose blocks are of 4 Kib ("bram4");
-a folding problem limits and weighs one of both. What a matrix-vector unit takes is worked out where its tables and
-multipliers are, in `mac.py`.
+multiplication takes a multiplier block is known of these parts alone; other families need wider operands. What a
+matrix-vector unit takes is worked out where its tables and multipliers are, in `mac.py`.
+
+Memories are counted twice: in block memories of 36 Kib ("bram36") and LUTs that hold words, and as iCE40 has them, in
+block memories of 4 Kib ("bram4") and flip-flops, one in a logic cell. `settled` keeps one of both.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ WALK = 70
 """LUTs of the row and column counters of a window."""
 SOFT = "soft"
 """Among costs: the LUTs that multiplications take where they get no multiplier blocks."""
+SMALL = "small"
+"""Among costs: the LUTs more, where block memories are of 4 Kib."""
 DISTRIBUTED = 1024
 """Bits of a memory up to which LUTs hold it."""
 REGISTERED = 64
-"""Bits of a memory up to which flip-flops hold it, where block memories are of 4 Kib: there, LUTs hold none."""
+"""Bits for each block memory of 4 Kib up to which flip-flops hold a memory there (what Yosys takes a block to cost)."""
 
 
-def unit(hardware: Unit, blocks: bool = True) -> Cost:
+def unit(hardware: Unit, blocks: bool = True, small: bool = False) -> Cost:
     """Return what the blocks of a node take.
 
     Where `Unit.luts` is given, it is for all that calculates; a multiplier block in it counts as `mac.DSP_LUTS`, unless
@@ -43,6 +46,8 @@ def unit(hardware: Unit, blocks: bool = True) -> Cost:
     hardware : Unit
     blocks : bool
         Multiplications may take multiplier blocks, as in the fold that the unit was made for.
+    small : bool
+        As for `settled`.
     """
     parts = [block(one) for one in hardware.blocks]
     if hardware.luts:
@@ -55,7 +60,20 @@ def unit(hardware: Unit, blocks: bool = True) -> Cost:
     soft = total.pop(SOFT, 0.0)
     if not blocks and total.pop("dsp", 0.0):
         total["lut"] += soft
-    return total
+    return settled(total, small)
+
+
+def settled(cost: Cost, small: bool) -> Cost:
+    """Return a cost with memories counted one way.
+
+    Parameters
+    ----------
+    cost : dict of str to float
+    small : bool
+        Block memories are of 4 Kib, and no LUT holds words.
+    """
+    rest = {name: value for name, value in cost.items() if name not in (SMALL, "bram36" if small else "bram4")}
+    return added([rest, {"lut": cost[SMALL]}]) if small and SMALL in cost else rest
 
 
 def added(costs: Iterable[Mapping[str, float]]) -> Cost:
@@ -73,14 +91,24 @@ def block(one: Block) -> Cost:
     return about(cast(Mapping[str, Any], one.parameters)) if about else {}
 
 
-def memory(words: int, bits: int) -> Cost:
-    """Return what a memory with a port to write and one to read takes: a block memory, or LUTs for a small one."""
-    if words * bits > DISTRIBUTED and words > 64:
-        return block_memories(words, bits)
-    small = {} if words * bits <= REGISTERED else {"bram4": block_memories(words, bits)["bram4"]}
-    # Four LUTs hold 32 words of six bits, or 64 of three.
-    luts = 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))
-    return {"lut": luts, **small}
+def memory(words: int, bits: int, clocked: bool = True) -> Cost:
+    """Return what a memory with a port to write and one to read takes: block memories, or LUTs for a small one.
+
+    Parameters
+    ----------
+    words, bits : int
+    clocked : bool
+        Words are read by a clock; if not, block memories of 4 Kib do not hold them.
+    """
+    blocks = block_memories(words, bits)
+    small = blocks.pop("bram4")
+    if words * bits <= DISTRIBUTED or words <= 64:
+        # Four LUTs hold 32 words of six bits, or 64 of three.
+        blocks = {"lut": 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))}
+    tables = blocks.get("lut", 0.0)
+    if clocked and words * bits > REGISTERED * small:
+        return {**blocks, "bram4": small, SMALL: -tables}
+    return {**blocks, SMALL: words * bits - tables}
 
 
 def block_memories(words: int, bits: int) -> Cost:
@@ -92,6 +120,8 @@ def block_memories(words: int, bits: int) -> Cost:
         min(math.ceil(words / (1 << log2)) * math.ceil(bits / wide) for log2, wide in shapes)
         for shapes in (_SHAPES_18, _SHAPES_4)
     )
+    # The widest words are written bit by bit, so that parts of them can lie further on in the address.
+    small = min(small, math.ceil(math.ceil(words / 256) * bits / 16))
     return {"bram36": half / 2, "bram4": float(small)}
 
 
@@ -207,7 +237,10 @@ def add(p: Mapping[str, Any]) -> Cost:
 def pool_rows(p: Mapping[str, Any]) -> Cost:
     """Results so far of a row of outputs, and an adder or a comparison for each lane."""
     bits = p["LANES"] * p["Y"]
-    return added([memory(p["COLUMNS_IN"] // p["KERNEL_W"] * p["FOLD"], bits), {"lut": 25 + 1.5 * bits}])
+    windows = p["COLUMNS_IN"] // p["KERNEL_W"]
+    # Read as they come, but for a single window whose words are counted by a register that comes round by itself.
+    clocked = windows == 1 and p["FOLD"] & (p["FOLD"] - 1) == 0
+    return added([memory(windows * p["FOLD"], bits, clocked), {"lut": 25 + 1.5 * bits}])
 
 
 def reduce(p: Mapping[str, Any]) -> Cost:
@@ -244,8 +277,8 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
 
 _SHAPES_18 = (14, 1), (13, 2), (12, 4), (11, 9), (10, 18), (9, 36)
 """log2 of the words and the bits of a word of a block memory of 18 Kib."""
-_SHAPES_4 = (11, 2), (10, 4), (9, 8), (8, 16)
-"""Those of one of 4 Kib."""
+_SHAPES_4 = (11, 2), (10, 4), (9, 8)
+"""Those of one of 4 Kib, but for its 256 words of 16 bits."""
 
 
 def _rom(p: Mapping[str, Any], words: int, bits: int) -> Cost:

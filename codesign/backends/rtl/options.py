@@ -15,8 +15,8 @@ CYCLES = 10_000
 """Clocks that a frame may take, unless something else is asked for."""
 
 MARGIN = 0.85
-"""Of a board's LUTs that the estimate of a design may take: estimates are no synthesis, and what is placed
-and routed needs some room."""
+"""Of a board's LUTs, and of its block memories of 4 Kib, that the estimate of a design may take: estimates are no
+synthesis, and what is placed and routed needs some room."""
 _GIVEN_LUTS = 1.0
 _SMALL_KIB = 4
 
@@ -101,5 +101,6 @@ class Options:
         """Return the most that a design may take: "lut", "dsp", and "bram36" or, of 4 Kib, "bram4"."""
         count, kib = board.memories
         tables = MARGIN * board.lut if self.lut is None else min(self.lut, MARGIN * board.lut)
-        memories = {"bram4": float(count)} if kib == _SMALL_KIB else {"bram36": count * kib / 36}
+        # Where blocks are small, each FIFO that becomes deeper takes one, and the serial shell some.
+        memories = {"bram4": MARGIN * count} if kib == _SMALL_KIB else {"bram36": count * kib / 36}
         return {"lut": tables, "dsp": float(self.blocks(board)), **memories}

@@ -99,18 +99,17 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         problem = prepare.problem_of(
             source, supernet, work.board, design, objective, budget, given["images"], correction, given["fine_tuning"]
         )
-    asked = publish.asked(problem, given["focus_epochs"])
-    if path is not None:
-        publish.require_same(asked, path, folder)
+    between = None
     if given["focus_epochs"]:
         with console.progress("Finding what the limits allow"):
             between = prepare.focus_of(problem)
         if between is None:
             console.say("No supernet is focused: neither limits nor the objective say for which bit operations.")
-        else:
-            problem = prepare.focused(
-                problem, source, supernets, between, given["focus_epochs"], threads=given["threads"]
-            )
+    asked = publish.asked(problem, between, given["focus_epochs"])
+    if path is not None:
+        publish.require_same(asked, path, folder)
+    if between is not None:
+        problem = prepare.focused(problem, source, supernets, between, given["focus_epochs"], threads=given["threads"])
     searched = prepare.with_room(problem)
     if given["strategy"] == "all":
         for one in [one for one in chosen if not strategies.usable(one, searched)]:

@@ -41,7 +41,7 @@ def _places(kinds: Mapping[str, int], cells: Sequence[Mapping[str, Any]]) -> Cou
 
     A flip-flop takes its value from the lookup table or the carry beside it, so that one without either has a
     pass-through table; a distributed memory takes four tables. Where nextpnr finds no place for a flip-flop beside its
-    carry, it needs some more of them, less than one table of a hundred.
+    carry, it needs some more of them, about one table of a hundred.
     """
     require_counted(kinds, _COUNTED)
     number = Counter(kinds)
