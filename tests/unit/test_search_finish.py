@@ -177,6 +177,7 @@ def test_a_model_is_written_whole_and_replaced_by_its_own_search_alone(home: Pat
     aims = replace(PROBLEM, objective=Objective.parse("accuracy,lut=0.1"))
     others = [publish.asked(one, FOCUS, 6) for one in (problem(budget=0.5), aims)]
     others += [publish.asked(PROBLEM, focus, 5) for focus in (FOCUS, (100, 201), None)]
+    assert publish.asked(PROBLEM, None, 5) == publish.asked(PROBLEM, None, 6)
     for another in others:
         with pytest.raises(UserError, match="new was found with other options or by another version"):
             publish.require_same(another, path, folder)

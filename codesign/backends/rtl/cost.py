@@ -6,7 +6,8 @@ multiplication takes a multiplier block is known of these parts alone; other fam
 matrix-vector unit takes is worked out where its tables and multipliers are, in `mac.py`.
 
 Memories are counted twice: in block memories of 36 Kib ("bram36") and LUTs that hold words, and as iCE40 has them, in
-block memories of 4 Kib ("bram4") and flip-flops, one in a logic cell. `settled` keeps one of both.
+block memories of 4 Kib ("bram4") and flip-flops, one in a logic cell, as `codesign.estimate.memory` knows them.
+`settled` keeps one of both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, cast
 
 from codesign.backends.rtl import mac, packed
 from codesign.backends.rtl.unit import Block, Packed, Unit
+from codesign.estimate.memory import ICE40, Memory
 from codesign.ir import IntType
 
 Cost = dict[str, float]
@@ -31,8 +33,6 @@ SMALL = "small"
 """Among costs: the LUTs more, where block memories are of 4 Kib."""
 DISTRIBUTED = 1024
 """Bits of a memory up to which LUTs hold it."""
-REGISTERED = 64
-"""Bits for each block memory of 4 Kib up to which flip-flops hold a memory there (what Yosys takes a block to cost)."""
 
 
 def unit(hardware: Unit, blocks: bool = True, small: bool = False) -> Cost:
@@ -100,29 +100,19 @@ def memory(words: int, bits: int, clocked: bool = True) -> Cost:
     clocked : bool
         Words are read by a clock; if not, block memories of 4 Kib do not hold them.
     """
-    blocks = block_memories(words, bits)
-    small = blocks.pop("bram4")
-    if words * bits <= DISTRIBUTED or words <= 64:
+    if words * bits > DISTRIBUTED and words > 64:
+        found = {"bram36": block_memories(words, bits)}
+    else:
         # Four LUTs hold 32 words of six bits, or 64 of three.
-        blocks = {"lut": 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))}
-    tables = blocks.get("lut", 0.0)
-    if clocked and words * bits > REGISTERED * small:
-        return {**blocks, "bram4": small, SMALL: -tables}
-    return {**blocks, SMALL: words * bits - tables}
+        found = {"lut": 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))}
+    small = ICE40.either(words, bits) if clocked else ICE40.unclocked(words, bits)
+    return {**found, "bram4": _small_blocks(small), SMALL: small.registers - found.get("lut", 0.0)}
 
 
-def block_memories(words: int, bits: int) -> Cost:
-    """Return how many block memories hold so many words.
-
-    Of 36 Kib, half a one where 18 Kib do (UG473), and of 4 Kib (FPGA-TN-02002).
-    """
-    half, small = (
-        min(math.ceil(words / (1 << log2)) * math.ceil(bits / wide) for log2, wide in shapes)
-        for shapes in (_SHAPES_18, _SHAPES_4)
-    )
-    # The widest words are written bit by bit, so that parts of them can lie further on in the address.
-    small = min(small, math.ceil(math.ceil(words / 256) * bits / 16))
-    return {"bram36": half / 2, "bram4": float(small)}
+def block_memories(words: int, bits: int) -> float:
+    """Return how many block memories of 36 Kib hold so many words; half a one where 18 Kib do (UG473)."""
+    shapes = [(1 << k, width) for k, width in ((14, 1), (13, 2), (12, 4), (11, 9), (10, 18), (9, 36))]
+    return min(math.ceil(words / deep) * math.ceil(bits / wide) for deep, wide in shapes) / 2
 
 
 def stream_fifo(p: Mapping[str, Any]) -> Cost:
@@ -220,7 +210,7 @@ def dyadic(p: Mapping[str, Any]) -> Cost:
     soft = float(p["LANES"] * p["X"] * p["M"])
     taken = {"dsp": float(p["LANES"]), SOFT: soft, "lut": CONTROL + p["LANES"] * shift}
     if p["STYLE"] == "block":
-        return added([taken, block_memories(words, p["LANES"] * constants)])
+        return added([taken, _rom(p, words, p["LANES"] * constants)])
     return added([taken, {"lut": p["LANES"] * constants * (math.ceil(words / 64) if words > 16 else 0)}])
 
 
@@ -275,14 +265,14 @@ MODULES: Mapping[str, Callable[[Mapping[str, Any]], Cost]] = {
 }
 
 
-_SHAPES_18 = (14, 1), (13, 2), (12, 4), (11, 9), (10, 18), (9, 36)
-"""log2 of the words and the bits of a word of a block memory of 18 Kib."""
-_SHAPES_4 = (11, 2), (10, 4), (9, 8)
-"""Those of one of 4 Kib, but for its 256 words of 16 bits."""
-
-
 def _rom(p: Mapping[str, Any], words: int, bits: int) -> Cost:
-    return block_memories(words, bits) if p["STYLE"] == "block" else {}
+    if p["STYLE"] != "block":
+        return {}
+    return {"bram36": block_memories(words, bits), "bram4": _small_blocks(ICE40.block(words, bits, writes=False))}
+
+
+def _small_blocks(made: Memory) -> float:
+    return float(round(9 * made.bram36))
 
 
 def _products(a: int, b: int, count: int) -> Cost:
