@@ -31,7 +31,7 @@ def results(modules: dict[str, ModuleType], **accuracies: tuple[float, ...]) -> 
         scenario, strategy = name.split("_")
         for seed, accuracy in enumerate(values, 1):
             search = modules["tasks"].Search(modules["scenarios"].SCENARIOS[scenario], strategy, seed)
-            found[search] = {"best": {"accuracy": 80.0}, "evaluations": 200, "seconds": 12.4}
+            found[search] = {"best": {"accuracy": 80.0, "loss": 0.61}, "evaluations": 200, "seconds": 12.4}
             found[modules["tasks"].Training(search, seed)] = {
                 "accuracy": accuracy,
                 "bit_operations": operations[scenario],
@@ -94,13 +94,21 @@ def test_the_table_orders_by_trained_accuracy_and_tells_who_takes_less(modules: 
         three_haq=(86.0, 86.0, 86.0),
     )
     text = modules["table"].markdown(found)
-    row = "| autoqb | 3 | 86.00 ± 0.00 | 80.00 | 2.0 | 12,345 | 2,713 | 200 | 12 |"
+    row = "| autoqb | 3 | 86.00 ± 0.00 |  | 80.00 (0.6100) | 2.0 | 12,345 | 2,713 | 200 | 12 |"
     assert row in text
     assert text.index(row) < text.index("| haq | 3 | 84.00 ± 0.50 |")
     # As accurate as haq with 2 and 4 million: 84.0 lies between 82.2 (1 million) and 86 (2 million).
     assert "- autoqb against haq, bit operations at equal accuracy: -31 % at 84.00 %, -50 % at 86.00 %." in text
     # The other way round only where its own points reach.
     assert "- haq against autoqb, bit operations at equal accuracy: +100 % at 86.00 %." in text
+
+
+def test_strategies_are_compared_with_uniform_seed_by_seed(modules: dict[str, ModuleType]) -> None:
+    text = modules["table"].markdown(results(modules, lut_uniform=(82.0, 83.0, 84.0), lut_haq=(81.5, 82.0, 83.5, 99.0)))
+    assert "| uniform | 3 | 83.00 ± 2.48 |  |" in text
+    assert "| haq | 4 | 86.50 ± 13.33 | -0.67 ± 0.72 |" in text
+    one = modules["table"].markdown(results(modules, lut_uniform=(82.0,), lut_haq=(83.5, 84.0)))
+    assert "| haq | 2 | 83.75 ± 3.18 | +1.50 |" in one
 
 
 def test_one_training_has_no_interval(modules: dict[str, ModuleType]) -> None:

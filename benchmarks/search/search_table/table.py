@@ -15,17 +15,17 @@ from search_table.tasks import Search, Training
 Results = Mapping[Search | Training, dict[str, Any]]
 CLOCK = 100e6
 HEAD = (
-    "strategy", "seeds", "trained, %", "by the supernet, %", "bit operations, M", "LUT", "frames/s", "candidates",
-    "search, s",
+    "strategy", "seeds", "trained, %", "more than uniform, points", "by the supernet, % (loss)", "bit operations, M",
+    "LUT", "frames/s", "candidates", "search, s",
 )  # fmt: skip
 
 
-def interval(values: Sequence[float]) -> str:
+def interval(values: Sequence[float], style: str = ".2f") -> str:
     """Return mean and 95 % interval of the mean of independent trainings, as Student's t has it."""
     if len(values) < 2:
-        return f"{values[0]:.2f}"
+        return f"{values[0]:{style}}"
     half = float(t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return f"{np.mean(values):.2f} ± {half:.2f}"
+    return f"{np.mean(values):{style}} ± {half:.2f}"
 
 
 def markdown(found: Results) -> str:
@@ -45,16 +45,24 @@ def markdown(found: Results) -> str:
     return "\n".join(parts)
 
 
-def _trained(found: Results, scenario: str, strategy: str) -> list[dict[str, Any]]:
-    return [
-        result
+def _trained(found: Results, scenario: str, strategy: str) -> dict[int, dict[str, Any]]:
+    """Return the trainings of a strategy by their seed."""
+    return {
+        task.seed: result
         for task, result in found.items()
         if isinstance(task, Training) and (task.search.scenario.name, task.search.strategy) == (scenario, strategy)
-    ]
+    }
+
+
+def _more(own: Mapping[int, dict[str, Any]], uniform: Mapping[int, dict[str, Any]]) -> str:
+    """Return how much more accurate trainings are than those of the uniform network with the same seeds."""
+    seeds = sorted(own.keys() & uniform.keys())
+    return interval([own[seed]["accuracy"] - uniform[seed]["accuracy"] for seed in seeds], "+.2f") if seeds else ""
 
 
 def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | None:
-    trained = _trained(found, scenario, strategy)
+    by_seed = _trained(found, scenario, strategy)
+    trained = list(by_seed.values())
     searches = [
         result
         for task, result in found.items()
@@ -71,7 +79,9 @@ def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | No
         strategy,
         len(trained),
         interval(accuracies),
-        f"{mean([each['best']['accuracy'] for each in searches]):.2f}",
+        _more(by_seed, _trained(found, scenario, "uniform")) if strategy != "uniform" else "",
+        f"{mean([each['best']['accuracy'] for each in searches]):.2f} "
+        f"({mean([each['best']['loss'] for each in searches]):.4f})",
         f"{mean([each['bit_operations'] for each in trained]) / 1e6:.1f}",
         f"{mean([each['lut'] for each in trained]):,.0f}",
         f"{CLOCK / mean([each['cycles_per_frame'] for each in trained]):,.0f}",
@@ -101,7 +111,7 @@ def _against(found: Results, strategy: str, other: str) -> str | None:
 def _points(found: Results, strategy: str) -> list[tuple[float, float]]:
     points = []
     for scenario in SCENARIOS.values():
-        trained = _trained(found, scenario.name, strategy) if not scenario.lut else []
+        trained = [] if scenario.lut else list(_trained(found, scenario.name, strategy).values())
         if trained:
             points.append(
                 (
