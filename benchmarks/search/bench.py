@@ -79,7 +79,10 @@ def main() -> int:
     parser.add_argument("--strategies", default="", help="the same")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "search_bench")
     given = parser.parse_args()
-    seeds = [int(seed) for seed in given.seeds.split(",")]
+    try:
+        seeds = [int(seed) for seed in given.seeds.split(",")]
+    except ValueError:
+        raise UserError(f"seeds are whole numbers joined by commas, not '{given.seeds}'.") from None
     chosen = [[name for name in text.split(",") if name] for text in (given.scenarios, given.strategies)]
     searches, trainings = plan(seeds, *chosen)
     store = Store(given.folder, HERE / "results", HERE / "supernets")

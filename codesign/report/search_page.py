@@ -142,15 +142,15 @@ def _limits(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": _COSTS[name],
-            "used": _number(taken[name]),
-            "allowed": _number(limit),
+            "used": count(taken[name]),
+            "allowed": count(limit),
             "share": 100 * taken[name] / limit if limit else 0.0,
         }
         for name, limit in content["limits"].items()
     ]
 
 
-def _number(value: float) -> str:
+def count(value: float) -> str:
     """Return a count; block memories of 36 Kib come in halves or ninths."""
     return f"{value:,.2f}".rstrip("0").removesuffix(".")
 

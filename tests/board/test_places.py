@@ -40,4 +40,6 @@ def test_cells_are_counted_as_nextpnr_reports_them(board: str, cycles: int, tmp_
     told = result.report
     # nextpnr adds a few for constants, and on Gowin where a flip-flop finds no place beside its carry.
     assert found.lut == pytest.approx(told.lut, rel=0.012 if own.family == "gowin" else 0.002)
-    assert (found.ff, found.bram36, found.dsp) == (told.ff, pytest.approx(told.bram36, abs=1e-3), told.dsp)
+    assert (found.bram36, found.dsp) == (pytest.approx(told.bram36, abs=1e-3), told.dsp)
+    # For iCE40 nextpnr reports no flip-flops, so that those of a report are counted in the netlist.
+    assert FAMILIES[own.family].ff is None or found.ff == told.ff

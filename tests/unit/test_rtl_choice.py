@@ -16,6 +16,9 @@ from codesign.backends.rtl.layout import lay_out
 from codesign.backends.rtl.options import MARGIN, Options
 from codesign.cli import options
 from codesign.errors import UserError
+from codesign.estimate.blocks import pool_rows
+from codesign.estimate.census import Block
+from codesign.estimate.technology import ICE40
 from codesign.ir import Graph, GraphBuilder, IntType
 from codesign.ir.ops import Conv2d, Dense, Dyadic, Flatten, Threshold
 
@@ -170,21 +173,34 @@ def test_block_memories_are_counted_by_their_shapes(words: int, bits: int, block
 @pytest.mark.parametrize(
     ("words", "bits", "luts", "blocks"),
     [
-        (8, 8, 64, 0),
+        (8, 8, 120, 0),
         (9, 8, 0, 1),
         (256, 16, 0, 1),
         (257, 16, 0, 2),
         (513, 8, 0, 2),
         (513, 36, 0, 7),
         (512, 72, 0, 9),
-        (2, 1024, 2048, 0),
-        (6, 17, 102, 0),
+        (2, 1024, 3072, 0),
+        (6, 17, 187, 0),
         (64, 512, 0, 32),
     ],
 )
 def test_memories_of_ice40_are_flip_flops_or_blocks_of_four_kib(words: int, bits: int, luts: int, blocks: int) -> None:
     assert cost.settled(cost.memory(words, bits), True) == {"lut": luts, "bram4": blocks}
-    assert cost.settled(cost.memory(words, bits, clocked=False), True) == {"lut": words * bits, "bram4": 0}
+    # Each bit is a cell, and each bit of all words but one another that chooses.
+    alone = {"lut": (2 * words - 1) * bits, "bram4": 0}
+    assert cost.settled(cost.memory(words, bits, clocked=False), True) == alone
+
+
+@pytest.mark.parametrize(("columns", "fold"), [(8, 16), (2, 16), (2, 12), (2, 64)])
+def test_rows_of_pooling_are_held_as_the_estimator_knows_it(columns: int, fold: int) -> None:
+    shape = {"KERNEL_H": 2, "KERNEL_W": 2, "ROWS_IN": 8, "COLUMNS_IN": columns}
+    parameters = {**shape, "FOLD": fold, "LANES": 2, "X": 8, "Y": 8, "MAX": True}
+    held = pool_rows.census(Block("pool_rows", parameters, lambda *_: np.zeros(0), technology=ICE40))
+    found = cost.settled(cost.pool_rows(parameters), True)
+    assert found["bram4"] == pytest.approx(9 * held.bram36)
+    assert (held.bram36 > 0) == (columns == 2 and fold in (16, 64))
+    assert found["lut"] >= held.lut["multiplexer"] + held.ff["memory"]
 
 
 def test_memories_of_others_are_lookup_tables_or_large_blocks() -> None:

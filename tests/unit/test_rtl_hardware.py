@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from codesign import boards
-from codesign.backends.rtl import hardware
+from codesign.backends.rtl import choice, hardware
 from codesign.backends.rtl.estimation import Estimate, of_layout
 from codesign.backends.rtl.hardware import Hardware
-from codesign.backends.rtl.options import Options
+from codesign.backends.rtl.layout import place
+from codesign.backends.rtl.options import MARGIN, Options
 from codesign.backends.rtl.refolding import Refolding
 
 from .test_rtl_refolding import network
@@ -53,6 +54,27 @@ def test_the_fastest_is_that_within_the_limit() -> None:
         estimates.append(of_layout(found.layout, BOARD))
         assert 0.8 * lut <= estimates[-1].amount.lut <= lut
     assert estimates[0].cycles_per_frame < estimates[1].cycles_per_frame
+
+
+@pytest.mark.parametrize(("name", "lut"), [("icebreaker", 5280), ("ulx3s-12f", 6000)])
+def test_the_fastest_fits_the_board_by_the_estimate(name: str, lut: int) -> None:
+    board = msgspec.structs.replace(boards.load(name), lut=lut)
+    found, _ = hardware.chosen(network(0), board, Options(fastest=True))
+    told = of_layout(found.layout, board)
+    assert told.fits
+    assert 0.75 * MARGIN * board.lut <= told.amount.lut <= MARGIN * board.lut
+    # What is chosen by the rough sizes alone does not.
+    asked = choice.problem(network(0), {}, board.lut_inputs, Options().limits(board))
+    rough = choice.solve(asked, None)
+    assert rough.cycles < found.cycles
+    folds = {node: one.fold for node, one in rough.candidates.items()}
+    assert of_layout(place(network(0), folds), board).amount.lut > MARGIN * board.lut
+
+
+def test_the_fastest_that_fits_by_both_sizes_is_that_of_the_rough_ones() -> None:
+    found, _ = hardware.chosen(network(0), BOARD, Options(fastest=True))
+    rough = choice.solve(choice.problem(network(0), {}, BOARD.lut_inputs, Options().limits(BOARD)), None)
+    assert found.layout.folds == {node: one.fold for node, one in rough.candidates.items()}
 
 
 def test_without_measured_synthesis_the_sizes_that_choose_folds_are_what_counts() -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codesign.errors import UserError
 from codesign.files import atomic_write
-from search_table.scenarios import ONCE, SCENARIOS, Scenario
+from search_table.scenarios import ALL, ONCE, SCENARIOS, Scenario
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,16 @@ def plan(
     seeds : sequence of int
     scenarios, strategies : sequence of str
         Names; all where there are none.
+
+    Raises
+    ------
+    UserError
+        When there is no such scenario or strategy.
     """
+    for what, names, known in (("scenario", scenarios, SCENARIOS), ("strategy", strategies, ALL)):
+        for name in names:
+            if name not in known:
+                raise UserError(f"there is no {what} '{name}'; there are {', '.join(known)}.")
     searches: dict[Search, None] = {}
     trainings = []
     for seed in seeds:

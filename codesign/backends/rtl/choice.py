@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from codesign import folding
-from codesign.backends.rtl import cost, mac, ops, schedule
+from codesign.backends.rtl import cost, mac, ops
 from codesign.backends.rtl.folds import available, fixed, require_folds, require_operator
 from codesign.backends.rtl.joints import adapters, input_lanes
 from codesign.backends.rtl.unit import Fold
@@ -66,7 +66,7 @@ def problem(
         for operand, edge in enumerate(node.inputs):
             tensor = graph.edges[edge]
             kept = tensor.size if operand else _kept(node, graph, candidates[node.name][0].fold, edge)
-            joint = functools.partial(_joint, tensor.type.bits, small)
+            joint = functools.partial(_joint, tensor.type.bits)
             edges.append(Edge(edge, node.name, operand, kept, joint))
     lanes = {edge: input_lanes(graph, edge) for edge in graph.inputs}
     memory = {"bram4": SMALL_MEMORY_LUTS} if small else {"bram36": MEMORY_LUTS}
@@ -172,9 +172,9 @@ def _kept(node: Node, graph: Graph, fold: Fold, edge: str) -> int:
     return len(left) * graph.edges[edge].channels
 
 
-def _joint(bits: int, small: bool, lanes: int, wanted: int) -> dict[str, float]:
+def _joint(bits: int, lanes: int, wanted: int) -> dict[str, float]:
     between = adapters(bits, lanes, wanted)
     # Words become narrow before the FIFO where they can.
     width = min(lanes, between[0].width // bits) * bits if between else lanes * bits
-    fifo = cost.stream_fifo({"WIDTH": width, "DEPTH": schedule.LEAST})
-    return cost.settled(cost.added([fifo, *(cost.block(adapter) for adapter in between)]), small)
+    fifo = cost.stream_fifo({"WIDTH": width})
+    return cost.added([fifo, *(cost.block(adapter) for adapter in between)])

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from codesign.backends.rtl import mac, packed
 from codesign.backends.rtl.unit import Block, Packed, Unit
+from codesign.estimate.blocks import pool_rows as pooled
 from codesign.estimate.memory import ICE40, Memory
 from codesign.ir import IntType
 
@@ -94,6 +95,8 @@ def block(one: Block) -> Cost:
 def memory(words: int, bits: int, clocked: bool = True) -> Cost:
     """Return what a memory with a port to write and one to read takes: block memories, or LUTs for a small one.
 
+    Where flip-flops hold it, LUTs choose among its words.
+
     Parameters
     ----------
     words, bits : int
@@ -106,7 +109,8 @@ def memory(words: int, bits: int, clocked: bool = True) -> Cost:
         # Four LUTs hold 32 words of six bits, or 64 of three.
         found = {"lut": 4.0 * (math.ceil(bits / 6) if words <= 32 else math.ceil(bits / 3) * math.ceil(words / 64))}
     small = ICE40.either(words, bits) if clocked else ICE40.unclocked(words, bits)
-    return {**found, "bram4": _small_blocks(small), SMALL: small.registers - found.get("lut", 0.0)}
+    cells = small.registers + (small.banks - 1) * bits if small.registers else 0.0
+    return {**found, "bram4": _small_blocks(small), SMALL: cells - found.get("lut", 0.0)}
 
 
 def block_memories(words: int, bits: int) -> float:
@@ -116,11 +120,8 @@ def block_memories(words: int, bits: int) -> float:
 
 
 def stream_fifo(p: Mapping[str, Any]) -> Cost:
-    """Two registers with a choice, or a memory."""
-    if p["DEPTH"] <= 2:
-        return {"lut": p["WIDTH"] + CONTROL}
-    control = 14 if p["DEPTH"] <= 64 else 40
-    return added([memory(p["DEPTH"], p["WIDTH"]), {"lut": control}])
+    """Two registers with a choice: how deep it must be is known when folds are."""
+    return {"lut": p["WIDTH"] + CONTROL}
 
 
 def lane_adapter(p: Mapping[str, Any]) -> Cost:
@@ -227,10 +228,7 @@ def add(p: Mapping[str, Any]) -> Cost:
 def pool_rows(p: Mapping[str, Any]) -> Cost:
     """Results so far of a row of outputs, and an adder or a comparison for each lane."""
     bits = p["LANES"] * p["Y"]
-    windows = p["COLUMNS_IN"] // p["KERNEL_W"]
-    # Read as they come, but for a single window whose words are counted by a register that comes round by itself.
-    clocked = windows == 1 and p["FOLD"] & (p["FOLD"] - 1) == 0
-    return added([memory(windows * p["FOLD"], bits, clocked), {"lut": 25 + 1.5 * bits}])
+    return added([memory(pooled.words(p), bits, pooled.clocked(p)), {"lut": 25 + 1.5 * bits}])
 
 
 def reduce(p: Mapping[str, Any]) -> Cost:

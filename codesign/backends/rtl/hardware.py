@@ -1,8 +1,8 @@
 """The hardware of a graph on a board by a user's options: what `emit` writes, and what estimates are about.
 
-Folds are chosen by the rough sizes of `cost.py`. Where lookup tables are limited by `Options.lut` and synthesis was
-measured for the family, the limit is one of what `codesign.estimate` predicts of the whole: the loosest rough limit is
-looked for with which that prediction keeps to it.
+Folds are chosen by the rough sizes of `cost.py`. Where lookup tables are limited by `Options.lut`, or the fastest
+design is looked for, and synthesis was measured for the family, the limit is one of what `codesign.estimate` predicts
+of the whole: the loosest rough limit is looked for with which that prediction keeps to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from codesign.backends.rtl import choice, permutation
 from codesign.backends.rtl.estimation import Estimate, of_layout
 from codesign.backends.rtl.folds import require_ends, require_folds
 from codesign.backends.rtl.layout import Layout, place
-from codesign.backends.rtl.options import Options
+from codesign.backends.rtl.options import MARGIN, Options
 from codesign.backends.rtl.unit import Fold
 from codesign.boards import Board
 from codesign.folding import Chosen, Problem
@@ -43,7 +43,7 @@ class Hardware:
     cost : float
         What the choice of folds keeps small: lookup tables, and multiplier blocks by what each of them counts.
     estimate : Estimate or None
-        None where it was not asked: tables are not limited, or no synthesis was measured for the family.
+        None where it was not asked: nothing limits tables, or no synthesis was measured for the family.
     limit : float
         The rough limit of lookup tables that the folds were chosen by.
     """
@@ -108,8 +108,8 @@ def folded(asked: Problem, graph: Graph, board: Board, options: Options, near: i
     near : int, optional
         Clocks to try first where the fastest design is looked for; they change nothing of the result.
     """
-    limited = options.lut is not None and options.lut < board.lut and estimate.measured(board.family)
-    model = estimate.load(board.family) if limited else None
+    limited = options.fastest if options.lut is None else options.fastest or options.lut < board.lut
+    model = estimate.load(board.family) if limited and estimate.measured(board.family) else None
     known: dict[tuple[Fold, ...], tuple[Layout, Estimate | None]] = {}
 
     def laid(found: Chosen, tables: float) -> Hardware:
@@ -148,7 +148,11 @@ def folded(asked: Problem, graph: Graph, board: Board, options: Options, near: i
 
 
 def _most(board: Board, options: Options) -> int:
-    return board.lut if options.lut is None else min(options.lut, board.lut)
+    """Return the lookup tables that the estimate of a design may take."""
+    if options.lut is not None:
+        return min(options.lut, board.lut)
+    # The fastest design takes what it may, and is to be placed and routed.
+    return int(MARGIN * board.lut) if options.fastest else board.lut
 
 
 def _loosest(most: int, whole: Hardware, solved: Callable[[float], Hardware]) -> Hardware:

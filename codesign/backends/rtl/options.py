@@ -15,8 +15,8 @@ CYCLES = 10_000
 """Clocks that a frame may take, unless something else is asked for."""
 
 MARGIN = 0.85
-"""Of a board's LUTs, and of its block memories of 4 Kib, that the estimate of a design may take: estimates are no
-synthesis, and what is placed and routed needs some room."""
+"""Of a board's LUTs, and of its block memories of 4 Kib, that a design may take by the sizes that choose its folds, and
+the fastest one by `codesign.estimate` too: both are no synthesis, and what is placed and routed needs some room."""
 _GIVEN_LUTS = 1.0
 _SMALL_KIB = 4
 
@@ -30,9 +30,10 @@ class Options:
     cycles : int, optional
         Clocks that a frame may take, `CYCLES` unless given. The folds are the cheapest ones together that keep to
         that, by the estimates of `codesign.backends.rtl.cost`, FIFO depths aside, within the board's multiplier blocks
-        and block memories and `MARGIN` of its LUTs where there are such.
+        and block memories and `MARGIN` of its LUTs and of block memories of 4 Kib, where there are such.
     fastest : bool
-        As few clocks as fit the board, by the same estimates and limits; `cycles` is left out then.
+        As few clocks as fit the board, by the same estimates and limits, and where synthesis was measured for the
+        family by `codesign.estimate` too; `cycles` is left out then.
     dsp : int, optional
         Multiplier blocks that may be taken, and are as good as free. Unless given, as many as the board has, where
         each saves more than `mac.DSP_LUTS` LUTs. On boards whose blocks only multiply, outputs share them only where

@@ -223,8 +223,10 @@ def _progress(console: Console, advance: Any) -> Progress:
 
 
 def _words(one: Evaluation) -> str:
+    from codesign.report.search_page import count
+
     costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
-    taken = [f"{round(one.cost[name], 2):,g} {word}" for name, word in costs.items() if name in one.cost]
+    taken = [f"{count(one.cost[name])} {word}" for name, word in costs.items() if name in one.cost]
     loss = "" if one.loss is None else f" (loss {one.loss:.4f})"
     return ", ".join([f"{one.accuracy:.2f} %{loss}", f"{one.bit_operations:,} bit operations", *taken])
 
@@ -353,8 +355,10 @@ def _count(cost: float | None) -> int | None:
 
 
 def _too_large(best: Trained) -> str:
+    from codesign.report.search_page import count
+
     told = ", ".join(
-        f"{found:,g} {name} where {limit:,g} are allowed" for name, (found, limit) in best.exceeded.items()
+        f"{count(found)} {name} where {count(limit)} are allowed" for name, (found, limit) in best.exceeded.items()
     )
     return (
         f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
