@@ -2,13 +2,16 @@
 
 A second-order term at the float network orders the channels of a layer well, but not layers and activations of a few
 bits against one another: what rounding to one bit does is no small change. So each layer, and each activation, is
-given each narrow width once while all others have a middle one, and the loss of the network is measured. The rise is
-shared out among the channels as the second-order term has it.
+given each narrow width once, and the widest, while all others have a middle one, and the loss of the network is
+measured. The rise is shared out among the channels as the second-order term has it. So are the rises of the other wide
+widths among themselves: a supernet may have learned to have its largest weights clipped, of which the term, taken at
+float weights, makes an error that is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -19,7 +22,7 @@ from codesign.search.space import Assignment, Space
 MIDDLE = 4
 """Bits that all others have while one is measured."""
 WIDE = 5
-"""Bits from which the second-order term is small enough to hold, and too small to be measured."""
+"""Bits from which rises are too small to be measured one by one."""
 
 
 def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -> Table:
@@ -32,10 +35,17 @@ def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -
         Expected rises of the loss by a second-order term.
     loss : callable
         Of a candidate; asked once for each width of at most `WIDE` bits of each layer, for each kind of weights, and of
-        each activation.
+        each activation, and for the widest of each.
     """
     base = space.uniform(_nearest(space.weight_bits), _nearest(space.activation_bits))
     weights: dict[str, dict[str, np.ndarray]] = {}
+
+    def at_widest(name: str, channels: int) -> float:
+        return loss(msgspec.structs.replace(base, weights={**base.weights, name: (space.weight_bits[-1],) * channels}))
+
+    ends = {
+        layer.name: functools.cache(functools.partial(at_widest, layer.name, layer.channels)) for layer in space.layers
+    }
     for kind, layers in second.weights.items():
         weights[kind] = {}
         for layer in space.layers:
@@ -46,7 +56,8 @@ def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -
                 return loss(msgspec.structs.replace(base, weights=widths, schemes=schemes))
 
             own, widths = layers[layer.name], space.widths(kind)
-            rises = _rises(widths, of_layer, own.sum(0)[: len(widths)])
+            widest = second.weights[space.schemes[0]][layer.name][:, -1].sum()
+            rises = _rises(widths, of_layer, own.sum(0)[: len(widths)], float(widest), ends[layer.name])
             weights[kind][layer.name] = _shares(own) * np.concatenate([rises, own.sum(0)[len(widths) :]])
     activations = {}
     for activation in space.activations:
@@ -54,7 +65,9 @@ def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -
         def of_activation(bits: int, name: str = activation.name) -> float:
             return loss(msgspec.structs.replace(base, activations={**base.activations, name: bits}))
 
-        activations[activation.name] = _rises(space.activation_bits, of_activation, second.activations[activation.name])
+        own = second.activations[activation.name]
+        end = functools.partial(of_activation, space.activation_bits[-1])
+        activations[activation.name] = _rises(space.activation_bits, of_activation, own, float(own[-1]), end)
     return Table(weights, activations)
 
 
@@ -62,20 +75,40 @@ def _nearest(widths: Sequence[int]) -> int:
     return min(widths, key=lambda bits: (abs(bits - MIDDLE), bits))
 
 
-def _rises(widths: Sequence[int], loss: Callable[[int], float], second: np.ndarray) -> np.ndarray:
-    """Return the rise at each width: the second-order one where it is wide, and what was measured beyond that."""
+def _rises(
+    widths: Sequence[int], loss: Callable[[int], float], second: np.ndarray, least: float, end: Callable[[], float]
+) -> np.ndarray:
+    """Return the rise at each width.
+
+    Parameters
+    ----------
+    widths : sequence of int
+    loss : callable
+        Measured at a width.
+    second : ndarray
+        The second-order rises.
+    least : float
+        That of the widest of all.
+    end : callable
+        Returns the loss that was measured there.
+    """
     narrow = [index for index, bits in enumerate(widths) if bits < WIDE]
     rises = np.array(second, dtype=np.float64)
     if not narrow:
         return rises
-    first = min(narrow[-1] + 1, len(widths) - 1)
-    reference = loss(widths[first])
-    measured: Mapping[int, float] = {index: loss(widths[index]) - reference for index in narrow if index != first}
-    least = 0.0
-    # From wide to narrow: what is narrower is not better, whatever the noise says.
-    for index in sorted(measured, reverse=True):
-        least = max(least, measured[index])
-        rises[index] = rises[first] + least
+    reference, most = end(), least
+    first = narrow[-1] + 1
+    if first < len(widths):
+        # No more than the term says, and no more than is measured.
+        measured, said = max(0.0, loss(widths[first]) - reference), rises[first] - least
+        if said > measured:
+            rises[first:] = least + measured / said * (rises[first:] - least)
+        rises[first:] = np.minimum.accumulate(rises[first:])
+        most = max(least, rises[first])
+    # From wide to narrow: what is narrower is not better, whatever the noise says; above, what is wider is not worse.
+    for index in reversed(narrow):
+        most = max(most, least + loss(widths[index]) - reference)
+        rises[index] = most
     return rises
 
 

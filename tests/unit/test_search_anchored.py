@@ -35,24 +35,44 @@ def true_loss(chosen: Assignment) -> float:
     return total
 
 
-def test_narrow_widths_rise_as_measured_and_channels_share_as_theory_says():
+def expected(theory: np.ndarray, least: float, factor: float, widths: tuple[int, ...]) -> list[float]:
+    """Narrow widths as measured, wide ones as measured where that is less than the term."""
+    factors = [factor if bits < WIDE else min(1.0, factor) for bits in widths]
+    return [least + own * (float(rise) - least) for own, rise in zip(factors, theory, strict=True)]
+
+
+def test_rises_are_as_measured_and_channels_share_them_as_theory_says():
     table, found = second(SPACE), anchored(SPACE, second(SPACE), true_loss)
     for kind, layers in found.weights.items():
+        widths = SPACE.widths(kind)
         for name, rises in layers.items():
-            theory = table.weights[kind][name]
-            for column, bits in enumerate(SPACE.weight_bits):
-                shares = theory[:, column] / theory[:, column].sum()
-                assert rises[:, column] == pytest.approx(shares * rises[:, column].sum())
-                if bits >= WIDE:
-                    assert rises[:, column] == pytest.approx(theory[:, column])
-            narrow = [index for index, bits in enumerate(SPACE.weight_bits) if bits < WIDE]
-            measured = rises.sum(0)[narrow] - rises.sum(0)[narrow[-1] + 1]
-            expected = theory.sum(0)[narrow] - theory.sum(0)[narrow[-1] + 1]
-            assert measured == pytest.approx(TRUE[name] * expected)
+            theory, least = table.weights[kind][name], float(table.weights["uniform"][name][:, -1].sum())
+            total = expected(theory.sum(0)[: len(widths)], least, TRUE[name], widths)
+            assert rises.sum(0)[: len(widths)] == pytest.approx(total)
+            assert rises.sum(0)[len(widths) :] == pytest.approx(theory.sum(0)[len(widths) :])
+            assert rises == pytest.approx(theory / theory.sum(0) * rises.sum(0))
     for name, rises in found.activations.items():
-        assert rises[0] - rises[WIDE - 1] == pytest.approx(
-            TRUE[name] * (table.activations[name][0] - table.activations[name][WIDE - 1])
-        )
+        own = table.activations[name]
+        assert rises == pytest.approx(expected(own, float(own[-1]), TRUE[name], SPACE.activation_bits))
+
+
+def test_an_error_that_costs_nothing_is_none():
+    """Weights that a supernet clips: a large error of all widths but the widest, and no loss by it."""
+    table = second(SPACE)
+    table.weights["uniform"]["conv1"][:, 1:-1] += 7.0
+    found = anchored(SPACE, table, true_loss).weights["uniform"]["conv1"].sum(0)
+    right = anchored(SPACE, second(SPACE), true_loss).weights["uniform"]["conv1"].sum(0)
+    assert found[: WIDE + 1] == pytest.approx(right[: WIDE + 1])
+    assert np.all(np.diff(found) <= 0)
+
+
+def test_what_is_wider_is_not_worse():
+    table = second(SPACE)
+    table.weights["uniform"]["conv1"][:, 6] *= 100
+    table.activations["act1"][5] *= 100
+    found = anchored(SPACE, table, true_loss)
+    assert np.all(np.diff(found.weights["uniform"]["conv1"].sum(0)) <= 0)
+    assert np.all(np.diff(found.activations["act1"]) <= 0)
 
 
 def test_one_part_is_measured_at_a_time_and_each_width_once():
@@ -64,7 +84,8 @@ def test_one_part_is_measured_at_a_time_and_each_width_once():
 
     anchored(SPACE, second(SPACE), loss)
     narrow = WIDE + 1  # 0 to 5 bits
-    assert len(asked) == 2 * len(SPACE.layers) * narrow + len(SPACE.activations) * (narrow - 1)
+    # And the widest, which is the same for both kinds of weights.
+    assert len(asked) == len(SPACE.layers) * (2 * narrow + 1) + len(SPACE.activations) * narrow
     for one in asked:
         SPACE.check(one)
         others = [set(bits) != {MIDDLE} for bits in one.weights.values()]
@@ -119,7 +140,8 @@ def test_post_is_asked_for_widths_that_it_has(widths: tuple[int, ...]):
     for layer in where.layers:
         rises = found.weights["post"][layer.name].sum(0)
         own = where.widths("post")
-        assert rises[0] - rises[len(own) - 1] == pytest.approx(1.0)
+        # What is measured of POST is compared with the widest uniform weights.
+        assert rises[0] == pytest.approx(table.weights["uniform"][layer.name][:, -1].sum() + 1)
         assert rises[len(own) :] == pytest.approx(table.weights["post"][layer.name].sum(0)[len(own) :])
 
 
