@@ -76,18 +76,45 @@ class SwitchableWeights(nn.Module):
         """Set the steps of all widths to those of the least squared error for these weights, and begin with them for
         binary channels.
         """
-        channels = weight.shape[0]
         if self.adapter is not None:
             self.adapter["binary"].copy_(weight)
         for row, bits in enumerate(self.bits):
-            codes = Codes((bits,) * channels, weight.ndim)
-            first = codes.first_steps(weight)
-            self.steps[row] = _best(weight, first, codes.quantise).flatten() if bits > BINARY else first.flatten()
+            self.steps[row] = self._nearest(weight, bits, "uniform")[1].flatten()
         if self.alphas is not None:
             for row, bits in enumerate(self.post_bits):
-                tables = Tables((bits,) * channels)
-                first = tables.first_alphas(weight, self.shape)
-                self.alphas[row] = _best(weight, first, tables.quantise).flatten() if bits > BINARY else first.flatten()
+                self.alphas[row] = self._nearest(weight, bits, "post")[1].flatten()
+
+    def _nearest(self, weight: Tensor, bits: int, scheme: str) -> tuple[Codes | Tables, Tensor]:
+        """Return what quantises all channels to a width, and the steps or α of the least squared error."""
+        widths = (bits,) * weight.shape[0]
+        codes: Codes | Tables
+        if scheme == "post":
+            codes = Tables(widths)
+            first = codes.first_alphas(weight, self.shape)
+        else:
+            codes = Codes(widths, weight.ndim)
+            first = codes.first_steps(weight)
+        return codes, _best(weight, first, codes.quantise) if bits > BINARY else first
+
+    @torch.no_grad()
+    def errors(self, weight: Tensor, scheme: str = "uniform") -> Tensor:
+        """Return what quantising with steps of the least squared error changes, whatever steps were learned.
+
+        Parameters
+        ----------
+        weight : Tensor
+            Float weights of the layer.
+        scheme : {"uniform", "post"}
+
+        Returns
+        -------
+        Tensor, shape (widths, channels, weights of a channel)
+        """
+        found = []
+        for bits in self.post_bits if scheme == "post" else self.bits:
+            codes, steps = self._nearest(weight, bits, scheme)
+            found.append((codes.quantise(weight, steps.view(self.shape)) - weight).flatten(1))
+        return torch.stack(found)
 
     def choose(self, widths: Sequence[int] | None, scheme: str = "uniform") -> None:
         """Choose a width for each output channel, or float weights.

@@ -2,10 +2,10 @@
 
 A second-order term at the float network orders the channels of a layer well, but not layers and activations of a few
 bits against one another: what rounding to one bit does is no small change. So each layer, and each activation, is
-given each narrow width once, and the widest, while all others have a middle one, and the loss of the network is
-measured. The rise is shared out among the channels as the second-order term has it. So are the rises of the other wide
-widths among themselves: a supernet may have learned to have its largest weights clipped, of which the term, taken at
-float weights, makes an error that is none.
+given each narrow width, the first wide one and the widest once, while all others have a middle one, and the loss of the
+network is measured. Wide widths rise by what the second-order term says, or all by the same share less, so that the
+first of them rises by no more than was measured. The rise of a layer is shared out among its channels as the term has
+it.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -
     second : Table
         Expected rises of the loss by a second-order term.
     loss : callable
-        Of a candidate; asked once for each width of at most `WIDE` bits of each layer, for each kind of weights, and of
-        each activation, and for the widest of each.
+        Of a candidate; asked once for each width below `WIDE` bits, the narrowest from there on and the widest of each
+        layer, for each kind of weights, and of each activation. Not asked where all widths are wide.
     """
     base = space.uniform(_nearest(space.weight_bits), _nearest(space.activation_bits))
     weights: dict[str, dict[str, np.ndarray]] = {}
+    known: dict[str, float] = {}
 
-    def at_widest(name: str, channels: int) -> float:
-        return loss(msgspec.structs.replace(base, weights={**base.weights, name: (space.weight_bits[-1],) * channels}))
+    def once(chosen: Assignment) -> float:
+        key = chosen.digest()
+        if key not in known:
+            known[key] = loss(chosen)
+        return known[key]
 
-    ends = {
-        layer.name: functools.cache(functools.partial(at_widest, layer.name, layer.channels)) for layer in space.layers
-    }
     for kind, layers in second.weights.items():
         weights[kind] = {}
         for layer in space.layers:
@@ -53,17 +54,18 @@ def anchored(space: Space, second: Table, loss: Callable[[Assignment], float]) -
             def of_layer(bits: int, name: str = layer.name, channels: int = layer.channels, kind: str = kind) -> float:
                 schemes = {} if kind == "uniform" else {name: kind}
                 widths = {**base.weights, name: (bits,) * channels}
-                return loss(msgspec.structs.replace(base, weights=widths, schemes=schemes))
+                return once(msgspec.structs.replace(base, weights=widths, schemes=schemes))
 
             own, widths = layers[layer.name], space.widths(kind)
             widest = second.weights[space.schemes[0]][layer.name][:, -1].sum()
-            rises = _rises(widths, of_layer, own.sum(0)[: len(widths)], float(widest), ends[layer.name])
+            end = functools.partial(of_layer, space.weight_bits[-1], kind=space.schemes[0])
+            rises = _rises(widths, of_layer, own.sum(0)[: len(widths)], float(widest), end)
             weights[kind][layer.name] = _shares(own) * np.concatenate([rises, own.sum(0)[len(widths) :]])
     activations = {}
     for activation in space.activations:
 
         def of_activation(bits: int, name: str = activation.name) -> float:
-            return loss(msgspec.structs.replace(base, activations={**base.activations, name: bits}))
+            return once(msgspec.structs.replace(base, activations={**base.activations, name: bits}))
 
         own = second.activations[activation.name]
         end = functools.partial(of_activation, space.activation_bits[-1])

@@ -118,17 +118,12 @@ def measure(supernet: nn.Module, images: Tensor, seed: int = 0) -> Sensitivity:
 
 @torch.no_grad()
 def weight_errors(layer: SwitchableConv2d | SwitchableLinear, scheme: str = "uniform") -> Tensor:
-    """Return what quantising changes, (widths, channels, weights of a channel), for each width of a kind."""
-    quantizer = layer.weight_quant
-    known = quantizer.post_bits if scheme == "post" else quantizer.bits
-    errors = []
-    try:
-        for bits in known:
-            quantizer.choose((bits,) * len(layer.weight), scheme)
-            errors.append((quantizer(layer.weight) - layer.weight).flatten(1))
-    finally:
-        quantizer.choose(None)
-    return torch.stack(errors)
+    """Return what quantising changes, (widths, channels, weights of a channel), for each width of a kind.
+
+    Steps are those of the least squared error. Those that a supernet learned clip its weights, to which it is used by
+    training: at float weights that looks like a large error, of seven bits too.
+    """
+    return layer.weight_quant.errors(layer.weight, scheme)
 
 
 @torch.no_grad()

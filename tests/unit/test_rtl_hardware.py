@@ -98,6 +98,10 @@ def test_a_limit_that_is_none_changes_nothing() -> None:
     for options in (Options(cycles=64, lut=2300), Options(cycles=64, lut=9000)):
         found, whole = (hardware.chosen(network(0), small, one)[0] for one in (options, Options(cycles=64)))
         assert found.layout.folds == whole.layout.folds
+    for lut in (2300, 9000):
+        found, fastest = (hardware.chosen(network(0), small, Options(fastest=True, lut=one))[0] for one in (lut, None))
+        assert found.layout.folds == fastest.layout.folds
+        assert found.tables <= MARGIN * 2300
     # What is above the margin of a board, and is kept to, as well.
     free, margin = (hardware.chosen(network(0), small, Options(cycles=64, lut=lut))[0] for lut in (None, 2200))
     assert margin.layout.folds == free.layout.folds

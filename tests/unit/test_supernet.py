@@ -327,9 +327,10 @@ def test_sensitivity_against_its_definition(evaluator: ModelEvaluator) -> None:
     labels = torch.multinomial(network(images).detach().softmax(1), 1, generator=torch.Generator().manual_seed(0))[:, 0]
     layer, act = weight_layers(network)["pointwise"], activation_layers(network)["act2"]
     seen = []
-    layer.weight_quant.choose((2,) * 32)
-    error = (layer.weight_quant(layer.weight) - layer.weight).detach()[5]
-    layer.weight_quant.choose(None)
+    # With steps of the least squared error, not those that were learned.
+    fresh = SwitchableWeights(layer.weight, layer.weight_quant.bits, post=False)
+    fresh.choose((2,) * 32)
+    error = (fresh(layer.weight) - layer.weight).detach()[5]
     total, total_act = 0.0, 0.0
     for image, label in zip(images.split(1), labels.split(1), strict=True):
         hook = act.register_forward_hook(lambda _layer, inputs, output: seen.append((inputs[0].detach(), output)))

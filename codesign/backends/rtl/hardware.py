@@ -149,10 +149,9 @@ def folded(asked: Problem, graph: Graph, board: Board, options: Options, near: i
 
 def _most(board: Board, options: Options) -> int:
     """Return the lookup tables that the estimate of a design may take."""
-    if options.lut is not None:
-        return min(options.lut, board.lut)
     # The fastest design takes what it may, and is to be placed and routed.
-    return int(MARGIN * board.lut) if options.fastest else board.lut
+    most = int(MARGIN * board.lut) if options.fastest else board.lut
+    return most if options.lut is None else min(options.lut, most)
 
 
 def _loosest(most: int, whole: Hardware, solved: Callable[[float], Hardware]) -> Hardware:

@@ -33,7 +33,7 @@ class Options:
         and block memories and `MARGIN` of its LUTs and of block memories of 4 Kib, where there are such.
     fastest : bool
         As few clocks as fit the board, by the same estimates and limits, and where synthesis was measured for the
-        family by `codesign.estimate` too; `cycles` is left out then.
+        family its LUTs by `codesign.estimate` too; `cycles` is left out then.
     dsp : int, optional
         Multiplier blocks that may be taken, and are as good as free. Unless given, as many as the board has, where
         each saves more than `mac.DSP_LUTS` LUTs. On boards whose blocks only multiply, outputs share them only where
