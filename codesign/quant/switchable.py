@@ -98,7 +98,10 @@ class SwitchableWeights(nn.Module):
 
     @torch.no_grad()
     def errors(self, weight: Tensor, scheme: str = "uniform") -> Tensor:
-        """Return what quantising with steps of the least squared error changes, whatever steps were learned.
+        """Return what quantising with steps of the least squared error changes, for each width of a kind.
+
+        Steps that a supernet learned clip its weights, to which it is used by training: at float weights that looks
+        like a large error, of seven bits too.
 
         Parameters
         ----------

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from codesign.quant.switchable import activation_layers, weight_layers
 from codesign.search.image_gradients import by_weights, passes
 from codesign.search.measurements import PerChoice, Table
-from codesign.search.sensitivity import Sensitivity, activation_errors, weight_errors
+from codesign.search.sensitivity import Sensitivity, activation_errors
 from codesign.search.space import Space
 from codesign.train.evaluate import plain
 
@@ -66,7 +66,8 @@ def distortion(supernet: nn.Module, space: Space, images: Tensor) -> Table:
     def of(scheme: str) -> dict[str, np.ndarray]:
         if scheme not in space.schemes:
             return {}
-        return {name: weight_errors(one, scheme).double().square().sum(2).T.numpy() for name, one in layers.items()}
+        errors = {name: one.weight_quant.errors(one.weight, scheme) for name, one in layers.items()}
+        return {name: each.double().square().sum(2).T.numpy() for name, each in errors.items()}
 
     return table(space, of("uniform"), of("post"), sums)
 

@@ -27,8 +27,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codesign.quant.switchable import (
-    SwitchableConv2d,
-    SwitchableLinear,
     SwitchableReLU,
     activation_layers,
     weight_layers,
@@ -84,8 +82,12 @@ def measure(supernet: nn.Module, images: Tensor, seed: int = 0) -> Sensitivity:
         Of the labels that are drawn.
     """
     layers, activations = weight_layers(supernet), activation_layers(supernet)
-    uniform = {name: weight_errors(layer) for name, layer in layers.items()}
-    post = {name: weight_errors(layer, "post") for name, layer in layers.items() if layer.weight_quant.post_bits}
+    uniform = {name: layer.weight_quant.errors(layer.weight) for name, layer in layers.items()}
+    post = {
+        name: layer.weight_quant.errors(layer.weight, "post")
+        for name, layer in layers.items()
+        if layer.weight_quant.post_bits
+    }
     totals = {
         kind: {name: torch.zeros(error.shape[:2], dtype=torch.float64) for name, error in errors.items()}
         for kind, errors in (("uniform", uniform), ("post", post))
@@ -114,16 +116,6 @@ def measure(supernet: nn.Module, images: Tensor, seed: int = 0) -> Sensitivity:
         {name: rises(values) for name, values in sums.items()},
         {name: rises(values.T) for name, values in totals["post"].items()},
     )
-
-
-@torch.no_grad()
-def weight_errors(layer: SwitchableConv2d | SwitchableLinear, scheme: str = "uniform") -> Tensor:
-    """Return what quantising changes, (widths, channels, weights of a channel), for each width of a kind.
-
-    Steps are those of the least squared error. Those that a supernet learned clip its weights, to which it is used by
-    training: at float weights that looks like a large error, of seven bits too.
-    """
-    return layer.weight_quant.errors(layer.weight, scheme)
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codesign.quant.switchable import activation_layers, weight_layers
-from codesign.search.sensitivity import activation_errors, weight_errors
+from codesign.search.sensitivity import activation_errors
 from codesign.train.evaluate import plain
 
 SMALLEST = 2.0**-20
@@ -82,7 +82,7 @@ def errors_of(supernet: nn.Module, images: Tensor) -> Errors:
     return Errors(
         next(iter(layers.values())).weight_quant.bits,
         next(iter(activations.values())).act_quant.bits if activations else (),
-        {name: weight_errors(layer).square().mean(2).sqrt().T for name, layer in layers.items()},
+        {name: layer.weight_quant.errors(layer.weight).square().mean(2).sqrt().T for name, layer in layers.items()},
         {
             name: torch.stack([e.square().mean().sqrt() for e in activation_errors(layer, found[name])])[None]
             for name, layer in activations.items()
