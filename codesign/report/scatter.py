@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from codesign.report.numbers import short
+
 _WIDTH, _HEIGHT = 860, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 190, 16, 50
 _COLOURS = 6
@@ -175,11 +177,3 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
         if len(found) <= 9:
             break
     return found
-
-
-def short(value: float) -> str:
-    """Return a big number in few characters: 12M for twelve million."""
-    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= unit:
-            return f"{value / unit:.3g}{name}"
-    return f"{value:.3g}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from codesign.files import atomic_write
 from codesign.report import scatter, width_map
-from codesign.report.scatter import short
+from codesign.report.numbers import count, short
 
 _HERE = Path(__file__).parent
 _COSTS = {
@@ -148,11 +148,6 @@ def _limits(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for name, limit in content["limits"].items()
     ]
-
-
-def count(value: float) -> str:
-    """Return a count; block memories of 36 Kib come in halves or ninths."""
-    return f"{value:,.2f}".rstrip("0").removesuffix(".")
 
 
 def _layer(one: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, str]:

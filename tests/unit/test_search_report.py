@@ -8,6 +8,7 @@ import pytest
 
 from codesign.errors import UserError
 from codesign.report import scatter, search_page, width_map
+from codesign.report.numbers import count, short
 from codesign.search import content
 from codesign.search.run import search
 from tests.unit.search_problem import problem
@@ -194,7 +195,8 @@ def test_ticks_are_round(low, high, expected):
 def test_logarithmic_ticks_and_short_numbers():
     assert scatter.logarithmic_ticks(9, 110) == [10, 15, 20, 30, 50, 70, 100]
     assert scatter.logarithmic_ticks(1, 1e6) == [10.0**n for n in range(7)]
-    assert [scatter.short(x) for x in (12, 1500, 2.5e6, 3e9, 0)] == ["12", "1.5k", "2.5M", "3G", "0"]
+    assert [short(x) for x in (12, 1500, 2.5e6, 3e9, 0)] == ["12", "1.5k", "2.5M", "3G", "0"]
+    assert [count(x) for x in (0, 10, 2.5, 1 / 9, 12_300)] == ["0", "10", "2.5", "0.11", "12,300"]
 
 
 def test_the_map_has_every_width_in_its_place():

@@ -223,7 +223,7 @@ def _progress(console: Console, advance: Any) -> Progress:
 
 
 def _words(one: Evaluation) -> str:
-    from codesign.report.search_page import count
+    from codesign.report.numbers import count
 
     costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
     taken = [f"{count(one.cost[name])} {word}" for name, word in costs.items() if name in one.cost]
@@ -355,7 +355,7 @@ def _count(cost: float | None) -> int | None:
 
 
 def _too_large(best: Trained) -> str:
-    from codesign.report.search_page import count
+    from codesign.report.numbers import count
 
     told = ", ".join(
         f"{count(found)} {name} where {count(limit)} are allowed" for name, (found, limit) in best.exceeded.items()
