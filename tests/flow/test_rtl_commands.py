@@ -206,6 +206,19 @@ def test_estimate_for_ultrascale_says_that_it_counts_cells_of_7_series(codesign:
     assert "7-series" not in codesign(*own).out
 
 
+def test_estimate_says_that_a_serial_shell_cannot_be_built(
+    codesign: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = (Path(__file__).parents[2] / "board" / "ulx3s-85f.toml").read_text()
+    (tmp_path / "slow.toml").write_text(text.replace("clock_mhz = 25.0", "clock_mhz = 0.2"))
+    monkeypatch.setenv("CODESIGN_BOARDS", str(tmp_path))
+    own = ("estimate", "toy_w3", "--cycles", "2000")
+    assert "cannot make 115,200 baud" in codesign(*own, "--board", "slow", "--json").json["without_shell"]
+    shown = " ".join(codesign(*own, "--board", "slow").out.split())
+    assert "The serial shell of the board is not counted, as it cannot be built: a clock of 0.2 MHz" in shown
+    assert codesign(*own, "--board", "ulx3s-85f", "--json").json["without_shell"] is None
+
+
 def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):
     from codesign.backends.rtl.calibration import records, run
 

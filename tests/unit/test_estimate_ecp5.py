@@ -194,7 +194,9 @@ def test_measurements_of_another_family_are_refused() -> None:
 def test_a_shell_that_cannot_be_built_is_left_to_synthesis(known: estimate.Model) -> None:
     layout = designs.draw(1001, technology=ECP5).layout()
     slow = msgspec.structs.replace(BOARD, clock_mhz=0.2)
-    assert "uart_shell" not in {each.node for each in estimation.of_layout(layout, slow, known).operators}
+    found = estimation.of_layout(layout, slow, known)
+    assert "uart_shell" not in {each.node for each in found.operators}
+    assert "baud" in found.without_shell
 
 
 def test_multiplications_are_chosen_module_by_module() -> None:
@@ -216,6 +218,7 @@ def test_the_serial_shell_is_around_networks_on_boards_that_have_one(known: esti
     bare = estimation.of_layout(layout, msgspec.structs.replace(BOARD, shell=None), known)
     assert whole.operators[-1].node == "uart_shell"
     assert "uart_shell" not in {each.node for each in bare.operators}
+    assert whole.without_shell == bare.without_shell == ""
     # `hw/shell/README.md`: about 300 lookup tables.
     assert 150 < whole.amount.lut - bare.amount.lut < 600
     assert 100 < whole.amount.ff - bare.amount.ff < 400

@@ -4,7 +4,6 @@ schedule.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -68,6 +67,8 @@ class Estimate:
     operators : sequence of Operator
     limits : mapping of str to float
         What the board holds: "lut", "ff", "bram36", "dsp".
+    without_shell : str
+        Why the serial shell of the board cannot be built and is left out; empty otherwise.
     """
 
     amount: Amount
@@ -78,6 +79,7 @@ class Estimate:
     latency_cycles: int
     operators: Sequence[Operator] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
+    without_shell: str = ""
 
     @property
     def shares(self) -> dict[str, float]:
@@ -147,12 +149,15 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None, blocks: 
         operators.append(Operator(*told, amount, *_intervals(amount, known)))
     top = estimate.total(known.block(fork) for fork in forks(layout))
     around = [(TOP, top)] if top.lut else []
+    without = ""
     if known.technology.serial and board.shell:
-        # Where it cannot be built, synthesis says so; the network is the same without it.
-        own = None
-        with contextlib.suppress(UserError):
+        # The network is the same without it; synthesis refuses where it cannot be built.
+        try:
             own = shell(layout, bit_clocks(board.clock_mhz, board.shell.baud), board.shell.led_low)
-        around += [(SHELL, known.block(own))] if own else []
+        except UserError as error:
+            without = str(error)
+        else:
+            around.append((SHELL, known.block(own)))
     operators += [Operator(name, "", "", "", 0, amount, *_intervals(amount, known)) for name, amount in around]
     amounts = [each.amount for each in operators]
     return Estimate(
@@ -164,6 +169,7 @@ def of_layout(layout: Layout, board: Board, model: Model | None = None, blocks: 
         latency_cycles=layout.latency,
         operators=operators,
         limits=board.limits,
+        without_shell=without,
     )
 
 

@@ -86,6 +86,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
         "fits": found.fits,
         "exceeds": found.exceeds,
         "limited_by": found.limited_by,
+        "without_shell": found.without_shell or None,
         "operators": [
             {
                 "node": each.node,
@@ -102,7 +103,9 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
             for each in found.operators
         ],
     }
-    told = _named(correction) or options.other_cells(work.board)
+    told = [*(_named(correction) or options.other_cells(work.board))]
+    if found.without_shell:
+        told.append(f"The serial shell of the board is not counted, as it cannot be built: {found.without_shell}")
     console.result(data, *_shown(found, work.board, correction is None), *told)
     return 0 if found.fits else 1
 
