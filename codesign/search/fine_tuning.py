@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codesign.train import precision
 from codesign.train.ema import overwrite
 from codesign.train.evaluate import plain
 from codesign.train.optimizer import make_optimizer
@@ -55,7 +56,7 @@ def fine_tuned(
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["rate"]
                 images, labels = examples(step)
-                with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                with precision.autocast(recipe.precision):
                     answers = plain(network(images))
                 F.cross_entropy(answers.float(), labels).backward()
                 optimizer.step()

@@ -22,6 +22,7 @@ from codesign.search.board_evaluator import cost_of
 from codesign.search.candidate_graph import learned_steps
 from codesign.search.mixed_model import write_model
 from codesign.search.problem import Evaluation, Problem
+from codesign.train import precision
 from codesign.train.run import train
 from codesign.verify.accuracy import evaluate
 
@@ -163,7 +164,8 @@ class Finish:
         return found if self.correction is None else estimation.corrected(found, self.correction)
 
     def _model(self, one: Evaluation, measuring: Measuring) -> Model:
-        recipe = msgspec.structs.replace(self.recipe, init_from=self.source.name)
+        own = precision.here(self.recipe.precision)
+        recipe = msgspec.structs.replace(self.recipe, init_from=self.source.name, precision=own)
         key = hashlib.sha256(
             msgspec.json.encode([one.assignment, recipe, self.source.measured.checkpoint_sha256], order="deterministic")
         ).hexdigest()[:16]

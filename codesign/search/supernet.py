@@ -25,7 +25,7 @@ from codesign.search.fine_tuning import fine_tuned
 from codesign.search.measurements import PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.space_of import space_of
-from codesign.train import supernet
+from codesign.train import precision, supernet
 from codesign.train.batches import Augmentation, to_tensor
 from codesign.train.evaluate import plain
 
@@ -325,7 +325,7 @@ class _Loaded:
         self.network, self.recipe = supernet.load(self.model, folder)
         if not weight_layers(self.network):
             raise UserError(f"{self.model.name} has no hidden layer with weights, so that there is no width to choose.")
-        self.low = recipe.precision == "bfloat16"
+        self.precision = recipe.precision
         self.tuning = msgspec.structs.replace(recipe, learning_rate=self.recipe.learning_rate)
         self.norms = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self.statistics = {n: t.clone() for n, t in self.network.state_dict().items() if "running_" in n}
@@ -346,7 +346,7 @@ class _Loaded:
         self.order = np.random.default_rng([recipe.seed, 6]).permutation(self.members)
 
     def logits(self, x: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+        with precision.autocast(self.precision):
             out = plain(self.network(x))
         return out.float()
 

@@ -30,7 +30,7 @@ from codesign import data
 from codesign.errors import DivergedError, UserError
 from codesign.quant.mixed import POST_BITS
 from codesign.quant.switchable import SwitchableLayers, activation_layers, weight_layers
-from codesign.train import checkpoint, distillation, evaluate
+from codesign.train import checkpoint, distillation, evaluate, precision
 from codesign.train.batches import Augmentation, batches, channels_last, to_tensor
 from codesign.train.ema import overwrite
 from codesign.train.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
@@ -328,7 +328,7 @@ class _Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["rate"]
             y, x = labels[torch.from_numpy(index)], self._input(index)
-            low = torch.autocast("cpu", torch.bfloat16, enabled=base.precision == "bfloat16")
+            low = precision.autocast(base.precision)
             with torch.no_grad(), low:
                 answers = evaluate.plain(self.teacher(x)).float()
             choices = self._choices(step)

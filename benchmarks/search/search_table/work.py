@@ -19,6 +19,7 @@ from codesign.search.mixed_model import write_model
 from codesign.search.problem import Constraint, Objective, Problem
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
+from codesign.train import precision
 from codesign.train.recipe import Recipe
 from codesign.train.run import train
 from codesign.train.supernet import SupernetRecipe
@@ -95,6 +96,8 @@ class Work:
         assert found.best is not None
         about["best"]["widths"] = msgspec.to_builtins(found.best.assignment)
         about["repaired"] = sum(each.repaired for each in found.evaluations)
+        assert self.model.recipe is not None
+        about["precision"] = precision.here(self.model.recipe.precision)
         return about
 
     def train(self, task: Training, found: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +107,7 @@ class Work:
         name = f"w{chosen.digest()}_t{task.seed}"
         folder = self.store.folder / "trainings" / name
         recipe = msgspec.convert({**scenarios.recipe(task.seed), "init_from": self.model.name}, Recipe, strict=False)
+        recipe = msgspec.structs.replace(recipe, precision=precision.here(recipe.precision))
         with self.store.locked(name, wait=True):
             model = write_model(learned_steps(self.model), chosen, folder / f"{name}.toml", recipe=recipe)
             result = train(cast("Any", model), folder, threads=1, answers=folder)
@@ -119,6 +123,7 @@ class Work:
             "seed": task.seed,
             "accuracy": result.float_accuracy,
             "images": result.images,
+            "precision": recipe.precision,
             "bit_operations": found["best"]["bit_operations"],
             **cost,
         }

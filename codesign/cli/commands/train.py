@@ -32,9 +32,15 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
 
     from codesign import zoo
     from codesign.files import atomic_write
+    from codesign.train import precision
     from codesign.train.run import train
 
     chosen = load_model(model)
+    if chosen.recipe is not None and precision.here(chosen.recipe.precision) != chosen.recipe.precision:
+        console.say(
+            'This processor has no instructions for bfloat16: a copy of the model with recipe.precision = "float32" '
+            "trains several times as fast."
+        )
     folder = Path("build") / chosen.name / "train"
     result = train(
         cast("Any", chosen),
