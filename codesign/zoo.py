@@ -187,10 +187,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def module_of(self, layers: Any) -> Any:
         """Return the torch network of this model's topology, made of other layers (`codesign.quant.layers.Layers`)."""
         from codesign import data
-        from codesign.train import topologies
+        from codesign.train import strided, topologies
 
         dataset = data.info(self.dataset)
-        return topologies.build(self.topology, layers, dataset.shape, len(dataset.classes), self.topology_options)
+        shape, classes = dataset.shape, len(dataset.classes)
+        return strided.guarded(topologies.build(self.topology, layers, shape, classes, self.topology_options))
 
     def build(self) -> Any:
         """Return the trained network: a torch module in evaluation mode, or a Keras model.

@@ -50,6 +50,18 @@ def test_a_trained_model_can_be_used_at_once(codesign: CommandLine, recipe: Path
     assert tomllib.loads((recipe / "small_w3.toml").read_text())["result"] == noted
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_a_processor_without_bfloat16_is_told(
+    codesign: CommandLine, recipe: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+):
+    monkeypatch.setenv("CODESIGN_MODELS", str(recipe))
+    monkeypatch.setattr("codesign.train.precision.has_bfloat16", lambda: native)
+    (recipe / "small_w3.toml").write_text(TOY + RECIPE.format(epochs=1))
+    assert "bfloat16" not in codesign("train", "small_w3").err
+    (recipe / "small_w3.toml").write_text(TOY + RECIPE.format(epochs=1) + 'precision = "bfloat16"\n')
+    assert ("no instructions for bfloat16" in codesign("train", "small_w3", "--fresh").err) != native
+
+
 def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, recipe: Path):
     (recipe / "small_w3.toml").write_text(TOY + RECIPE.format(epochs=5000))
     process = start(tmp_path, recipe, "train", "small_w3")

@@ -222,15 +222,15 @@ def test_statistics_of_its_own_help_a_choice(evaluator: ModelEvaluator, trained:
 
 
 def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator: ModelEvaluator, trained: Path) -> None:
-    tuned = ModelEvaluator("digits_cnn_w3", trained, fine_tuning=20)
+    tuned = ModelEvaluator("digits_cnn_w3", trained, fine_tuning=80)
     space = tuned.space
     network = tuned._loaded.network
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    low = space.uniform(2, 2)
+    low = space.uniform(1, 1)
     mixed = Assignment(low.weights | {"depthwise": tuple(i % 6 for i in range(16))}, {"act1": 4, "act2": 2})
     without, random = evaluator.evaluate(low), torch.get_rng_state()
     found = tuned.evaluate(low)
-    assert found.loss < 0.9 * without.loss
+    assert found.loss < 0.8 * without.loss
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
     assert not network.training
@@ -238,7 +238,7 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
     # The same whatever came before, and by what a worker is sent.
     assert tuned.evaluate(low) == found
     again = pickle.loads(pickle.dumps(tuned))  # noqa: S301
-    assert again.fine_tuning == 20
+    assert again.fine_tuning == 80
     assert again.evaluate(mixed) == other
     assert tuned.evaluate(low, measuring=True) == without
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from codesign.errors import UserError
 from codesign.quant import layers
 from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
-from codesign.train import checkpoint, distillation, evaluate, topologies
+from codesign.train import checkpoint, distillation, evaluate, precision, strided, topologies
 from codesign.train.batches import batches, channels_last, to_tensor
 from codesign.train.ema import Average, overwrite
 from codesign.train.optimizer import make_optimizer
@@ -34,6 +35,36 @@ def test_schedules() -> None:
     assert learning_rate(cosine, 10) == pytest.approx(0)
     linear = Recipe(epochs=10, learning_rate=0.2, schedule="linear")
     assert [learning_rate(linear, t) for t in (0, 5, 10)] == pytest.approx([0.2, 0.1, 0])
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_bfloat16_is_for_processors_that_have_it(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: native)
+    assert precision.here("bfloat16") == ("bfloat16" if native else "float32")
+    assert precision.here("float32") == "float32"
+    layer, x = nn.Linear(3, 2), torch.ones(1, 3)
+    with precision.autocast("bfloat16"):
+        assert layer(x).dtype == (torch.bfloat16 if native else torch.float32)
+    with precision.autocast("float32"):
+        assert layer(x).dtype == torch.float32
+
+
+def test_strided_pointwise_convolutions_are_computed_over_the_pixels_they_read() -> None:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Conv2d(4, 8, 1, stride=2, bias=True), nn.Conv2d(8, 8, 3, stride=2), nn.Conv2d(8, 4, 1))
+    network = channels_last(network)
+    images = torch.randn(5, 4, 9, 7).contiguous(memory_format=torch.channels_last)
+    first = network[0]
+    read = images[:, :, ::2, ::2]
+    expected = torch.einsum("nchw,dc->ndhw", read, first.weight[:, :, 0, 0]) + first.bias[:, None, None]
+    guarded = copy.deepcopy(strided.guarded(network))
+    answers = guarded[0](images)
+    torch.testing.assert_close(answers, expected)
+    answers.square().sum().backward()
+    wanted = torch.autograd.grad(expected.square().sum(), network[0].weight)[0]
+    torch.testing.assert_close(guarded[0].weight.grad, wanted)
+    assert guarded[0].stride == (2, 2)
+    assert ["_conv_forward" in vars(layer) for layer in guarded] == [True, False, False]
 
 
 def test_input_is_exact_and_channels_first() -> None:
