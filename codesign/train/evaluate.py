@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from codesign.train import precision
 from codesign.train.batches import to_tensor
 from codesign.train.checkpoint import is_step
 
@@ -19,7 +20,7 @@ def logits(
     module.eval()
     outputs = []
     for start in range(0, len(x), batch):
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with precision.autocast("bfloat16" if bfloat16 else "float32"):
             out = module(to_tensor(x[start : start + batch], input_scale))
         outputs.append(plain(out).float().numpy())
     module.train(was_training)

@@ -1,4 +1,7 @@
-"""The precision that forward passes are computed in on this processor."""
+"""The precision that forward passes are computed in on this processor.
+
+The same recipe makes other weights where it is another one, as it does for other reasons on unlike processors.
+"""
 
 from __future__ import annotations
 

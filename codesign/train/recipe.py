@@ -65,8 +65,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     flip : bool
         Mirror images at random.
     precision : {"float32", "bfloat16"}
-        Of convolutions and dense layers in training; evaluation is always float32. `codesign.train.precision` tells
-        whether bfloat16 is fast on this processor; searches take float32 where it is not.
+        Of convolutions and dense layers in training; evaluation is always float32. On processors without instructions
+        for bfloat16 training is in float32 too, see `codesign.train.precision`.
     storage : {"float32", "float16"}
         Of the final weights.
     validation : int

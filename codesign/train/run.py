@@ -17,7 +17,7 @@ from codesign.errors import DivergedError, UserError
 from codesign.quant import companion
 from codesign.quant.choice import Method
 from codesign.quant.widths import Widths
-from codesign.train import checkpoint, distillation, evaluate
+from codesign.train import checkpoint, distillation, evaluate, precision
 from codesign.train.batches import Augmentation, batches, channels_last, to_tensor
 from codesign.train.ema import Average, overwrite
 from codesign.train.memory import keep_large_blocks
@@ -257,7 +257,7 @@ class Training:
             x = self._input(index)
             if self.companion is not None:
                 self.companion.before_step((self.epoch + step / steps) / recipe.epochs, x)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            with precision.autocast(recipe.precision):
                 out = evaluate.plain(self.module(x))
             out = out.float()
             loss = self._loss(out, y, index)

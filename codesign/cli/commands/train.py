@@ -38,8 +38,8 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
     chosen = load_model(model)
     if chosen.recipe is not None and precision.here(chosen.recipe.precision) != chosen.recipe.precision:
         console.say(
-            'This processor has no instructions for bfloat16: a copy of the model with recipe.precision = "float32" '
-            "trains several times as fast."
+            "This processor has no instructions for bfloat16; the training is in float32, so that its result is not "
+            "that of processors which have them."
         )
     folder = Path("build") / chosen.name / "train"
     result = train(
