@@ -22,7 +22,7 @@ from codesign.errors import UserError
 from codesign.quant.choice import Method
 from codesign.quant.mixed import Mixed
 from codesign.quant.widths import FLOAT_BITS, Widths
-from codesign.train.recipe import Recipe
+from codesign.train.recipe import Precision, Recipe
 
 if TYPE_CHECKING:
     from codesign.frontends.brevitas import Imported
@@ -53,6 +53,8 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Size of the test set; of the training; of the network.
     checkpoint_sha256 : str or None
         Digest of the checkpoint that was measured.
+    precision : str or None
+        That it was trained in, where it is not that of the recipe.
     """
 
     float_accuracy: float | None = None
@@ -64,6 +66,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: int | None = None
     macs: int | None = None
     checkpoint_sha256: str | None = None
+    precision: Precision | None = None
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from codesign.boards import Board
     from codesign.data import Dataset
     from codesign.ir import Graph
+    from codesign.train.recipe import Recipe
     from codesign.verify.compare import Runner, VerifyResult
     from codesign.zoo import Model
 
@@ -185,6 +186,14 @@ def load_model(name: str) -> Model:
             f"{model.path}: a model's file name may hold letters, digits, '_', '-' and '.' only; rename it."
         )
     return model
+
+
+def tell_precision(console: Console, recipe: Recipe) -> None:
+    """Say so where this processor computes in another precision than a recipe asks for."""
+    from codesign.train import precision
+
+    if (own := precision.here(recipe.precision)) != recipe.precision:
+        console.say(f"This processor has no fast {recipe.precision}; training is in {own}, and its result another one.")
 
 
 def difference(result: Any) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from codesign.search.code_version import code_digest
 from codesign.search.measurements import NoiseStep, PerChoice, Table
 from codesign.search.space import Assignment, Space
 from codesign.search.supernet import ModelEvaluator
-from codesign.train import checkpoint, supernet
+from codesign.train import checkpoint, precision, supernet
 
 
 class AccuracyEvaluator:
@@ -58,6 +58,7 @@ class AccuracyEvaluator:
             checkpoint.sha256(Path(own.folder) / supernet.FINAL),
             None if own.focused is None else checkpoint.sha256(Path(own.focused) / supernet.FINAL),
             [own.images, own.calibration, own.fine_tuning],
+            _precision(model),
             code_digest(),
         ]
 
@@ -78,6 +79,7 @@ class AccuracyEvaluator:
     def _sensitivity(self) -> Table:
         own = self.accuracies
         about = [code_digest(), checkpoint.sha256(Path(own.folder) / supernet.FINAL), own.images, own.calibration]
+        about.append(_precision(zoo.load(own.model)))
         key = hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:16]
 
         def measure() -> Table:
@@ -114,3 +116,8 @@ class AccuracyEvaluator:
         """Return the loss with noise of real widths, and its gradients."""
         found = self.accuracies.width_gradients(widths.weights, widths.activations, step)
         return NoiseStep(found.loss, PerChoice(found.weights, found.activations))
+
+
+def _precision(model: zoo.Model) -> str | None:
+    """Return the precision that a model's supernet is evaluated in on this processor."""
+    return None if model.recipe is None else precision.here(model.recipe.precision)

@@ -142,6 +142,11 @@ def _answer(problem: Problem, digest: str, version: str | None, asked: Assignmen
         return "user", f"a machine of the Ray cluster has codesign {own}, not {version}; install {version} on all."
     # Each task brings the problem anew, as names and settings alone. The first one is kept.
     if digest not in _KEPT:
+        if problem.digest() != digest:
+            return "user", (
+                "a machine of the Ray cluster would evaluate candidates in another way: it has other files, another "
+                "codesign, or a processor that computes in another precision; make all of its machines alike."
+            )
         _KEPT.clear()
         _KEPT[digest] = problem
         limit_threads()

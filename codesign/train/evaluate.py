@@ -1,4 +1,4 @@
-"""Evaluation of a torch network in float32."""
+"""Evaluation of a torch network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,20 @@ from codesign.train.checkpoint import is_step
 def logits(
     module: nn.Module, x: np.ndarray, input_scale: float, batch: int = 250, bfloat16: bool = False
 ) -> np.ndarray:
-    """Return the outputs (N, classes) float32 of `module` in evaluation mode for integer inputs `x`."""
+    """Return the outputs (N, classes) float32 of `module` in evaluation mode for integer inputs `x`.
+
+    Parameters
+    ----------
+    module : Module
+    x : ndarray
+        Integers (N, H, W, C) or (N, features).
+    input_scale : float
+        Their step.
+    batch : int
+        Examples at once.
+    bfloat16 : bool
+        Compute in it where this processor has kernels for it, see `codesign.train.precision`.
+    """
     was_training = module.training
     module.eval()
     outputs = []

@@ -9,6 +9,7 @@ import msgspec
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Distillation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,7 +66,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     flip : bool
         Mirror images at random.
     precision : {"float32", "bfloat16"}
-        Of convolutions and dense layers in training; evaluation is always float32. On processors without instructions
+        Of convolutions and dense layers in training; evaluation is always float32. On processors without kernels
         for bfloat16 training is in float32 too, see `codesign.train.precision`.
     storage : {"float32", "float16"}
         Of the final weights.
@@ -92,7 +93,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     ema: Fraction = 0.0
     crop_padding: NonNegative = 0
     flip: bool = False
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     storage: Literal["float32", "float16"] = "float32"
     validation: NonNegative = 0
     init_from: str | None = None

@@ -59,7 +59,11 @@ def test_a_processor_without_bfloat16_is_told(
     (recipe / "small_w3.toml").write_text(TOY + RECIPE.format(epochs=1))
     assert "bfloat16" not in codesign("train", "small_w3").err
     (recipe / "small_w3.toml").write_text(TOY + RECIPE.format(epochs=1) + 'precision = "bfloat16"\n')
-    assert ("no instructions for bfloat16" in codesign("train", "small_w3", "--fresh").err) != native
+    told = codesign("train", "small_w3", "--fresh", "--json")
+    assert ("has no fast bfloat16; training is in float32" in told.err) != native
+    noted = tomllib.loads(Path(told.json["path"]).read_text())["result"]
+    assert noted.get("precision") == (None if native else "float32")
+    assert noted == {key: value for key, value in told.json.items() if key in noted}
 
 
 def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, recipe: Path):

@@ -219,6 +219,10 @@ def test_a_run_calls_the_training_loop(bench: ModuleType, tmp_path: Path, monkey
         return TrainResult("a.safetensors", 87.25, None, 10_000, 1, 10, 77, 12, "digest")
 
     monkeypatch.setattr(bench.training, "train", train)
+    monkeypatch.setattr("codesign.train.precision.has_bfloat16", lambda: False)
+    with pytest.raises(UserError, match="trained in bfloat16, which this processor is not fast in"):
+        bench.runs.execute(store, first)
+    monkeypatch.setattr("codesign.train.precision.has_bfloat16", lambda: True)
     assert bench.runs.execute(store, first)["accuracy"] == 87.25
     assert bench.runs.execute(store, second)["diverged"] == "the loss is no longer finite in epoch 1."
 
@@ -343,7 +347,8 @@ def test_the_digest_covers_what_trains_a_row(bench: ModuleType) -> None:
     def names(key: str) -> set[str]:
         return set(bench.versions.sources(next(row for row in bench.rows.ROWS if row.key == key)))
 
-    loop = {f"train.{name}" for name in ("run", "batches", "optimizer", "recipe", "ema", "evaluate", "checkpoint")}
+    modules = ("run", "batches", "optimizer", "precision", "recipe", "ema", "evaluate", "checkpoint")
+    loop = {f"train.{name}" for name in modules}
     brevitas = loop | {"training", "quant.lsq", "quant.brevitas_layers", "quant.companion", "train.topologies.resnet8"}
     assert names("lsq_w4") >= brevitas | {"quant.quantizer", "quant.choice", "data.cifar10"}
     assert names("bitat_react_w1") >= brevitas | {"quant.bitat", "quant.react", "quant.sign"}

@@ -115,6 +115,14 @@ def test_one_training_has_no_interval(modules: dict[str, ModuleType]) -> None:
     assert "| haq | 1 | 84.00 |" in modules["table"].markdown(results(modules, two_haq=(84.0,)))
 
 
+def test_the_table_tells_what_was_trained_in_float32(modules: dict[str, ModuleType]) -> None:
+    found = results(modules, two_haq=(84.0, 84.2, 83.8))
+    for task, result in found.items():
+        if isinstance(task, modules["tasks"].Training) and task.seed > 1:
+            result["precision"] = "float32" if task.seed == 2 else "bfloat16"
+    assert "| haq | 3, 1 in float32 | 84.00" in modules["table"].markdown(found)
+
+
 def test_proxies_are_ranked_against_the_mean_of_the_trainings(modules: dict[str, ModuleType]) -> None:
     found = results(modules, two_haq=(84.0,), two_greedy=(82.0,), two_bomp=(80.0,), two_hawq=(86.0,), lut_haq=(70.0,))
     greedy = next(task for task in found if task.name == "two-greedy-s1")

@@ -68,6 +68,14 @@ def test_another_version_on_the_cluster_is_told(kept, monkeypatch):
     assert not kept
 
 
+def test_a_machine_that_evaluates_in_another_way_is_told(kept):
+    made = problem()
+    kind, told = ray_workers._answer(problem(seed=1), made.digest(), None, made.space.uniform(2, 2))
+    assert kind == "user"
+    assert "computes in another precision" in told
+    assert not kept
+
+
 class _Ray(types.ModuleType):
     """In the place of Ray: evaluates here, after it has raised so many errors."""
 

@@ -196,6 +196,7 @@ def test_logarithmic_ticks_and_short_numbers():
     assert scatter.logarithmic_ticks(9, 110) == [10, 15, 20, 30, 50, 70, 100]
     assert scatter.logarithmic_ticks(1, 1e6) == [10.0**n for n in range(7)]
     assert [short(x) for x in (12, 1500, 2.5e6, 3e9, 0)] == ["12", "1.5k", "2.5M", "3G", "0"]
+    assert [short(x) for x in (999.4, 999.9, 999_499, 999_999, 9.996e8)] == ["999", "1k", "999k", "1M", "1G"]
     assert [count(x) for x in (0, 10, 2.5, 1 / 9, 12_300)] == ["0", "10", "2.5", "0.11", "12,300"]
 
 

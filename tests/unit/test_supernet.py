@@ -27,7 +27,7 @@ from codesign.search.fine_tuning import fine_tuned
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
-from codesign.train import supernet
+from codesign.train import precision, supernet
 from codesign.train.batches import Augmentation
 from codesign.train.optimizer import make_optimizer
 from codesign.train.progress import Progress
@@ -259,6 +259,21 @@ def test_what_has_no_finite_answer_is_wrong(trained: Path) -> None:
     found = broken.evaluate(broken.space.uniform(8, 8))
     # The loss of a guess among ten classes.
     assert (found.accuracy, found.loss) == (0.0, pytest.approx(np.log(10)))
+
+
+def test_precision_is_that_of_the_processor(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(wanted: precision.Precision) -> torch.autocast:
+        raise InterruptedError(wanted)
+
+    evaluator = ModelEvaluator("digits_cnn_w3", trained)
+    loaded = evaluator._loaded
+    monkeypatch.setattr(precision, "autocast", refused)
+    with pytest.raises(InterruptedError):
+        evaluator.evaluate(evaluator.space.uniform(2, 2))
+    with pytest.raises(InterruptedError), fine_tuned(loaded.network, loaded.tuning, 1, loaded.batch):
+        pass
+    with pytest.raises(InterruptedError):
+        supernet.train(zoo.load("digits_cnn_w3"), tmp_path, RECIPE, progress=False)
 
 
 def test_a_network_is_put_back_when_fine_tuning_fails(trained: Path) -> None:

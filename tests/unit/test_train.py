@@ -16,7 +16,7 @@ import torch
 
 from codesign import data, resources, zoo
 from codesign.errors import DivergedError, UserError
-from codesign.train import checkpoint, distillation, run
+from codesign.train import checkpoint, distillation, precision, run
 from codesign.train.batches import Augmentation
 from codesign.train.progress import Progress
 from codesign.train.recipe import Distillation, Recipe
@@ -63,6 +63,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
     result = train(model(folder), folder / "run", progress=False)
     return result.checkpoint_sha256, folder
+
+
+def test_precision_is_that_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def spied(wanted: precision.Precision) -> torch.autocast:
+        asked.append(wanted)
+        return torch.autocast("cpu", enabled=False)
+
+    monkeypatch.setattr(precision, "autocast", spied)
+    train(model(tmp_path, epochs=1, more='precision = "bfloat16"'), tmp_path / "run", progress=False)
+    assert {"bfloat16", "float32"} == set(asked)  # of the training; of the evaluation
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path, undisturbed: tuple[str, Path]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from codesign import zoo
 from codesign.errors import UserError
 from codesign.quant import layers
 from codesign.quant.choice import Method
@@ -51,20 +52,36 @@ def test_bfloat16_is_for_processors_that_have_it(native: bool, monkeypatch: pyte
 
 def test_strided_pointwise_convolutions_are_computed_over_the_pixels_they_read() -> None:
     torch.manual_seed(1)
-    network = nn.Sequential(nn.Conv2d(4, 8, 1, stride=2, bias=True), nn.Conv2d(8, 8, 3, stride=2), nn.Conv2d(8, 4, 1))
-    network = channels_last(network)
+    others = [
+        nn.Conv2d(8, 8, 3, stride=2),
+        nn.Conv2d(8, 4, 1),
+        nn.Conv2d(16, 4, 1, stride=2),
+        nn.Conv2d(4, 4, 1, stride=2, groups=4),
+        nn.Conv2d(4, 4, 1, stride=2, padding=1),
+    ]
+    network = channels_last(nn.Sequential(nn.Conv2d(4, 8, 1, stride=(2, 3)), *others))
     images = torch.randn(5, 4, 9, 7).contiguous(memory_format=torch.channels_last)
     first = network[0]
-    read = images[:, :, ::2, ::2]
+    read = images[:, :, ::2, ::3]
     expected = torch.einsum("nchw,dc->ndhw", read, first.weight[:, :, 0, 0]) + first.bias[:, None, None]
-    guarded = copy.deepcopy(strided.guarded(network))
+    # Sent to another process, and back.
+    guarded = pickle.loads(pickle.dumps(strided.guarded(network)))  # noqa: S301
     answers = guarded[0](images)
     torch.testing.assert_close(answers, expected)
     answers.square().sum().backward()
     wanted = torch.autograd.grad(expected.square().sum(), network[0].weight)[0]
     torch.testing.assert_close(guarded[0].weight.grad, wanted)
-    assert guarded[0].stride == (2, 2)
-    assert ["_conv_forward" in vars(layer) for layer in guarded] == [True, False, False]
+    torch.testing.assert_close(guarded[0](images[0]), expected[0])
+    assert guarded[0].stride == (2, 3)
+    assert ["_conv_forward" in vars(layer) for layer in guarded] == [True, *(False for _ in others)]
+
+
+def test_networks_of_models_are_guarded(tmp_path: Path) -> None:
+    text = 'title = "t"\nframework = "brevitas"\ndataset = "digits"\ntopology = "resnet8"\ninput_scale = 0.0625\n'
+    text += "[topology_options]\nwidth = 4\n[widths]\nweight_bits = 3\nactivation_bits = 3\n"
+    (tmp_path / "m.toml").write_text(text)
+    found = [layer for layer in zoo.read(tmp_path / "m.toml").module().modules() if "_conv_forward" in vars(layer)]
+    assert [layer.in_channels for layer in found] == [4, 8]
 
 
 def test_input_is_exact_and_channels_first() -> None:

@@ -230,7 +230,13 @@ def execute(store: Store, run: Run, trainer: Trainer | None = None) -> dict[str,
 def _train(model: zoo.Model, folder: Path, run: Run) -> dict[str, Any]:
     # Only here: it loads torch, which the other commands do without.
     from accuracy_table.training import train_and_evaluate
+    from codesign.train import precision
 
+    assert model.recipe is not None
+    if precision.here(wanted := model.recipe.precision) != wanted:
+        raise UserError(
+            f"rows of the table are trained in {wanted}, which this processor is not fast in; use one with AVX-512."
+        )
     # The teacher's answers are those of `codesign train`, computed once for all.
     answers = ROOT / "build" / "train" / "teacher"
     return train_and_evaluate(model, folder, answers, under_scaled_inputs=run.row.scaled)

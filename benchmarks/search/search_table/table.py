@@ -75,9 +75,10 @@ def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | No
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values))
 
+    in_float32 = sum(each.get("precision", "bfloat16") != "bfloat16" for each in trained)
     cells = (
         strategy,
-        len(trained),
+        f"{len(trained)}{f', {in_float32} in float32' * bool(in_float32)}",
         interval(accuracies),
         _more(by_seed, _trained(found, scenario, "uniform")) if strategy != "uniform" else "",
         f"{mean([each['best']['accuracy'] for each in searches]):.2f} "

@@ -103,11 +103,11 @@ class Work:
     def train(self, task: Training, found: dict[str, Any]) -> dict[str, Any]:
         """Train what a search found and return its accuracy on the test set, in percent, and its cost."""
         chosen = msgspec.convert(found["best"]["widths"], Assignment)
-        # Of the same widths and seed there is one training, whoever found them.
-        name = f"w{chosen.digest()}_t{task.seed}"
-        folder = self.store.folder / "trainings" / name
         recipe = msgspec.convert({**scenarios.recipe(task.seed), "init_from": self.model.name}, Recipe, strict=False)
         recipe = msgspec.structs.replace(recipe, precision=precision.here(recipe.precision))
+        # Of the same widths and seed there is one training, whoever found them.
+        name = f"w{chosen.digest()}_t{task.seed}"
+        folder = self.store.folder / "trainings" / recipe.precision / name
         with self.store.locked(name, wait=True):
             model = write_model(learned_steps(self.model), chosen, folder / f"{name}.toml", recipe=recipe)
             result = train(cast("Any", model), folder, threads=1, answers=folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from codesign.cli import options, search_options
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
-from codesign.cli.work import Work, difference
+from codesign.cli.work import Work, difference, tell_precision
 from codesign.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         console.say(
             "Only accuracy counts, so that wide weights cost nothing; give --budget, --fps, --cycles or --objective."
         )
+    assert source.recipe is not None  # noqa: S101 - see require_searchable
+    tell_precision(console, source.recipe)
     supernets = Path("build") / source.name / "supernet"
     supernet = prepare.prepare_supernet(source, supernets, recipe, threads=given["threads"])
     with console.progress("Loading the supernet"):
@@ -139,10 +141,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     if path is None:
         console.result(data, *shown)
         return 0
-    own = source.recipe
-    assert own is not None  # noqa: S101 - see require_searchable
     changed = {key: given[key] for key in ("epochs", "learning_rate") if given[key] is not None}
-    recipe_of_model = msgspec.structs.replace(own, **changed)
+    recipe_of_model = msgspec.structs.replace(source.recipe, **changed)
     finish = _finish(problem, work, design, name, folder, recipe_of_model, correction, given["threads"])
     best, trained = finish.best(result.evaluations, given["finalists"], console.progress)
     data["trained"] = [_figures(one) for one in (best, *(each for each in trained if each is not best))]

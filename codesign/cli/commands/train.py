@@ -10,7 +10,7 @@ import rich_click as click
 from codesign.cli import options
 from codesign.cli.console import Console
 from codesign.cli.console import command as make
-from codesign.cli.work import load_model
+from codesign.cli.work import load_model, tell_precision
 
 if TYPE_CHECKING:
     from codesign.zoo import Model
@@ -36,11 +36,8 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
     from codesign.train.run import train
 
     chosen = load_model(model)
-    if chosen.recipe is not None and precision.here(chosen.recipe.precision) != chosen.recipe.precision:
-        console.say(
-            "This processor has no instructions for bfloat16; the training is in float32, so that its result is not "
-            "that of processors which have them."
-        )
+    if chosen.recipe is not None:
+        tell_precision(console, chosen.recipe)
     folder = Path("build") / chosen.name / "train"
     result = train(
         cast("Any", chosen),
@@ -51,6 +48,9 @@ def command(console: Console, model: str, fresh: bool, record: bool, threads: in
         answers=Path("build") / "teacher",
     )
     values = {key: value for key, value in msgspec.structs.asdict(result).items() if key != "checkpoint"}
+    assert chosen.recipe is not None  # noqa: S101 - it was trained
+    own = precision.here(chosen.recipe.precision)
+    values["precision"] = None if own == chosen.recipe.precision else own
     copied = _copy(chosen, folder)
     values["accuracy"] = None if copied.widths.is_float else _golden(console, copied)
     copied = zoo.record(copied, values)
