@@ -305,7 +305,9 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the trained weights: everything but title and result."""
-        bare = msgspec.structs.replace(self, title="", result=Result(), path="")
+        bare = msgspec.to_builtins(msgspec.structs.replace(self, title="", result=Result(), path=""))
+        # Trainings and searches that are older than this field go on.
+        del bare["result"]["precision"]
         return hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
 
 
