@@ -50,6 +50,13 @@ def test_bfloat16_is_for_processors_that_have_it(native: bool, monkeypatch: pyte
         assert layer(x).dtype == torch.float32
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_whether_bfloat16_is_fast_is_what_torch_says() -> None:
+    assert precision.has_bfloat16() is torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        assert precision.has_bfloat16()
+
+
 def test_strided_pointwise_convolutions_are_computed_over_the_pixels_they_read() -> None:
     torch.manual_seed(1)
     others = [
