@@ -120,7 +120,11 @@ def test_the_table_tells_what_was_trained_in_float32(modules: dict[str, ModuleTy
     for task, result in found.items():
         if isinstance(task, modules["tasks"].Training) and task.seed > 1:
             result["precision"] = "float32" if task.seed == 2 else "bfloat16"
-    assert "| haq | 3, 1 in float32 | 84.00" in modules["table"].markdown(found)
+    text = modules["table"].markdown(found)
+    assert "| haq | 3, 1 in float32 | 84.00" in text
+    assert text.count("| 200 | 12 |") == 1
+    next(result for task, result in found.items() if isinstance(task, modules["tasks"].Search))["precision"] = "float32"
+    assert modules["table"].markdown(found).count("| 200 | 12 * |") == 1
 
 
 def test_proxies_are_ranked_against_the_mean_of_the_trainings(modules: dict[str, ModuleType]) -> None:

@@ -153,6 +153,18 @@ def test_nothing_is_pruned_where_post_has_no_width_of_its_own():
     assert program.solve(program.fixed + 1) == []
 
 
+@pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
+def test_within_fewer_bit_operations_than_the_cheapest_choice_takes_that_one_is_pruned(share: float):
+    made = problem((4, 6, 8), budget=None)
+    fixed = made.space.fixed_bit_operations
+    least = Profiled(made.space, made.evaluator.sensitivity(), None).least
+    budget = fixed + int(share * (least - fixed))
+    found = search(Problem(made.space, Constraint(budget), made.evaluator), "profiled", evaluations=12)
+    assert found.best is not None
+    assert found.best.bit_operations <= budget
+    assert found.best.repaired == any(0 in bits for bits in found.best.assignment.weights.values()) == (share < 1)
+
+
 def test_lookup_tables_are_what_counts_where_they_are_limited_and_bit_operations_are_not():
     made = problem((4, 6, 8), budget=None)
     widest = made.evaluator.cost(made.space.uniform(8, 8))["lut"]

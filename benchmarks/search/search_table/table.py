@@ -54,6 +54,11 @@ def _trained(found: Results, scenario: str, strategy: str) -> dict[int, dict[str
     }
 
 
+def _in_float32(results: Sequence[dict[str, Any]]) -> int:
+    """Return how many were computed in float32; those without a precision are of bfloat16."""
+    return sum(each.get("precision", "bfloat16") != "bfloat16" for each in results)
+
+
 def _more(own: Mapping[int, dict[str, Any]], uniform: Mapping[int, dict[str, Any]]) -> str:
     """Return how much more accurate trainings are than those of the uniform network with the same seeds."""
     seeds = sorted(own.keys() & uniform.keys())
@@ -75,7 +80,7 @@ def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | No
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values))
 
-    in_float32 = sum(each.get("precision", "bfloat16") != "bfloat16" for each in trained)
+    in_float32 = _in_float32(trained)
     cells = (
         strategy,
         f"{len(trained)}{f', {in_float32} in float32' * bool(in_float32)}",
@@ -87,7 +92,7 @@ def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | No
         f"{mean([each['lut'] for each in trained]):,.0f}",
         f"{CLOCK / mean([each['cycles_per_frame'] for each in trained]):,.0f}",
         f"{mean([each['evaluations'] for each in searches]):.0f}",
-        f"{mean([each['seconds'] for each in searches]):,.0f}",
+        f"{mean([each['seconds'] for each in searches]):,.0f}{' *' * bool(_in_float32(searches))}",
     )
     return mean(accuracies), "| " + " | ".join(map(str, cells)) + " |"
 

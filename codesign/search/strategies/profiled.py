@@ -8,7 +8,8 @@ a layer is as in the designs that have blocks, or as in those that have none. Th
 branch and bound is cut off (`codesign.search.knapsack`); the kind of the weights of each layer is among its choices.
 
 Layers have one width each, since channels of several widths share lanes, which then are as wide as the widest of them:
-in lookup tables they take more than the sum of their parts, which the program does not know.
+in lookup tables they take more than the sum of their parts, which the program does not know. It prunes nothing: where
+even its cheapest choice takes more bit operations than are allowed, that one is asked for and the repair prunes it.
 
 References
 ----------
@@ -178,7 +179,9 @@ def sweep(problem: Problem, evaluations: int, front: bool = True) -> BudgetSweep
     rise = problem.measures(MeasuresSensitivity, "profiled").sensitivity()
     limit = problem.constraint.limits.get("lut")
     if problem.constraint.bit_operations is not None or limit is None or not problem.offers(MeasuresPairCosts):
-        return BudgetSweep(problem, Profiled(problem.space, rise, None).solve, evaluations, front=front)
+        program = Profiled(problem.space, rise, None)
+        most = max(problem.bit_operation_budget, program.least)
+        return BudgetSweep(problem, program.solve, evaluations, most=most, front=front)
     costs = problem.measures(MeasuresPairCosts, "profiled").pair_costs()
     blocks = problem.constraint.limits.get("dsp")
     program = Profiled(problem.space, rise, costs, None if blocks is None else math.floor(blocks))
