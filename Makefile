@@ -23,6 +23,7 @@ SHELL := /bin/bash
 base := $(PYTHON) .ci/environment.py
 dev := $(PYTHON) .ci/environment.py dev
 full := $(PYTHON) .ci/environment.py dev qkeras qonnx qonnx-check rtl
+every := $(full) ray
 codesign := .venv/bin/codesign
 # Tests run one process per core; more threads in each would only get in each other's way.
 one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2
@@ -57,7 +58,7 @@ test: ## run the tests (minutes)
 	@$(one_thread) .venv/bin/python -m pytest -n auto --dist worksteal
 
 test-all: ## run the tests and those marked slow
-	@$(full)
+	@$(every)
 	@$(one_thread) .venv/bin/python -m pytest -n auto --dist worksteal -m "slow or not slow"
 
 lint: ## check style, formatting and types

@@ -85,6 +85,11 @@ def prepare_supernet(
     return folder / key
 
 
+def evaluator_of(family: str) -> type[AccuracyEvaluator]:
+    """Return the class of what evaluates candidates for boards of a family."""
+    return BoardEvaluator if estimate.measured(family) else AccuracyEvaluator
+
+
 def problem_of(
     model: Model,
     supernet_folder: Path,
@@ -127,7 +132,7 @@ def problem_of(
     path = str(Path(model.path).absolute())
     accuracies = ModelEvaluator(path, supernet_folder.absolute(), images=images, fine_tuning=fine_tuning)
     evaluator, constraint = AccuracyEvaluator(accuracies), Constraint(bit_operations)
-    if estimate.measured(board.family):
+    if evaluator_of(board.family) is BoardEvaluator:
         evaluator = BoardEvaluator(accuracies, board, options, correction)
         constraint = Constraint.of_board(board, options.wanted, options.dsp, bit_operations, options.lut)
     space = evaluator.space

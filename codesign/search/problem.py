@@ -154,7 +154,8 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises
         ------
         UserError
-            When there is no such cost, or a weight is no number of at least 0.
+            When there is no such cost, a weight is no number above 0, or accuracy does not count: the best network
+            would be one of pruned channels.
         """
         weights: dict[str, float] = {}
         for part in text.split(","):
@@ -172,15 +173,15 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise UserError(
                     f"the weight of '{name}' in the objective must be above 0; leave out what does not count."
                 )
-        return cls(weights.pop("accuracy", 0.0), weights)
+        if "accuracy" not in weights:
+            raise UserError(f"without accuracy the smallest network is the best; write accuracy,{text.strip()}.")
+        return cls(weights.pop("accuracy"), weights)
 
     @property
     def words(self) -> str:
         """The objective as `parse` reads it."""
-        weights = {"accuracy": self.accuracy} if self.accuracy else {}
-        return ",".join(
-            name if weight == 1 else f"{name}={weight:g}" for name, weight in {**weights, **self.costs}.items()
-        )
+        weights = {"accuracy": self.accuracy, **self.costs}
+        return ",".join(name if weight == 1 else f"{name}={weight:g}" for name, weight in weights.items())
 
     def score(self, evaluation: Evaluation) -> float:
         """Return how good a candidate is; more is better.

@@ -41,7 +41,9 @@ class RayWorkers:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error")
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise UserError(f"the Ray cluster {address} is not reached; start it, or correct the address.") from error
+            raise UserError(
+                f"the Ray cluster {address} is not reached ({_last_line(error)}); start it, or correct the address."
+            ) from error
         self._digest, self._version = problem.digest(), _version()
         try:
             self._problem = ray.put(problem)

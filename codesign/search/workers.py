@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -58,8 +59,15 @@ def start(problem: Problem, workers: str) -> Workers:
 
 def require(workers: str) -> None:
     """Raise `UserError` unless `workers` is what `start` takes; whether a cluster is reached is not asked."""
-    if not workers.startswith(_RAY) and (not workers.isdecimal() or int(workers) < 1):
+    if workers.startswith(_RAY):
+        host, _, port = workers.removeprefix(_RAY).rpartition(":")
+        fits = bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16
+    else:
+        fits = workers.isascii() and workers.isdecimal() and int(workers) > 0
+    if not fits:
         raise UserError(f"workers are a number of processes or ray://HOST:PORT, found '{workers}'.")
+    if workers.startswith(_RAY) and importlib.util.find_spec("ray") is None:
+        raise UserError("workers on a Ray cluster need Ray; install codesign[ray].")
 
 
 class Here:

@@ -38,6 +38,7 @@ def test_verify_compares_every_edge_and_counts_cycles(rtl: CommandLine):
     assert (told["differences"], told["vectors"], told["first_difference"]) == (0, 20, None)
     assert told["tensors"] > 20
     assert set(told["cycles_simulated"]) == {told["cycles_per_frame"]}
+    assert told["latency_simulated"] == told["latency_cycles"] > 0
     content = json.loads((rtl.folder / rtl("report", "toy_w3", "--json").json["json"]).read_text())
     (check,) = content["checks"]
     assert (check["kind"], check["differences"], check["vectors"]) == ("rtl", 0, 20)
@@ -54,6 +55,7 @@ def test_verify_compares_the_netlist_and_tells_its_cells(rtl: CommandLine):
     told = found.json
     assert (told["differences"], told["vectors"], told["tensors"], told["first_difference"]) == (0, 6, 1, None)
     assert set(told["cycles_simulated"]) == {told["cycles_per_frame"]}
+    assert told["latency_simulated"] == told["latency_cycles"] > 0
     assert told["family"] == "zynq-7000"
     assert sum(number for cell, number in told["cells"].items() if cell.startswith("LUT")) > 500
     content = json.loads((rtl.folder / rtl("report", "toy_w3", "--json").json["json"]).read_text())

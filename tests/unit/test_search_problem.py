@@ -58,7 +58,7 @@ def test_the_objective_is_read_and_is_the_reward_of_autoqb():
     objective = Objective.parse("accuracy, lut=0.1,bit_operations=0.5")
     assert objective == Objective(1.0, {"lut": 0.1, "bit_operations": 0.5})
     assert objective.words == "accuracy,lut=0.1,bit_operations=0.5"
-    assert Objective.parse("lut").words == "lut"
+    assert Objective.parse("lut=2,accuracy=0.5").words == "accuracy=0.5,lut=2"
     score = objective.score(evaluation(80.0, 1000, lut=400))
     assert score == pytest.approx(math.log(0.8**2 / (400**0.2 * 1000)))
     assert Objective().score(evaluation(0.0)) > -math.inf
@@ -70,6 +70,7 @@ def test_the_objective_is_read_and_is_the_reward_of_autoqb():
         ("lut=-1", "must be above 0"),
         ("lut=0", "must be above 0"),
         ("lut=1,lut=2", "names 'lut' twice"),
+        ("lut=1", "the smallest network is the best; write accuracy,lut=1."),
     ):
         with pytest.raises(UserError, match=sentence):
             Objective.parse(text)

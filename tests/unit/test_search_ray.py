@@ -17,6 +17,7 @@ from codesign.search.evaluate import evaluate
 from codesign.search.problem import Problem
 from codesign.search.ray_workers import RayWorkers
 from codesign.search.run import search
+from codesign.search.workers import require
 from tests.unit.search_problem import Formula, problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,8 +26,9 @@ HAS_RAY = importlib.util.find_spec("ray") is not None
 
 def test_what_is_missing_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"need Ray; install codesign\[ray\]"):
-        RayWorkers(problem(), "ray://127.0.0.1:10001")
+    for told in (lambda: RayWorkers(problem(), "ray://127.0.0.1:10001"), lambda: require("ray://127.0.0.1:10001")):
+        with pytest.raises(UserError, match=r"need Ray; install codesign\[ray\]"):
+            told()
 
 
 @pytest.fixture
@@ -175,7 +177,7 @@ class Noted(Formula):
 
 
 CLUSTER = """
-import sys, time
+import sys, threading, time
 from pathlib import Path
 from ray.cluster_utils import Cluster
 
@@ -185,11 +187,14 @@ workers = [cluster.add_node(num_cpus=1) for _ in range(2)]
 cluster.wait_for_nodes()
 folder = Path(sys.argv[2])
 (folder / "up").touch()
-while len({path.name.split("-")[0] for path in folder.glob("*-*") if "." not in path.name}) < 2:
+ended = threading.Thread(target=sys.stdin.read)
+ended.start()
+while ended.is_alive():
+    if len({path.name.split("-")[0] for path in folder.glob("*-*") if "." not in path.name}) == 2:
+        cluster.remove_node(workers[0], allow_graceful=False)
+        (folder / "one").write_text(workers[0].node_id)
+        ended.join()
     time.sleep(0.05)
-cluster.remove_node(workers[0], allow_graceful=False)
-(folder / "one").write_text(workers[0].node_id)
-sys.stdin.read()
 cluster.shutdown()
 """
 
@@ -214,12 +219,18 @@ def cluster(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+    def answers() -> bool:
+        with socket.socket() as found:
+            return found.connect_ex(("127.0.0.1", port)) == 0
+
     process = subprocess.Popen(
         [sys.executable, "-c", CLUSTER, str(port), str(folder)], stdin=subprocess.PIPE, cwd=ROOT, env=environment
     )
     try:
         end = time.monotonic() + 180
-        while not (folder / "up").exists():
+        # Its client server begins in a process of its own, after the machines.
+        while not ((folder / "up").exists() and answers()):
             assert process.poll() is None, "the cluster did not start"
             assert time.monotonic() < end, "the cluster did not start in time"
             time.sleep(0.2)

@@ -36,7 +36,7 @@ STEADY = 4
 
 @dataclass(frozen=True)
 class Cycles:
-    """Clock cycles from frame to frame in steady state; true as a condition when all are as promised.
+    """Clock cycles from frame to frame in steady state, and of the first frame; true when all are as promised.
 
     Parameters
     ----------
@@ -44,20 +44,30 @@ class Cycles:
         By the schedule that chose the folds.
     simulated : tuple of int
         Between the last frames of a simulation.
+    latency : int
+        By the schedule, from the first word of a frame into the network to the last one out of it, when the source
+        offers its words evenly over the clocks of a frame.
+    latency_simulated : int
     """
 
     promised: int
     simulated: tuple[int, ...]
+    latency: int
+    latency_simulated: int
 
     def __bool__(self) -> bool:
-        return bool(self.simulated) and set(self.simulated) == {self.promised}
+        steady = bool(self.simulated) and set(self.simulated) == {self.promised}
+        return steady and self.latency == self.latency_simulated
 
     @property
     def sentence(self) -> str:
         """The outcome, for people."""
         if self:
-            return f"{self.promised:,} cycles per frame in steady state, as promised."
-        return f"{self.promised:,} cycles per frame promised, {', '.join(f'{c:,}' for c in self.simulated)} simulated."
+            return f"{self.promised:,} cycles per frame in steady state and a latency of {self.latency:,}, as promised."
+        return (
+            f"{self.promised:,} cycles per frame promised, {', '.join(f'{c:,}' for c in self.simulated)} simulated; a "
+            f"latency of {self.latency:,} promised, {self.latency_simulated:,} simulated."
+        )
 
 
 class Pausing:
@@ -157,6 +167,8 @@ class RtlProject(Emitted):
     def count_cycles(self, x: np.ndarray, fast: bool = True) -> Cycles:
         """Send frames without a pause and count the cycles from one to the next, once the pipeline is full.
 
+        Then send one whose words come evenly, for the latency.
+
         Parameters
         ----------
         x : ndarray of int, shape (frames, *input shape)
@@ -168,7 +180,9 @@ class RtlProject(Emitted):
         x = golden.checked_input(self.graph, x)
         x = x[np.arange(frames) % len(x)]
         found = self.simulate(x, trace=True, fast=fast)
-        return Cycles(self.cycles_per_frame, tuple(int(c) for c in np.diff(found.ends)[-STEADY:]))
+        steady = tuple(int(c) for c in np.diff(found.ends)[-STEADY:])
+        alone = self.simulate(x[:1], trace=True, fast=fast, pace=self.cycles_per_frame)
+        return Cycles(self.cycles_per_frame, steady, int(self.about["latency_cycles"]), int(alone.ends[0]) + 1)
 
     def write_wave(self, x: np.ndarray) -> Path:
         """Simulate frames and return the waveform, ``build/wave.vcd``, which GTKWave and Surfer read."""

@@ -30,7 +30,7 @@ class Simulated:
     ----------
     output : ndarray of int64, shape (frames, *output shape)
     ends : ndarray of int64, shape (frames,)
-        Clock in which the last word of each frame left.
+        Clock in which the last word of each frame left; 0 is the one in which the source first had a word.
     edges : dict of str to ndarray
         Every edge, when it was traced.
     clocks : dict of str to ndarray of int64
@@ -72,6 +72,7 @@ def simulate(
     trace: bool = False,
     wave: bool = False,
     pauses: tuple[int, int] = (0, 0),
+    pace: int = 0,
     seed: int = 1,
     fast: bool = True,
     limit: int = 1_000_000,
@@ -94,6 +95,8 @@ def simulate(
         Write ``build/wave.vcd`` into the folder.
     pauses : (int, int)
         Clocks of 256, at random, in which the source has nothing and the sink takes nothing.
+    pace : int
+        Clocks over which the source spreads the words of a frame; 0 for as fast as they are taken.
     seed : int
         Of the pauses.
     fast : bool
@@ -134,6 +137,8 @@ def simulate(
         ]
         if trace:
             command.append(f"+drain={drain}")
+        if pace:
+            command += [f"+pace={pace}", f"+frame={entering.size // lanes_in}"]
         command += [f"+pause_in={pauses[0]}", f"+pause_out={pauses[1]}"]
         done = toolchain.run(command, folder=scratch, log=scratch / "run.log")
         lines = (scratch / "out.txt").read_text().split("\n") if (scratch / "out.txt").is_file() else []

@@ -62,6 +62,8 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     settings = search_options.settings(given["settings"])
     if settings and len(set(chosen)) > 1:
         raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
+    for one in chosen:
+        strategies.checked(one, settings)
     objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
     search_options.require_rate(given["learning_rate"])
     workers.require(given["workers"])
@@ -69,6 +71,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     sized = estimate.measured(work.board.family)
     if not sized:
         search_options.require_budget_alone(work.board.family, given, objective.costs)
+    chosen = _usable(console, chosen, given["strategy"] == "all", work.board.family)
     design = _design(board, given, sized)
     recipe = SupernetRecipe(
         epochs=given["supernet_epochs"],
@@ -113,10 +116,6 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     if between is not None:
         problem = prepare.focused(problem, source, supernets, between, given["focus_epochs"], threads=given["threads"])
     searched = prepare.with_room(problem)
-    if given["strategy"] == "all":
-        for one in [one for one in chosen if not strategies.usable(one, searched)]:
-            console.say(f"{one} is left out: it needs the sizes of layers, which are not known for {family}.")
-            chosen.remove(one)
     results = [
         _search(console, searched, one, given, seed, settings, folder / "journals") for one in dict.fromkeys(chosen)
     ]
@@ -175,6 +174,24 @@ def _list(console: Console) -> int:
     }
     console.result(data, table(("strategy", "about", "options"), rows))
     return 0
+
+
+def _usable(console: Console, chosen: Sequence[str], every: bool, family: str) -> list[str]:
+    """Return the strategies that may be used for boards of a family; refuse others, and of all leave them out."""
+    from codesign.search import prepare, strategies
+
+    evaluator = prepare.evaluator_of(family)
+    found = []
+    for one in chosen:
+        if strategies.usable(one, evaluator):
+            found.append(one)
+        elif every:
+            console.say(f"{one} is left out: it needs the sizes of layers, which are not known for {family}.")
+        else:
+            raise UserError(
+                f"the strategy '{one}' needs the sizes of layers, which are not known for {family}; choose another."
+            )
+    return found
 
 
 def _design(board: str, given: dict[str, Any], sized: bool) -> Options:

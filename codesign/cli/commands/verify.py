@@ -42,8 +42,9 @@ def command(
 
     Half of the vectors are test images, half are random, the extremes among them. On a difference the first
     differing operator and element are named and the exit code is 1. In RTL and in netlists both ends of the network
-    pause at random; then frames follow each other without pauses, and a frame must take the cycles promised. Of a
-    netlist, of FINN and of hls4ml's own converter only the output is compared, as the edges inside are gone.
+    pause at random; then frames follow each other without pauses, and a frame must take the cycles promised, and one
+    whose words come evenly the latency promised. Of a netlist, of FINN and of hls4ml's own converter only the output
+    is compared, as the edges inside are gone.
     """
     from codesign import ir, report
 
@@ -141,6 +142,8 @@ def _clocked(work: Work, project: RtlProject, frames: np.ndarray, words: str, se
         "more": [cycles.sentence],
         "cycles_per_frame": cycles.promised,
         "cycles_simulated": cycles.simulated,
+        "latency_cycles": cycles.latency,
+        "latency_simulated": cycles.latency_simulated,
         "cycles_differ": not cycles,
         "differences": result.differences,
         "vectors": result.vectors,

@@ -58,15 +58,40 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{_names.check('strategy', name, names())}")
 
 
-def usable(name: str, problem: Problem) -> bool:
-    """Tell whether the evaluator of a problem measures what a strategy cannot do without."""
-    return all(problem.offers(one) for one in getattr(load(name), "NEEDS", ()))
+def usable(name: str, evaluator: type) -> bool:
+    """Tell whether evaluators of a class measure what a strategy cannot do without."""
+    return all(issubclass(evaluator, one) for one in getattr(load(name), "NEEDS", ()))
 
 
 def options(name: str) -> dict[str, Any]:
     """Return the options of a strategy with their defaults."""
     parameters = inspect.signature(load(name).strategy).parameters.values()
     return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+
+
+def checked(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a strategy as the types that it takes.
+
+    Raises
+    ------
+    UserError
+        For an unknown strategy or option, or a value of the wrong type, out of range or not finite.
+    """
+    hints = typing.get_type_hints(load(name).strategy, include_extras=True)
+    accepted = options(name)
+    converted = {}
+    for option, value in given.items():
+        if option not in accepted:
+            raise UserError(
+                f"the strategy '{name}' has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
+            )
+        try:
+            converted[option] = msgspec.convert(value, hints[option], strict=False)
+        except msgspec.ValidationError as error:
+            raise UserError(f"the strategy '{name}' refuses its option '{option}': {error}.") from error
+        if isinstance(converted[option], float) and not math.isfinite(converted[option]):
+            raise UserError(f"the strategy '{name}' refuses its option '{option}': a finite number is needed.")
+    return converted
 
 
 def make(name: str, problem: Problem, seed: int, evaluations: int, given: Mapping[str, Any]) -> Strategy:
@@ -83,24 +108,10 @@ def make(name: str, problem: Problem, seed: int, evaluations: int, given: Mappin
     Raises
     ------
     UserError
-        For an unknown strategy or option, a value of the wrong type, out of range or not finite, or when the strategy
-        needs what the evaluator does not measure.
+        For what `checked` refuses, or when the strategy needs what the evaluator does not measure.
     """
     function = load(name).strategy
-    hints = typing.get_type_hints(function, include_extras=True)
-    accepted = options(name)
-    converted = {}
-    for option, value in given.items():
-        if option not in accepted:
-            raise UserError(
-                f"the strategy '{name}' has no option '{option}'; it accepts {', '.join(accepted) or 'none'}."
-            )
-        try:
-            converted[option] = msgspec.convert(value, hints[option], strict=False)
-        except msgspec.ValidationError as error:
-            raise UserError(f"the strategy '{name}' refuses its option '{option}': {error}.") from error
-        if isinstance(converted[option], float) and not math.isfinite(converted[option]):
-            raise UserError(f"the strategy '{name}' refuses its option '{option}': a finite number is needed.")
+    converted = checked(name, given)
     if "batch" in converted:
         # No more of a batch than the search has left is ever evaluated, but all of it would be made.
         converted["batch"] = min(converted["batch"], max(1, evaluations))
