@@ -65,6 +65,7 @@ def render(content: Mapping[str, Any]) -> str:
         trained=[_trained(one, place) for place, one in enumerate(content["trained"])],
         limits=_limits(content),
         layers=[_layer(one, content["layers"]) for one in content["layers"]],
+        activations=[_activation(one) for one in content["activations"]],
         priced=any(one["rise"] is not None for one in content["layers"]),
     )
 
@@ -162,6 +163,19 @@ def _layer(one: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[
         "memory": f"{one['memory']:,}",
         "bit_operations": short(one["bit_operations"]),
         "share": f"{100 * one['bit_operations'] / most:.1f}",
-        **{name: "–" if one[name] is None else f"{one[name]:.3g}" for name in ("rise", "narrower")},
-        "saved": short(one["saved"]),
+        **_price(one),
     }
+
+
+def _activation(one: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": one["name"],
+        "bits": str(one["bits"]),
+        "readers": ", ".join(one["readers"]) or "no layer with weights",
+        **_price(one),
+    }
+
+
+def _price(one: Mapping[str, Any]) -> dict[str, str]:
+    rises = {name: "–" if one[name] is None else f"{one[name]:.3g}" for name in ("rise", "narrower")}
+    return {**rises, "saved": short(one["saved"])}

@@ -13,7 +13,7 @@ import numpy as np
 from codesign.errors import UserError
 from codesign.search import journal, pareto
 from codesign.search.journal import Header
-from codesign.search.measurements import MeasuresSensitivity
+from codesign.search.measurements import MeasuresSensitivity, Table
 from codesign.search.problem import BIT_OPERATIONS, Evaluation, Problem
 from codesign.search.space import Assignment
 
@@ -93,6 +93,7 @@ def collect(
         },
         "limits": limits | dict(constraint.limits),
         "layers": _layers(problem, best.assignment),
+        "activations": _activations(problem, best.assignment),
     }
 
 
@@ -127,11 +128,38 @@ def _search(
     }
 
 
+def _sensitivity(problem: Problem) -> Table | None:
+    if not problem.offers(MeasuresSensitivity):
+        return None
+    return problem.measures(MeasuresSensitivity, "report").sensitivity()
+
+
+def _activations(problem: Problem, chosen: Assignment) -> list[dict[str, Any]]:
+    space, table = problem.space, _sensitivity(problem)
+    rows = []
+    for one in space.activations:
+        bits = chosen.activations[one.name]
+        column = space.activation_bits.index(bits)
+        fewer = max(column - 1, 0)
+        readers = [layer for layer in space.layers if layer.activation == one.name]
+        weight_bits = sum(layer.macs * sum(chosen.weights[layer.name]) for layer in readers)
+        rises = None if table is None else table.activations[one.name]
+        rows.append(
+            {
+                "name": one.name,
+                "bits": bits,
+                "readers": [layer.name for layer in readers],
+                "rise": None if rises is None else float(rises[column]),
+                "narrower": None if rises is None else float(rises[fewer]),
+                "saved": weight_bits * (bits - space.activation_bits[fewer]),
+            }
+        )
+    return rows
+
+
 def _layers(problem: Problem, chosen: Assignment) -> list[dict[str, Any]]:
-    space = problem.space
-    table = None
-    if problem.offers(MeasuresSensitivity):
-        table = problem.measures(MeasuresSensitivity, "report").sensitivity().weights
+    space, sensitivity = problem.space, _sensitivity(problem)
+    table = None if sensitivity is None else sensitivity.weights
     rows = []
     for layer in space.layers:
         bits = np.array(chosen.weights[layer.name])

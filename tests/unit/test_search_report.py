@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -129,6 +130,19 @@ def test_what_each_width_bought_adds_up(found):
         assert row["narrower"] >= row["rise"]
         lowered = sum(bits > 1 for bits in row["bits"])
         assert row["saved"] == layer.macs * row["reads"] * lowered
+    by_name = {layer.name: layer for layer in made.space.layers}
+    assert [row["name"] for row in shown["activations"]] == [one.name for one in made.space.activations]
+    for row in shown["activations"]:
+        bits = best.assignment.activations[row["name"]]
+        fewer = max(bits - 1, 1)
+        assert row["bits"] == bits
+        assert row["rise"] == pytest.approx(errors[row["name"]])
+        assert row["narrower"] == pytest.approx(errors[row["name"]] * 4.0 ** (bits - fewer))
+        lowered = {**best.assignment.activations, row["name"]: fewer}
+        less = made.space.bit_operations(msgspec.structs.replace(best.assignment, activations=lowered))
+        assert row["saved"] == best.bit_operations - less
+        assert all(by_name[name].activation == row["name"] for name in row["readers"])
+        assert row["readers"]
 
 
 def test_the_page_is_whole_escaped_and_the_same_each_time(found, tmp_path):
