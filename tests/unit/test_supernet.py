@@ -23,7 +23,10 @@ from codesign.quant.switchable import (
     weight_layers,
 )
 from codesign.search import image_gradients
+from codesign.search.accuracy_evaluator import AccuracyEvaluator
 from codesign.search.fine_tuning import fine_tuned
+from codesign.search.problem import Constraint, Problem
+from codesign.search.run import search
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
@@ -243,6 +246,25 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
     assert tuned.evaluate(low, measuring=True) == without
     with torch.no_grad():
         assert tuned.evaluate(low) == found
+
+
+def test_fine_tuning_in_the_loop_of_bomp_moves_its_front_at_few_bits(trained: Path) -> None:
+    """As BOMP-NAS claims: what is found within so many bit operations is better with fine-tuning."""
+
+    def losses(batches: int) -> list[float]:
+        evaluator = AccuracyEvaluator(ModelEvaluator("digits_cnn_w3", trained, fine_tuning=batches))
+        space = evaluator.space
+        found = []
+        for bits in ((1, 2), (2, 2), (3, 3)):
+            problem = Problem(space, Constraint(space.bit_operations(space.uniform(*bits))), evaluator)
+            best = search(problem, "bomp", evaluations=12, seed=1).best
+            assert best is not None
+            assert best.loss is not None
+            found.append(best.loss)
+        return found
+
+    without, tuned = losses(0), losses(40)
+    assert all(after < 0.9 * before for after, before in zip(tuned, without, strict=True)), (without, tuned)
 
 
 def test_one_batch_of_fine_tuning_does_no_harm(evaluator: ModelEvaluator, trained: Path) -> None:
