@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import re
@@ -224,6 +225,14 @@ class Problem:
     evaluator: Evaluator
     objective: Objective = field(default_factory=Objective)
     reserve: float = 0.0
+
+    @functools.cached_property
+    def narrowest(self) -> tuple[int, Mapping[str, float]]:
+        """Bit operations and cost of the network whose channels and activations are all at their narrowest, none
+        pruned.
+        """
+        one = self.space.uniform(next(bits for bits in self.space.weight_bits if bits), self.space.activation_bits[0])
+        return self.space.bit_operations(one), dict(self.evaluator.cost(one))
 
     def digest(self) -> str:
         """Return a short digest of all that the evaluation of a candidate depends on."""

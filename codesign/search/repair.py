@@ -6,9 +6,11 @@ narrow. First nothing is lowered to 0 bits; only when all is at its narrowest ar
 chain of ever narrower candidates. The first one within the budget of bit operations is found by counting. What holds
 on the board only an estimate says, which may take a second. Costs are about linear in bit operations from round to
 round, but a layer of which some channels were lowered may take more tables than before, and a binary one more than a
-ternary one. So the round is found first whose end holds, then the layer in it, then the channel, each by a few
-estimates. Costs that do not fall may still make the search miss a wider one, but what it returns has always been
-estimated itself, and holds.
+ternary one. So the layer is found first whose end holds, then the channel in it, each by a few estimates; where the
+narrowest widths are no cheaper, as they may be, rounds come before. Where to look next a line tells: through what does
+not hold and what holds, or before something does, through what was estimated last or through the narrowest network,
+which is estimated once for a problem. Costs that do not fall may still make the search miss a wider one, but what it
+returns has always been estimated itself, and holds.
 
 References
 ----------
@@ -84,6 +86,7 @@ def _within_limits(
     # What was within its limit all along does not tell how far to go: clocks are used up whatever the widths are.
     names = set(problem.constraint.exceeded(int(taken[0]), cost))
     low, high = (0, _share(problem, names, cost)), (len(steps) + 1, 0.0)
+    before: tuple[int, float] | None = None
     best: tuple[Assignment, dict[str, float]] | None = None
 
     def at(place: int) -> tuple[Assignment, dict[str, float]]:
@@ -91,10 +94,31 @@ def _within_limits(
         return lowered, dict(problem.evaluator.cost(lowered))
 
     def is_enough() -> bool:
-        gap = (taken[low[0]] - taken[high[0]]) / max(taken[low[0]], 1)
-        return best is not None and (gap <= CLOSE or (gap <= NEAR and high[1] >= USED_UP))
+        if best is None:
+            return False
+        wide, narrow = taken[low[0]], max(taken[high[0]], 1)
+        gap = (wide - narrow) / max(wide, 1)
+        # How much wider the widest that holds may be, by the line between both.
+        left = (1 - high[1]) / (low[1] - high[1]) * (wide - narrow) / narrow if low[1] > 1 > high[1] else math.inf
+        return gap <= CLOSE or left <= CLOSE or (gap <= NEAR and high[1] >= USED_UP)
+
+    def far() -> tuple[float, float] | None:
+        """Bit operations and share of another point of the line: of what holds, else of the low end before, else of the
+        narrowest; None where these tell nothing.
+        """
+        if best is not None:
+            return taken[high[0]], high[1]
+        if before is not None and before[1] > low[1] and taken[before[0]] > taken[low[0]]:
+            slope = (before[1] - low[1]) / (taken[before[0]] - taken[low[0]])
+            return taken[low[0]] - low[1] / slope, 0.0
+        operations, cost = problem.narrowest
+        share = _share(problem, names, cost)
+        return (operations, share) if operations < taken[low[0]] and share < min(AIM, low[1]) else None
 
     parts = {"rounds": _ends(rounds), "layers": _ends(_layers(coordinates, rounds)), "steps": range(1, len(steps) + 1)}
+    if far() is not None:
+        # How much the limits are exceeded tells about where to look, and whole rounds are far apart.
+        del parts["rounds"]
     for part, places in parts.items():
         # How often in a row the same end moved, negative for the low one.
         moved, dearer = 0, set[int]()
@@ -102,10 +126,10 @@ def _within_limits(
             between := [place for place in places if low[0] < place < high[0] and place not in dearer]
         ) and not is_enough():
             # An end that stays where it is tells of a curve: half the way is safe.
-            if abs(moved) > 1:
+            if abs(moved) > 1 and (best is not None or before is None):
                 place = between[len(between) // 2]
             else:
-                aim = bisect.bisect_left(between, _crossing(taken, low, high))
+                aim = bisect.bisect_left(between, _crossing(taken, low, high[0], far() or (0, 0.0)))
                 place = between[min(aim, len(between) - 1)]
             found = at(place)
             if exceeded := problem.constraint.exceeded(int(taken[place]), found[1]):
@@ -117,7 +141,7 @@ def _within_limits(
                     # A round that makes it dearer; what holds may lie within.
                     dearer.add(place)
                     continue
-                low, moved = (place, share), min(moved, 0) - 1
+                before, low, moved = low, (place, share), min(moved, 0) - 1
             else:
                 high, best, moved = (place, _share(problem, names, found[1])), found, max(moved, 0) + 1
     if best is None:
@@ -131,12 +155,24 @@ def _share(problem: Problem, names: Iterable[str], cost: Mapping[str, float]) ->
     return max(cost[name] / limit if limit else (math.inf if cost[name] else 0.0) for name, limit in limits.items())
 
 
-def _crossing(taken: np.ndarray, low: tuple[int, float], high: tuple[int, float]) -> int:
-    """Return a place between two where the limits are just used up if costs are linear in bit operations."""
-    (first, above), (last, below) = low, high
+def _crossing(taken: np.ndarray, low: tuple[int, float], last: int, far: tuple[float, float]) -> int:
+    """Return a place between two where the limits are just used up if costs are linear in bit operations.
+
+    Parameters
+    ----------
+    taken : ndarray
+        Bit operations by place.
+    low : (int, float)
+        The first place and the share that is used there.
+    last : int
+        The last place.
+    far : (float, float)
+        Bit operations and share of what keeps to the limits, from which the line is drawn.
+    """
+    (first, above), (operations, below) = low, far
     if not math.isfinite(above):
         return (first + last) // 2
-    aim = taken[first] - (above - AIM) / (above - below) * (taken[first] - taken[last])
+    aim = taken[first] - (above - AIM) / (above - below) * (taken[first] - operations)
     # The first place with no more; they fall along the chain.
     place = len(taken) - int(np.searchsorted(taken[::-1], aim, side="right"))
     return min(max(place, first + 1), last - 1)
