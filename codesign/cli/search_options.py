@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 DEFAULT_STRATEGIES = "profiled,uniform"
-"""What `benchmarks/search` came to: as good as any within bit operations, better within lookup tables, and the fastest."""
+"""Where accuracy alone is wanted: what `benchmarks/search` came to."""
+WITH_COSTS = "autoqb,profiled,uniform"
+"""Where costs are part of the objective, by which the others do not go."""
 
 model = click.argument("model", metavar="MODEL", required=False)
 strategies = click.option(
     "--strategy",
-    default=DEFAULT_STRATEGIES,
-    show_default=True,
-    help="How widths are searched; several, joined by commas, or 'all' share one report. 'list' tells all of them.",
+    help="How widths are searched; several, joined by commas, or 'all' share one report. 'list' tells all of them. "
+    f"[default: {DEFAULT_STRATEGIES}, and autoqb where --objective names costs]",
 )
 objective = click.option(
     "--objective",
@@ -66,8 +67,8 @@ workers = click.option(
     "--workers",
     default="1",
     show_default=True,
-    help="Processes on this machine, or ray://HOST:PORT; the result is the same. Most strategies ask "
-    "for 4 or 8 candidates at a time, which is what workers share.",
+    help="Processes on this machine, or ray://HOST:PORT; the result is the same. Strategies ask "
+    "for some candidates at a time, most for 4 or 8, which is what workers share.",
 )
 setting = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Option of the strategy; several may be given."

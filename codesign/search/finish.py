@@ -173,7 +173,7 @@ class Finish:
         path = folder / f"{self.name}.toml"
         if path.is_file() and zoo.read(path).measured.validation_accuracy is not None:
             return zoo.read(path)
-        title = f"{self.source.name} with a width for each channel, found by codesign search"
+        title = f"{self.source.name} with widths found by codesign search"
         model = write_model(learned_steps(self.source), one.assignment, path, title=title, recipe=recipe)
         result = train(cast("Any", model), folder, threads=self.threads, answers=self.answers)
         values = {key: value for key, value in msgspec.structs.asdict(result).items() if key != "checkpoint"}

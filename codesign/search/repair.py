@@ -98,9 +98,13 @@ def _within_limits(
             return False
         wide, narrow = taken[low[0]], max(taken[high[0]], 1)
         gap = (wide - narrow) / max(wide, 1)
+        if gap > NEAR:
+            # What holds may lie on a plateau below a limit, of which a line over a wide gap tells nothing.
+            return False
         # How much wider the widest that holds may be, by the line between both.
-        left = (1 - high[1]) / (low[1] - high[1]) * (wide - narrow) / narrow if low[1] > 1 > high[1] else math.inf
-        return gap <= CLOSE or left <= CLOSE or (gap <= NEAR and high[1] >= USED_UP)
+        line = math.isfinite(low[1]) and low[1] > 1 > high[1]
+        left = (1 - high[1]) / (low[1] - high[1]) * (wide - narrow) / narrow if line else math.inf
+        return gap <= CLOSE or left <= CLOSE or high[1] >= USED_UP
 
     def far() -> tuple[float, float] | None:
         """Bit operations and share of another point of the line: of what holds, else of the low end before, else of the
@@ -125,7 +129,8 @@ def _within_limits(
         while (
             between := [place for place in places if low[0] < place < high[0] and place not in dearer]
         ) and not is_enough():
-            # An end that stays where it is tells of a curve: half the way is safe.
+            # An end that stays where it is tells of a curve: half the way is safe. While nothing holds yet, the line
+            # through the last two follows the curve by itself.
             if abs(moved) > 1 and (best is not None or before is None):
                 place = between[len(between) // 2]
             else:
@@ -167,7 +172,7 @@ def _crossing(taken: np.ndarray, low: tuple[int, float], last: int, far: tuple[f
     last : int
         The last place.
     far : (float, float)
-        Bit operations and share of what keeps to the limits, from which the line is drawn.
+        Bit operations and share of another point of the line, estimated or not.
     """
     (first, above), (operations, below) = low, far
     if not math.isfinite(above):

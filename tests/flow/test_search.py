@@ -166,11 +166,12 @@ def test_a_search_for_a_board_without_estimates(codesign: CommandLine, unmeasure
     monkeypatch.setenv("CODESIGN_MODELS", str(folder))
     own = (
         "search", "digits_cnn_w3", "--board", unmeasured, "--budget", "800k", *QUICK, "--evaluations", "2",
-        "--strategy", "greedy,uniform", "--epochs", "1", "--name", "digits_small",
+        "--epochs", "1", "--name", "digits_small",
     )  # fmt: skip
     told = codesign(*own, "--json")
     assert told.code == 0, told.err
     assert told.json["differences"] == 0
+    assert [one["strategy"] for one in told.json["searches"]] == ["profiled", "uniform"]
     best = told.json["best"]
     assert best["bit_operations"] <= 800_000
     assert best["lut"] is best["cycles_per_frame"] is told.json["trained"][0]["interval"] is None

@@ -143,6 +143,60 @@ def test_little_is_lost_where_tables_hardly_depend_on_widths(share, over):
     assert where.bit_operations(found) >= (0.95 - 2.5 * over / share) * where.bit_operations(asked)
 
 
+@pytest.mark.parametrize("over", [1.1, 1.3, 1.6])
+def test_little_is_lost_where_blocks_take_what_is_too_much(over):
+    """Over a wide range all take a little less than the limit, since blocks take the rest."""
+    where = problem((16, 16, 32, 32, 64, 64)).space
+    asked = where.uniform(8, 8)
+    most = Formula(where).cost(asked)["lut"] / over
+    limit = most / 1.8
+
+    class Blocks(Formula):
+        def cost(self, assignment):
+            tables = Formula.cost(self, assignment)["lut"]
+            return {"lut": min(tables, max(0.996 * limit, tables - 0.8 * limit))}
+
+    found, cost = repair(Problem(where, Constraint(None, {"lut": limit}), Blocks(where)), asked)
+    assert cost["lut"] <= limit
+    # What blocks just cannot take is no wider than a tenth.
+    assert Formula(where).cost(found)["lut"] >= 0.85 * most
+
+
+def test_little_is_lost_where_nothing_of_a_kind_is_allowed():
+    where = problem((16, 16, 32, 32, 64, 64)).space
+    asked = where.uniform(8, 8)
+    most = 0.8 * where.bit_operations(asked)
+
+    class Memories(Formula):
+        def cost(self, assignment):
+            return {"bram36": float(where.bit_operations(assignment) > most)}
+
+    found, cost = repair(Problem(where, Constraint(None, {"bram36": 0.0}), Memories(where)), asked)
+    assert cost == {"bram36": 0.0}
+    assert where.bit_operations(found) >= 0.9 * most
+
+
+@pytest.mark.parametrize("over", [1.02, 1.05, 1.1])
+def test_few_estimates_are_needed_where_much_is_taken_whatever_the_widths_are(over):
+    where = problem((16, 16, 32, 32, 64, 64)).space
+    asked = where.uniform(6, 6)
+    half = Formula(where).cost(where.uniform(3, 3))["lut"]
+    calls = []
+
+    class Fixed(Formula):
+        def cost(self, assignment):
+            calls.append(assignment)
+            return {"lut": half + Formula.cost(self, assignment)["lut"]}
+
+    made = Problem(where, Constraint(None, {"lut": Fixed(where).cost(asked)["lut"] / over}), Fixed(where))
+    calls.clear()
+    for number in (5, 9):
+        # The narrowest network is estimated once for all.
+        _, cost = repair(made, asked)
+        assert cost["lut"] <= made.constraint.limits["lut"]
+        assert len(calls) <= number
+
+
 def test_a_limit_that_only_narrower_ones_exceed_counts_too():
     class Traded(Formula):
         """Below 4 bits 40 or 60 memories in the place of tables."""

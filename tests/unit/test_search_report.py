@@ -143,6 +143,11 @@ def test_what_each_width_bought_adds_up(found):
         assert row["saved"] == best.bit_operations - less
         assert all(by_name[name].activation == row["name"] for name in row["readers"])
         assert row["readers"]
+    page = search_page.render(shown)
+    for row in shown["activations"]:
+        cells = (row["bits"], ", ".join(row["readers"]), *(f"{row[name]:.3g}" for name in ("rise", "narrower")))
+        told = r"\s*".join(f"<td[^>]*>{cell}</td>" for cell in (*cells, short(row["saved"])))
+        assert re.search(rf"<code>{row['name']}</code></td>\s*{told}", page)
 
 
 def test_the_page_is_whole_escaped_and_the_same_each_time(found, tmp_path):

@@ -154,10 +154,10 @@ class Netlist(RtlProject):
         x = golden.checked_input(self.graph, x)
         program = self.compile(fast=options.get("fast", False))
         found = simulate.simulate(self.graph, self.about["lanes"], self.folder, x, program=program, **options)
-        return Simulated(found.output, found.ends, {self.graph.outputs[0]: found.output}, {})
+        return Simulated(found.output, found.ends, {self.graph.outputs[0]: found.output})
 
     def count_cycles(self, x: np.ndarray, fast: bool = False) -> Cycles:
-        """Send frames without a pause and count the cycles from one to the next; see `RtlProject`."""
+        """Send frames without a pause and count the cycles from one to the next, and the latency; see `RtlProject`."""
         return super().count_cycles(x, fast)
 
 

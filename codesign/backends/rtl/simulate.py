@@ -33,14 +33,11 @@ class Simulated:
         Clock in which the last word of each frame left; 0 is the one in which the source first had a word.
     edges : dict of str to ndarray
         Every edge, when it was traced.
-    clocks : dict of str to ndarray of int64
-        For every edge that was traced, the clock in which each of its words passed.
     """
 
     output: np.ndarray
     ends: np.ndarray
     edges: dict[str, np.ndarray]
-    clocks: dict[str, np.ndarray]
 
 
 def compile_bench(folder: Path, widths: tuple[int, int], trace: bool, wave: bool, fast: bool = True) -> Path:
@@ -150,16 +147,15 @@ def simulate(
             )
         cycles, data = zip(*(line.split() for line in lines[:words]), strict=True)
         output = _integers(data, lanes_out, leaving, len(x))
-        edges, clocks = {}, {}
+        edges = {}
         if trace:
             for edge, tensor in graph.edges.items():
                 text = (scratch / f"trace_{edge}.hex").read_text().split()
                 edges[edge] = _integers(text[1::2], lanes[edge], tensor, len(x))
-                clocks[edge] = np.array(text[::2], dtype=np.int64)
         if wave:
             shutil.move(scratch / "wave.vcd", folder / "build" / "wave.vcd")
     ends = np.array(cycles, dtype=np.int64)[leaving.size // lanes_out - 1 :: leaving.size // lanes_out]
-    return Simulated(output, ends, edges, clocks)
+    return Simulated(output, ends, edges)
 
 
 def _integers(words: tuple[str, ...] | list[str], lanes: int, tensor: Tensor, frames: int) -> np.ndarray:

@@ -30,7 +30,7 @@ _VECTORS = 16
 @search_options.every
 @options.seed
 def command(console: Console, model: str | None, board: str, seed: int, **given: Any) -> int:
-    """Search a width for each output channel and activation of a trained model, and train the best choice.
+    """Search a width for each layer or channel and each activation of a trained model, and train the best choice.
 
     What is found keeps to all that the board holds, to the frame rate or clocks, and to the budget of bit operations.
     A candidate's accuracy comes from a supernet of shared weights, which is trained with networks that take about what
@@ -57,6 +57,9 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         return _list(console)
     if model is None:
         raise UserError("say which MODEL is to be searched; codesign models lists them.")
+    objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
+    if given["strategy"] is None:
+        given["strategy"] = search_options.WITH_COSTS if objective.costs else search_options.DEFAULT_STRATEGIES
     wanted = strategies.names() if given["strategy"] == "all" else given["strategy"].split(",")
     chosen = [strategies.load(each.strip()).__name__.rpartition(".")[2] for each in wanted]
     settings = search_options.settings(given["settings"])
@@ -64,7 +67,6 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         raise UserError("--set is for one strategy; give one by --strategy, or leave --set out.")
     for one in chosen:
         strategies.checked(one, settings)
-    objective, budget = Objective.parse(given["objective"]), search_options.operations(given["budget"])
     search_options.require_rate(given["learning_rate"])
     workers.require(given["workers"])
     work = Work.on(model, board, console)
