@@ -10,7 +10,7 @@ from typing import Any
 from codesign.errors import UserError
 from codesign.search.problem import Evaluation, Problem
 from codesign.search.space import Assignment
-from codesign.search.workers import TRIES, Answer, answer, dies_again, limit_threads, read
+from codesign.search.workers import TRIES, Answer, answer, dies_again, limit_threads, no_ray, read
 
 
 class RayWorkers:
@@ -36,7 +36,7 @@ class RayWorkers:
         try:
             import ray
         except ImportError as error:
-            raise UserError("workers on a Ray cluster need Ray; install codesign[ray].") from error
+            raise no_ray() from error
         self._ray: Any = ray
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error")

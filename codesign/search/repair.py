@@ -106,13 +106,17 @@ def _within_limits(
         left = (1 - high[1]) / (low[1] - high[1]) * (wide - narrow) / narrow if line else math.inf
         return gap <= CLOSE or left <= CLOSE or high[1] >= USED_UP
 
+    def falls() -> bool:
+        """Tell whether the low end took less the last time it moved, so that a line through both places tells more."""
+        return best is None and before is not None and before[1] > low[1] and taken[before[0]] > taken[low[0]]
+
     def far() -> tuple[float, float] | None:
         """Bit operations and share of another point of the line: of what holds, else of the low end before, else of the
         narrowest; None where these tell nothing.
         """
         if best is not None:
             return taken[high[0]], high[1]
-        if before is not None and before[1] > low[1] and taken[before[0]] > taken[low[0]]:
+        if before is not None and falls():
             slope = (before[1] - low[1]) / (taken[before[0]] - taken[low[0]])
             return taken[low[0]] - low[1] / slope, 0.0
         operations, cost = problem.narrowest
@@ -130,8 +134,8 @@ def _within_limits(
             between := [place for place in places if low[0] < place < high[0] and place not in dearer]
         ) and not is_enough():
             # An end that stays where it is tells of a curve: half the way is safe. While nothing holds yet, the line
-            # through the last two follows the curve by itself.
-            if abs(moved) > 1 and (best is not None or before is None):
+            # through the last two follows the curve by itself, as long as it falls.
+            if abs(moved) > 1 and not falls():
                 place = between[len(between) // 2]
             else:
                 aim = bisect.bisect_left(between, _crossing(taken, low, high[0], far() or (0, 0.0)))

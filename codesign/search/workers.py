@@ -67,7 +67,12 @@ def require(workers: str) -> None:
     if not fits:
         raise UserError(f"workers are a number of processes or ray://HOST:PORT, found '{workers}'.")
     if workers.startswith(_RAY) and importlib.util.find_spec("ray") is None:
-        raise UserError("workers on a Ray cluster need Ray; install codesign[ray].")
+        raise no_ray()
+
+
+def no_ray() -> UserError:
+    """Return what is to be raised where Ray is not installed."""
+    return UserError("workers on a Ray cluster need Ray; install codesign[ray].")
 
 
 class Here:

@@ -197,6 +197,23 @@ def test_few_estimates_are_needed_where_much_is_taken_whatever_the_widths_are(ov
         assert len(calls) <= number
 
 
+def test_few_estimates_are_needed_where_costs_rise_before_they_fall():
+    where = problem((16, 16, 32, 32, 64, 64)).space
+    asked = where.uniform(8, 8)
+    calls = []
+
+    class Hill(Formula):
+        def cost(self, assignment):
+            calls.append(assignment)
+            share = where.bit_operations(assignment) / where.bit_operations(asked)
+            return {"lut": 1050.0 - 50 * share if share > 0.2 else 600.0}
+
+    found, cost = repair(Problem(where, Constraint(None, {"lut": 995.0}), Hill(where)), asked)
+    assert cost == {"lut": 600.0}
+    assert where.bit_operations(found) >= 0.17 * where.bit_operations(asked)
+    assert len(calls) <= 14
+
+
 def test_a_limit_that_only_narrower_ones_exceed_counts_too():
     class Traded(Formula):
         """Below 4 bits 40 or 60 memories in the place of tables."""
