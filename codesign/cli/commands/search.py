@@ -259,7 +259,9 @@ def _report(
 
     shown = [{"name": Path(one["path"]).stem, **one} for one in trained]
     board = work.board.title if cells is None else f"{work.board.title}, sizes in {cells} cells"
-    return search_page.write(folder, content.collect(problem, found, work.model.name, board, chosen, shown))
+    # It may have to measure the sensitivity first, which takes minutes.
+    with work.console.progress("Writing the report"):
+        return search_page.write(folder, content.collect(problem, found, work.model.name, board, chosen, shown))
 
 
 def _finish(
