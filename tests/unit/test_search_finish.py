@@ -113,24 +113,24 @@ def test_further_finalists_are_of_other_kinds():
 
 
 def test_finalists_are_told_beside_one_another():
-    from codesign.cli.commands import search
+    from codesign.cli import search_tables
 
     finish, found = pretended({108: (71.0, True), 107: (75.0, False)})
     best, trained = finish.best(found, 2, contextlib.nullcontext)  # type: ignore[arg-type]
-    (shown,) = search._finalists(best, trained)
+    (shown,) = search_tables.finalists(best, trained)
     cells = [list(map(str, column.cells)) for column in shown.columns]
     assert cells[0] == ["1", "2", "3"]
     assert cells[1:4] == [["68.00", "67.00", "66.00"], ["–"] * 3, ["71.00", "75.00", "50.00"]]
     assert cells[6] == cells[7] == ["8.00", "7.00", "6.00"]
     assert cells[8] == ["0"] * 3
     assert cells[9] == ["too large", "the best", ""]
-    assert search._finalists(best, [best]) == []
+    assert search_tables.finalists(best, [best]) == []
     schemes = {layer.name: "post" for layer in finish.problem.space.layers[:1]}
     proposed = best.proposed
     proposed = msgspec.structs.replace(
         proposed, assignment=msgspec.structs.replace(proposed.assignment, schemes=schemes)
     )
-    (shown,) = search._finalists(best, [replace(best, proposed=proposed), best])
+    (shown,) = search_tables.finalists(best, [replace(best, proposed=proposed), best])
     assert [*map(str, shown.columns[8].cells)] == ["1", "0"]
 
 

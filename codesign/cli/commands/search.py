@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codesign.cli import options, search_options
+from codesign.cli import options, search_options, search_tables
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
 from codesign.cli.work import Work, difference, tell_precision
@@ -138,7 +138,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         "html": html,
         "json": written,
     }
-    shown = [*_shown(searched.reserve, results, result.best), f"The report is {html}."]
+    shown = [*search_tables.searched(searched.reserve, results, result.best), f"The report is {html}."]
     if path is None:
         console.result(data, *shown)
         return 0
@@ -146,21 +146,21 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     recipe_of_model = msgspec.structs.replace(source.recipe, **changed)
     finish = _finish(problem, work, design, name, folder, recipe_of_model, correction, given["threads"])
     best, trained = finish.best(result.evaluations, given["finalists"], console.progress)
-    data["trained"] = [_figures(one) for one in (best, *(each for each in trained if each is not best))]
-    shown += _finalists(best, trained)
+    data["trained"] = [search_tables.figures(one) for one in (best, *(each for each in trained if each is not best))]
+    shown += search_tables.finalists(best, trained)
     if best.exceeded:
-        console.result(data, *shown, _too_large(best))
+        console.result(data, *shown, search_tables.too_large(best))
         return 1
     found = _verified(work, best, design)
     data |= {"vectors": found.vectors, "differences": found.differences, "first_difference": difference(found)}
     if not found:
-        console.result(data, *shown, _differs(best, found))
+        console.result(data, *shown, search_tables.differs(best, found))
         return 1
     _publish(work, asked, best, path, folder)
     run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"], cells_of=cells)
     _report(problem, known, folder, work, best.evaluation, cells, data["trained"])
     data |= {**run.summary(result, best.evaluation, str(path)), "path": path}
-    console.result(data, *shown, *_told(best, found, work, path, given))
+    console.result(data, *shown, *search_tables.told(best, found, work, path, given))
     return 0
 
 
@@ -236,18 +236,9 @@ def _progress(console: Console, advance: Any) -> Progress:
         done = count
         if best is not None and best is not told:
             told = best
-            console.say(f"  after {count:,}: {_words(best)}")
+            console.say(f"  after {count:,}: {search_tables.words(best)}")
 
     return progress
-
-
-def _words(one: Evaluation) -> str:
-    from codesign.report.numbers import count
-
-    costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
-    taken = [f"{count(one.cost[name])} {word}" for name, word in costs.items() if name in one.cost]
-    loss = "" if one.loss is None else f" (loss {one.loss:.4f})"
-    return ", ".join([f"{one.accuracy:.2f} %{loss}", f"{one.bit_operations:,} bit operations", *taken])
 
 
 def _report(
@@ -301,113 +292,3 @@ def _publish(work: Work, asked: str, best: Trained, path: Path, folder: Path) ->
 
     document = vectors.record(best.graph, data.load(best.model.dataset).x_test, _VECTORS)
     publish.publish(best.model, asked, document, path, folder)
-
-
-def _figures(one: Trained) -> dict[str, Any]:
-    measured, estimate = one.model.result, one.estimate
-    interval = None if estimate is None else {
-        "coverage": estimate.coverage,
-        **{key: [round(end) for end in getattr(estimate, key)] for key in ("lut", "ff")},
-    }  # fmt: skip
-    return {
-        "proxy_accuracy": one.proposed.accuracy,
-        "proxy_loss": one.proposed.loss,
-        "validation_accuracy": measured.validation_accuracy,
-        "float_accuracy": measured.float_accuracy,
-        "accuracy": measured.accuracy,
-        "bit_operations": one.evaluation.bit_operations,
-        **one.evaluation.cost,
-        "interval": interval,
-        "exceeds": sorted(one.exceeded),
-        "path": one.model.path,
-    }
-
-
-def _shown(reserve: float, results: Sequence[Result], best: Evaluation) -> list[Any]:
-    columns = ("strategy", "candidates", "accuracy, %", "loss", "bit operations", "LUT", "cycles", "seconds")
-    rows = [
-        (
-            one.header.strategy,
-            len(one.evaluations),
-            one.best.accuracy if one.best else None,
-            None if one.best is None or one.best.loss is None else f"{one.best.loss:.4f}",
-            one.best.bit_operations if one.best else None,
-            *(_count(one.best.cost.get(name) if one.best else None) for name in ("lut", "cycles_per_frame")),
-            round(one.seconds, 1),
-        )
-        for one in results
-    ]
-    free = [f"{reserve:,.0f} of the LUTs stayed free for what training changes."] if reserve else []
-    return [table(columns, rows), f"Best by the supernet: {_words(best)}.", *free]
-
-
-def _finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
-    """Return a table of what was trained, where that is more than one."""
-    if len(trained) < 2:
-        return []
-    columns = (
-        "finalist", "by the supernet, %", "its loss", "held out, %", "bit operations", "LUT", "channels, mean bits",
-        "activations, mean bits", "POST layers", "",
-    )  # fmt: skip
-    rows = []
-    for number, one in enumerate(trained, 1):
-        widths = one.proposed.assignment
-        bits = [each for own in widths.weights.values() for each in own]
-        reads = widths.activations.values()
-        rows.append(
-            (
-                number,
-                f"{one.proposed.accuracy:.2f}",
-                None if one.proposed.loss is None else f"{one.proposed.loss:.4f}",
-                f"{one.evaluation.accuracy:.2f}",
-                one.evaluation.bit_operations,
-                _count(one.evaluation.cost.get("lut")),
-                f"{sum(bits) / len(bits):.2f}",
-                f"{sum(reads) / len(reads):.2f}" if reads else None,
-                sum(scheme == "post" for scheme in widths.schemes.values()),
-                "too large" if one.exceeded else "the best" if one is best else "",
-            )
-        )
-    return [table(columns, rows)]
-
-
-def _count(cost: float | None) -> int | None:
-    return None if cost is None else int(cost)
-
-
-def _too_large(best: Trained) -> str:
-    from codesign.report.numbers import count
-
-    told = ", ".join(
-        f"{count(found)} {name} where {count(limit)} are allowed" for name, (found, limit) in best.exceeded.items()
-    )
-    return (
-        f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
-        "leave more room, by a smaller --budget or more --cycles."
-    )
-
-
-def _differs(best: Trained, found: VerifyResult) -> str:
-    return (
-        f"{best.model.name}: the hardware differs from the golden executor in {found.differences:,} integers, first "
-        f"{found.first_difference}; nothing was written."
-    )
-
-
-def _told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict[str, Any]) -> list[str]:
-    measured = best.model.result
-    speed = f" --cycles {given['cycles']}" if given["cycles"] else ""
-    speed = f" --fps {given['frames_per_second']:g}" if given["frames_per_second"] else speed or " --fastest"
-    parts = "".join(f" --{key} {given[key]}" for key in ("dsp", "lut") if given[key] is not None)
-    if best.estimate is None:
-        speed, sizes = "", ""
-    else:
-        low, high = (round(end) for end in best.estimate.lut)
-        sizes = f" by estimate ({low:,} to {high:,} LUT)"
-    return [
-        f"Trained: {measured.validation_accuracy:.2f} % on held-out examples, {measured.accuracy:.2f} % in integers on "
-        f"the test set; {_words(best.evaluation)}{sizes}.",
-        f"{found.integers:,} integers on {found.tensors} edges equal the golden executor ({found.vectors} vectors).",
-        f"The model is {path}. Next: codesign synth {best.model.name} --backend rtl --board {work.board.name}{speed}"
-        f"{parts}",
-    ]
