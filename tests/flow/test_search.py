@@ -110,7 +110,8 @@ def test_a_search_without_training(codesign: CommandLine):
     # Nothing was trained or evaluated anew.
     assert "epoch" not in again.err
     assert again.json["seconds"] < told.json["seconds"]
-    narrow = (*SEARCH, "--no-training", "--strategy", "uniform", "--budget", "700k", "--json", "--focus-epochs")
+    asked = ("--strategy", "uniform", "--evaluations", "8", "--budget", "700k")
+    narrow = (*SEARCH, "--no-training", *asked, "--json", "--focus-epochs")
     plain, tuned, focused = (
         codesign(*narrow, epochs, "--fine-tuning", batches) for epochs, batches in (("0", "0"), ("0", "20"), ("2", "0"))
     )

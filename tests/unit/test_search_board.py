@@ -225,6 +225,7 @@ def test_every_strategy_finds_something(supernet: Path, name: str, monkeypatch: 
     from codesign.search.strategies import autoqb
 
     monkeypatch.setattr(autoqb, "_STEPS", 2)
+    monkeypatch.setattr(autoqb, "_PRACTICE", 20)
     own = made(supernet, Options(cycles=9216), bit_operations=900_000, images=50)
     # Costs are tested elsewhere.
     monkeypatch.setattr(BoardEvaluator, "cost", lambda self, one: dict.fromkeys(own.constraint.limits, 0.0))

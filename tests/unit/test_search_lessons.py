@@ -13,6 +13,12 @@ from codesign.search.strategies.greedy import Path
 from tests.unit.search_problem import Formula, problem
 
 
+@pytest.fixture
+def unpractised(monkeypatch):
+    """What is shown does not depend on how much is practised afterwards."""
+    monkeypatch.setattr(autoqb, "_PRACTICE", 1)
+
+
 def begun(made, evaluations=40, **settings):
     """AutoQB when all lessons are over, and their evaluations."""
     found, told = autoqb.strategy(made, 0, evaluations, **settings), []
@@ -38,6 +44,7 @@ def test_after_practice_channels_follow_goals():
     assert errors[True] < 0.25 < errors[False]
 
 
+@pytest.mark.usefixtures("unpractised")
 @pytest.mark.parametrize("limits", [{"budget": 0.3}, {"budget": None, "limits": {"lut": 450}}])
 def test_lessons_are_what_the_measured_strategies_find(limits):
     made = problem((4, 6, 6, 8), coupling=0.5, **limits)
@@ -54,6 +61,7 @@ def test_lessons_are_what_the_measured_strategies_find(limits):
     assert [reward for _, reward in found.high._kept] == [made.score(one) for one in told]
 
 
+@pytest.mark.usefixtures("unpractised")
 def test_lessons_are_at_most_a_quarter_of_all_evaluations():
     made = problem((4, 6, 6, 8), coupling=0.5)
     assert len(begun(made, 8)[1]) == 2

@@ -29,6 +29,7 @@ def _little_learning():
     """What holds here does not depend on how much is learned."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(autoqb, "_STEPS", 2)
+        patch.setattr(autoqb, "_PRACTICE", 20)
         yield
 
 
