@@ -92,7 +92,8 @@ def test_all_strategies_are_listed(codesign: CommandLine):
 
 
 def test_a_search_without_training(codesign: CommandLine):
-    arguments = (*SEARCH, "--no-training", "--evaluations", "3", "--strategy", "greedy,uniform", "--json")
+    begun = (*SEARCH, "--no-training", "--weight-bits", "2-4", "--activation-bits", "2-4")
+    arguments = (*begun, "--evaluations", "3", "--strategy", "greedy,uniform", "--json")
     told = codesign(*arguments)
     assert told.code == 0, told.err
     assert [one["strategy"] for one in told.json["searches"]] == ["greedy", "uniform"]
@@ -110,8 +111,8 @@ def test_a_search_without_training(codesign: CommandLine):
     # Nothing was trained or evaluated anew.
     assert "epoch" not in again.err
     assert again.json["seconds"] < told.json["seconds"]
-    asked = ("--strategy", "uniform", "--evaluations", "8", "--budget", "700k")
-    narrow = (*SEARCH, "--no-training", *asked, "--json", "--focus-epochs")
+    asked = ("--strategy", "uniform", "--evaluations", "8", "--budget", "600k")
+    narrow = (*begun, *asked, "--json", "--focus-epochs")
     plain, tuned, focused = (
         codesign(*narrow, epochs, "--fine-tuning", batches) for epochs, batches in (("0", "0"), ("0", "20"), ("2", "0"))
     )
@@ -120,10 +121,10 @@ def test_a_search_without_training(codesign: CommandLine):
     # The same candidates, by other weights; what these are worth is tested with all examples elsewhere.
     assert tuned.json["evaluations"] == focused.json["evaluations"] == plain.json["evaluations"] > 1
     assert len({each.json["best"]["loss"] for each in (plain, tuned, focused)}) == 3
-    wrong = codesign(*SEARCH, "--no-training", "--budget", "1k")
+    wrong = codesign(*begun, "--budget", "1k")
     assert wrong.code == 2
     assert "even the narrowest widths take" in wrong.err
-    least = codesign(*SEARCH, "--no-training", "--evaluations", "3", "--strategy", "uniform", "--lut", "500")
+    least = codesign(*begun, "--evaluations", "3", "--strategy", "uniform", "--lut", "500")
     assert least.code == 2
     assert "lut, more than 490: of the 500 allowed 10 stay free for what training changes; allow more" in least.err
     few = round(0.9 * best["lut"])

@@ -173,7 +173,7 @@ class Bench:
                 for name, content in files.items():
                     (place / name).write_text(content)
                 options = ["--top-module", "bench", "-y", ".", "-Wno-MULTITOP", "-Wno-PINCONNECTEMPTY"]
-                verilator.build(place, "build", [*sources, "main.cpp"], options, place / "verilator.log", fast=False)
+                verilator.build(place, "build", [*sources, "main.cpp"], options, place / "verilator.log", fast=True)
 
     def run(self, **options: Any) -> list[dict[str, Seen]]:
         """Send the words of every case, unless that was done before; see `simulate`."""
