@@ -173,6 +173,7 @@ class Bench:
                 for name, content in files.items():
                     (place / name).write_text(content)
                 options = ["--top-module", "bench", "-y", ".", "-Wno-MULTITOP", "-Wno-PINCONNECTEMPTY"]
+                # Built once for all files, and run a dozen times with all cases.
                 verilator.build(place, "build", [*sources, "main.cpp"], options, place / "verilator.log", fast=True)
 
     def run(self, **options: Any) -> list[dict[str, Seen]]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -113,25 +114,77 @@ def test_further_finalists_are_of_other_kinds():
 
 
 def test_finalists_are_told_beside_one_another():
-    from codesign.cli import search_tables
+    from codesign.cli import search_words
 
     finish, found = pretended({108: (71.0, True), 107: (75.0, False)})
     best, trained = finish.best(found, 2, contextlib.nullcontext)  # type: ignore[arg-type]
-    (shown,) = search_tables.finalists(best, trained)
+    (shown,) = search_words.finalists(best, trained)
     cells = [list(map(str, column.cells)) for column in shown.columns]
     assert cells[0] == ["1", "2", "3"]
     assert cells[1:4] == [["68.00", "67.00", "66.00"], ["–"] * 3, ["71.00", "75.00", "50.00"]]
     assert cells[6] == cells[7] == ["8.00", "7.00", "6.00"]
     assert cells[8] == ["0"] * 3
     assert cells[9] == ["too large", "the best", ""]
-    assert search_tables.finalists(best, [best]) == []
+    assert search_words.finalists(best, [best]) == []
     schemes = {layer.name: "post" for layer in finish.problem.space.layers[:1]}
     proposed = best.proposed
     proposed = msgspec.structs.replace(
         proposed, assignment=msgspec.structs.replace(proposed.assignment, schemes=schemes)
     )
-    (shown,) = search_tables.finalists(best, [replace(best, proposed=proposed), best])
+    (shown,) = search_words.finalists(best, [replace(best, proposed=proposed), best])
     assert [*map(str, shown.columns[8].cells)] == ["1", "0"]
+
+
+def test_what_exceeds_and_what_differs_is_said():
+    from codesign.cli import search_words
+    from codesign.verify.compare import FirstDifference, VerifyResult
+
+    finish, found = pretended(dict.fromkeys(range(200), (99.0, True)))
+    best = replace(
+        finish.best(found, 1, contextlib.nullcontext)[0],  # type: ignore[arg-type]
+        exceeded={"lut": (2100.0, 2000.0), "bram36": (4.5, 4.0), "bit_operations": (11.0, 10.0)},
+    )
+    said = search_words.what_exceeds(best)
+    assert (
+        "takes 2,100 LUT where 2,000 are allowed, 4.5 BRAM36 where 4 are allowed, 11 bit operations where 10 are"
+        in said
+    )
+    assert "Nothing was written" in said
+    first = FirstDifference("n3", "conv2d", "conv", (0, 1), 5, 6)
+    said = search_words.what_differs(best, VerifyResult(1234, 16, 9, 5000, first))
+    assert said.startswith("digits_cnn_w3: the hardware differs from the golden executor in 1,234 integers, first")
+    assert str(first) in said
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({}, " --fastest"),
+        ({"cycles": 9216}, " --cycles 9216"),
+        ({"frames_per_second": 1250.5, "dsp": 0}, " --fps 1250.5 --dsp 0"),
+        ({"cycles": 9216, "lut": 5000}, " --cycles 9216 --lut 5000"),
+    ],
+)
+def test_what_was_published_comes_with_the_next_command(given: dict[str, Any], options: str):
+    from codesign.cli import search_words
+    from codesign.verify.compare import VerifyResult
+
+    finish, found = pretended({})
+    best, _ = finish.best(found, 1, contextlib.nullcontext)  # type: ignore[arg-type]
+    work = SimpleNamespace(board=boards.load("pynq-z2"))
+    estimate = SimpleNamespace(lut=(1000.4, 1200.6))
+    asked = {"cycles": None, "frames_per_second": None, "dsp": None, "lut": None, **given}
+    same = VerifyResult(0, 16, 9, 5000, None)
+    sized = replace(best, estimate=estimate)  # type: ignore[arg-type]
+    trained, equal, there = search_words.published(sized, same, work, Path("new.toml"), asked)  # type: ignore[arg-type]
+    assert trained.endswith("108 bit operations by estimate (1,000 to 1,201 LUT).")
+    assert equal == "5,000 integers on 9 edges equal the golden executor (16 vectors)."
+    command = "codesign synth digits_cnn_w3 --backend rtl --board pynq-z2"
+    assert there == f"The model is new.toml. Next: {command}{options}"
+    # Where no synthesis was measured, nothing is known of speed.
+    trained, _, there = search_words.published(best, same, work, Path("new.toml"), asked)  # type: ignore[arg-type]
+    assert "estimate" not in trained
+    assert "--cycles" not in there + trained
 
 
 def test_the_distance_of_candidates_is_told_in_bits():

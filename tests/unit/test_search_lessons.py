@@ -149,5 +149,7 @@ def test_the_high_level_controller_begins_with_the_best_that_it_was_shown():
     np.testing.assert_allclose(best[:, 0], goals)
     assert np.abs(found.high.agent.act(states) - best).mean() < 0.05
     assert np.abs(actions - best).mean() < 0.1
+    # With all of its practice, too, it does the same again.
+    np.testing.assert_array_equal(begun(made)[0].high.act(0.0)[1], actions)
     # Untaught, it asks for the middle of everything.
     assert np.abs(0.5 - best).mean() > 0.1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codesign.cli import options, search_options, search_tables
+from codesign.cli import options, search_options, search_words
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
 from codesign.cli.work import Work, difference, tell_precision
@@ -138,7 +138,7 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
         "html": html,
         "json": written,
     }
-    shown = [*search_tables.searched(searched.reserve, results, result.best), f"The report is {html}."]
+    shown = [*search_words.strategies(results, result.best, searched.reserve), f"The report is {html}."]
     if path is None:
         console.result(data, *shown)
         return 0
@@ -146,21 +146,21 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     recipe_of_model = msgspec.structs.replace(source.recipe, **changed)
     finish = _finish(problem, work, design, name, folder, recipe_of_model, correction, given["threads"])
     best, trained = finish.best(result.evaluations, given["finalists"], console.progress)
-    data["trained"] = [search_tables.figures(one) for one in (best, *(each for each in trained if each is not best))]
-    shown += search_tables.finalists(best, trained)
+    data["trained"] = [search_words.figures(one) for one in (best, *(each for each in trained if each is not best))]
+    shown += search_words.finalists(best, trained)
     if best.exceeded:
-        console.result(data, *shown, search_tables.too_large(best))
+        console.result(data, *shown, search_words.what_exceeds(best))
         return 1
     found = _verified(work, best, design)
     data |= {"vectors": found.vectors, "differences": found.differences, "first_difference": difference(found)}
     if not found:
-        console.result(data, *shown, search_tables.differs(best, found))
+        console.result(data, *shown, search_words.what_differs(best, found))
         return 1
     _publish(work, asked, best, path, folder)
     run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"], cells_of=cells)
     _report(problem, known, folder, work, best.evaluation, cells, data["trained"])
     data |= {**run.summary(result, best.evaluation, str(path)), "path": path}
-    console.result(data, *shown, *search_tables.told(best, found, work, path, given))
+    console.result(data, *shown, *search_words.published(best, found, work, path, given))
     return 0
 
 
@@ -236,7 +236,7 @@ def _progress(console: Console, advance: Any) -> Progress:
         done = count
         if best is not None and best is not told:
             told = best
-            console.say(f"  after {count:,}: {search_tables.words(best)}")
+            console.say(f"  after {count:,}: {search_words.candidate(best)}")
 
     return progress
 

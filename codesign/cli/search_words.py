@@ -9,25 +9,36 @@ from typing import TYPE_CHECKING, Any
 from codesign.cli.console import table
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from codesign.cli.work import Work
     from codesign.search.finish import Trained
     from codesign.search.problem import Evaluation
     from codesign.search.run import Result
     from codesign.verify.compare import VerifyResult
 
+_UNITS = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
 
-def words(one: Evaluation) -> str:
+
+def candidate(one: Evaluation) -> str:
     """Return in words what a candidate is worth and what it takes."""
-    from codesign.report.numbers import count
-
-    costs = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
-    taken = [f"{count(one.cost[name])} {word}" for name, word in costs.items() if name in one.cost]
+    taken = [f"{_number(one.cost[name])} {unit}" for name, unit in _UNITS.items() if name in one.cost]
     loss = "" if one.loss is None else f" (loss {one.loss:.4f})"
     return ", ".join([f"{one.accuracy:.2f} %{loss}", f"{one.bit_operations:,} bit operations", *taken])
 
 
-def searched(reserve: float, results: Sequence[Result], best: Evaluation) -> list[Any]:
-    """Return the table of what each strategy found, and what is said of it."""
+def strategies(results: Sequence[Result], best: Evaluation, reserve: float) -> list[RenderableType]:
+    """Return a table of what each strategy found, and sentences on the best of all.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        One for each strategy.
+    best : Evaluation
+        The best candidate of all.
+    reserve : float
+        LUTs that the search left free.
+    """
     columns = ("strategy", "candidates", "accuracy, %", "loss", "bit operations", "LUT", "cycles", "seconds")
     rows = [
         (
@@ -42,11 +53,19 @@ def searched(reserve: float, results: Sequence[Result], best: Evaluation) -> lis
         for one in results
     ]
     free = [f"{reserve:,.0f} of the LUTs stayed free for what training changes."] if reserve else []
-    return [table(columns, rows), f"Best by the supernet: {words(best)}.", *free]
+    return [table(columns, rows), f"Best by the supernet: {candidate(best)}.", *free]
 
 
-def finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
-    """Return a table of what was trained, where that is more than one."""
+def finalists(best: Trained, trained: Sequence[Trained]) -> list[RenderableType]:
+    """Return a table of what was trained, where that is more than one.
+
+    Parameters
+    ----------
+    best : Trained
+        One of them, the same object.
+    trained : sequence of Trained
+        In the order in which they were trained.
+    """
     if len(trained) < 2:
         return []
     columns = (
@@ -75,29 +94,47 @@ def finalists(best: Trained, trained: Sequence[Trained]) -> list[Any]:
     return [table(columns, rows)]
 
 
-def too_large(best: Trained) -> str:
+def what_exceeds(best: Trained) -> str:
     """Say by how much the best of the trained networks exceeds what it was held to."""
-    from codesign.report.numbers import count
-
-    told = ", ".join(
-        f"{count(found)} {name} where {count(limit)} are allowed" for name, (found, limit) in best.exceeded.items()
+    taken = ", ".join(
+        f"{_number(found)} {_UNITS.get(name, name.replace('_', ' '))} where {_number(limit)} are allowed"
+        for name, (found, limit) in best.exceeded.items()
     )
     return (
-        f"Once trained, no candidate keeps to the constraint: the best one takes {told}. Nothing was written; "
-        "leave more room, by a smaller --budget or more --cycles."
+        f"Once trained, no candidate keeps to the constraint: the best one takes {taken}. Nothing was written; leave "
+        "more room, by a smaller --budget, or by more clocks for a frame: more --cycles or less --fps."
     )
 
 
-def differs(best: Trained, found: VerifyResult) -> str:
-    """Say where the hardware of a trained network differs from the golden executor."""
+def what_differs(best: Trained, found: VerifyResult) -> str:
+    """Say where the hardware of a trained network differs from the golden executor.
+
+    Parameters
+    ----------
+    best : Trained
+    found : VerifyResult
+        With differences.
+    """
     return (
         f"{best.model.name}: the hardware differs from the golden executor in {found.differences:,} integers, first "
         f"{found.first_difference}; nothing was written."
     )
 
 
-def told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict[str, Any]) -> list[str]:
-    """Say what was trained, that its hardware is the same, and what comes next."""
+def published(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict[str, Any]) -> list[str]:
+    """Say what was trained, that its hardware is the same, and what comes next.
+
+    Parameters
+    ----------
+    best : Trained
+    found : VerifyResult
+        Without differences.
+    work : Work
+    path : Path
+        Where the model was written.
+    given : dict
+        Options of the command: `cycles`, `frames_per_second`, `dsp` and `lut` are those of the next one, too.
+    """
     measured = best.model.result
     speed = f" --cycles {given['cycles']}" if given["cycles"] else ""
     speed = f" --fps {given['frames_per_second']:g}" if given["frames_per_second"] else speed or " --fastest"
@@ -109,7 +146,7 @@ def told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict
         sizes = f" by estimate ({low:,} to {high:,} LUT)"
     return [
         f"Trained: {measured.validation_accuracy:.2f} % on held-out examples, {measured.accuracy:.2f} % in integers on "
-        f"the test set; {words(best.evaluation)}{sizes}.",
+        f"the test set; {candidate(best.evaluation)}{sizes}.",
         f"{found.integers:,} integers on {found.tensors} edges equal the golden executor ({found.vectors} vectors).",
         f"The model is {path}. Next: codesign synth {best.model.name} --backend rtl --board {work.board.name}{speed}"
         f"{parts}",
@@ -117,7 +154,7 @@ def told(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict
 
 
 def figures(one: Trained) -> dict[str, Any]:
-    """Return what `search.json` and `--json` have of a network that was trained."""
+    """Return what the report, `search.json` and `--json` have of a network that was trained."""
     measured, estimate = one.model.result, one.estimate
     interval = None if estimate is None else {
         "coverage": estimate.coverage,
@@ -139,3 +176,9 @@ def figures(one: Trained) -> dict[str, Any]:
 
 def _count(cost: float | None) -> int | None:
     return None if cost is None else int(cost)
+
+
+def _number(value: float) -> str:
+    from codesign.report.numbers import count  # reports load more than a command needs that ends early
+
+    return count(value)
