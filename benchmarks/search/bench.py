@@ -4,7 +4,7 @@
     python benchmarks/search/bench.py status
     python benchmarks/search/bench.py keep
     python benchmarks/search/bench.py table
-    python benchmarks/search/bench.py proxies
+    python benchmarks/search/bench.py proxies [--scenarios two,lut] [--batches 0,40,100]
     python benchmarks/search/bench.py lanes
 
 `run` may be killed at any time and continues; several may work at once.
@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -58,16 +59,22 @@ def _one(store: Store, task: Any, do: Callable[[Any], dict[str, Any]]) -> None:
             print(f"{task.name}: {accuracy:.2f} %", flush=True)
 
 
-def _proxies(store: Store, found: dict[Search | Training, dict[str, Any]]) -> str:
+def _proxies(store: Store, found: dict[Search | Training, dict[str, Any]], batches: Sequence[int]) -> str:
     from search_table import proxies
     from search_table.work import Work
 
     rows = []
-    for search, accuracy, told in proxies.rows(Work(store), found):
+    for search, accuracy, told in proxies.rows(Work(store), found, batches):
         rows.append((search, accuracy, told))
         accuracies = ", ".join(f"{one['accuracy']:.2f} ({one['loss']:.4f})" for one in told)
         print(f"{search.name}: trained {accuracy:.2f} %, {accuracies}", flush=True)
-    return proxies.markdown(rows)
+    return proxies.markdown(rows, batches)
+
+
+def _numbers(text: str, flag: str) -> list[int]:
+    if not re.fullmatch(r"\d+(,\d+)*", text, re.ASCII):
+        raise UserError(f"{flag} are whole numbers joined by commas, not '{text}'.")
+    return [int(number) for number in text.split(",")]
 
 
 def main() -> int:
@@ -77,12 +84,10 @@ def main() -> int:
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--scenarios", default="", help="names, joined by commas; all unless given")
     parser.add_argument("--strategies", default="", help="the same")
+    parser.add_argument("--batches", default="0", help="of fine-tuning before `proxies` evaluates; several as well")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "search_bench")
     given = parser.parse_args()
-    try:
-        seeds = [int(seed) for seed in given.seeds.split(",")]
-    except ValueError:
-        raise UserError(f"seeds are whole numbers joined by commas, not '{given.seeds}'.") from None
+    seeds, batches = _numbers(given.seeds, "--seeds"), _numbers(given.batches, "--batches")
     chosen = [[name for name in text.split(",") if name] for text in (given.scenarios, given.strategies)]
     searches, trainings = plan(seeds, *chosen)
     store = Store(given.folder, HERE / "results", HERE / "supernets")
@@ -111,7 +116,7 @@ def main() -> int:
         found = {task: result for task in every if (result := store.result(task)) is not None}
         if not any(isinstance(task, Training) for task in found):
             raise UserError("nothing of this was trained yet; let `run` come further first.")
-        text = table.markdown(found) if given.command == "table" else _proxies(store, found)
+        text = table.markdown(found) if given.command == "table" else _proxies(store, found, batches)
         atomic_write(HERE / f"{given.command}.md", text)
         print(text)
     return 0

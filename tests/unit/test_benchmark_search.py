@@ -123,8 +123,21 @@ def test_the_table_tells_what_was_trained_in_float32(modules: dict[str, ModuleTy
     text = modules["table"].markdown(found)
     assert "| haq | 3, 1 in float32 | 84.00" in text
     assert text.count("| 200 | 12 |") == 1
-    next(result for task, result in found.items() if isinstance(task, modules["tasks"].Search))["precision"] = "float32"
-    assert modules["table"].markdown(found).count("| 200 | 12 * |") == 1
+    searches = [result for task, result in found.items() if isinstance(task, modules["tasks"].Search)]
+    for count, told in ((1, "12 (1 of 3 *)"), (3, "12 *")):
+        for result in searches[:count]:
+            result["precision"] = "float32"
+        assert modules["table"].markdown(found).count(f"| 200 | {told} |") == 1
+
+
+def test_the_table_marks_differences_of_unlike_precisions(modules: dict[str, ModuleType]) -> None:
+    found = results(modules, lut_uniform=(82.0, 83.0), lut_haq=(83.5, 84.5), lut_ohq=(82.5, 83.5))
+    for task, result in found.items():
+        if isinstance(task, modules["tasks"].Training) and task.search.strategy != "ohq":
+            result["precision"] = "float32"
+    text = modules["table"].markdown(found)
+    assert "| 84.00 ± 6.35 | +1.50 ± 0.00 |" in text
+    assert "| 83.00 ± 6.35 | +0.50 ± 0.00 † |" in text
 
 
 def test_proxies_are_ranked_against_the_mean_of_the_trainings(modules: dict[str, ModuleType]) -> None:
@@ -139,11 +152,20 @@ def test_proxies_are_ranked_against_the_mean_of_the_trainings(modules: dict[str,
         (
             search,
             accuracy,
-            [dict(zip(("accuracy", "loss"), told[search.strategy], strict=True))] * len(modules["proxies"].KINDS),
+            [dict(zip(("accuracy", "loss"), told[search.strategy], strict=True))] * 6,
         )
         for search, accuracy in trained.items()
         if search.scenario.name == "two"
     ]
-    text = modules["proxies"].markdown(rows)
-    assert f"| two | 4 | 80.00 to 86.00 |{' +0.80, -1.00 |' * len(modules['proxies'].KINDS)}" in text
+    text = modules["proxies"].markdown(rows, [0, 40])
+    assert f"| two | 4 | 80.00 to 86.00 |{' +0.80, -1.00 |' * 6}" in text
+    assert "| all widths | focused | both | all widths, 40 batches | focused, 40 batches | both, 40 batches |" in text
     assert "| lut |" not in text
+
+
+def test_both_supernets_count_alike(modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = results(modules, two_haq=(84.0,))
+    told = {False: {"accuracy": 70.0, "loss": 0.5}, True: {"accuracy": 75.0, "loss": 0.75}}
+    monkeypatch.setattr(modules["proxies"], "measured", lambda work, search, result, focused, batches: told[focused])
+    ((_, accuracy, rows),) = modules["proxies"].rows(None, found, [0])
+    assert (accuracy, rows) == (84.0, [told[False], told[True], {"accuracy": 72.5, "loss": 0.625}])

@@ -19,9 +19,9 @@ from codesign.search.supernet import ModelEvaluator
 from search_table.tasks import Search, Training
 from search_table.work import Work
 
-KINDS = ((False, 0), (True, 0), (False, 40), (True, 40), (False, 100), (True, 100))
-"""What evaluates a network, on all held-out examples: whether that is the focused supernet of its scenario, and batches
-of fine-tuning before."""
+KINDS = ("all widths", "focused", "both")
+"""What evaluates a network, on all held-out examples: the supernet of all widths, the focused one of the scenario, and
+the mean of what both say."""
 
 
 def trained(found: Mapping[Search | Training, dict[str, Any]]) -> dict[Search, float]:
@@ -51,17 +51,29 @@ def _evaluator(model: str, supernet: Path) -> ModelEvaluator:
     return ModelEvaluator(model, supernet)
 
 
-def rows(work: Work, found: Mapping[Search | Training, dict[str, Any]]) -> Iterator[tuple[Search, float, list[Any]]]:
-    """Yield each search that was trained, its accuracy and what each of `KINDS` says."""
+def rows(
+    work: Work, found: Mapping[Search | Training, dict[str, Any]], batches: Sequence[int]
+) -> Iterator[tuple[Search, float, list[Any]]]:
+    """Yield each search that was trained, its accuracy and what each of `KINDS` says after each number of batches."""
     for search, accuracy in trained(found).items():
-        yield search, accuracy, [measured(work, search, found[search], *kind) for kind in KINDS]
+        told = []
+        for number in batches:
+            one, other = (measured(work, search, found[search], focused, number) for focused in (False, True))
+            told += [one, other, {key: (one[key] + other[key]) / 2 for key in one}]
+        yield search, accuracy, told
 
 
-def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]]) -> str:
-    """Return the table of rank correlations by accuracy and by loss, a row for each scenario."""
-    names = [
-        f"{'focused' if focused else 'supernet'}{f', {batches} batches' * bool(batches)}" for focused, batches in KINDS
-    ]
+def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]], batches: Sequence[int]) -> str:
+    """Return the table of rank correlations by accuracy and by loss, a row for each scenario.
+
+    Parameters
+    ----------
+    every : sequence of (Search, float, list of dict)
+        As `rows` yields them.
+    batches : sequence of int
+        Those of fine-tuning that they are for.
+    """
+    names = [f"{kind}{f', {number} batches' * bool(number)}" for number in batches for kind in KINDS]
     head = ["networks of", "networks", "trained, %", *names]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in dict.fromkeys(search.scenario.name for search, _, _ in every):
@@ -70,7 +82,7 @@ def markdown(every: Sequence[tuple[Search, float, list[dict[str, float]]]]) -> s
             continue
         accuracies = [accuracy for _, accuracy, _ in own]
         cells = [name, str(len(own)), f"{min(accuracies):.2f} to {max(accuracies):.2f}"]
-        for place in range(len(KINDS)):
+        for place in range(len(names)):
             by_accuracy = spearmanr(accuracies, [told[place]["accuracy"] for _, _, told in own]).statistic
             by_loss = spearmanr(accuracies, [-told[place]["loss"] for _, _, told in own]).statistic
             cells.append(f"{by_accuracy:+.2f}, {by_loss:+.2f}")

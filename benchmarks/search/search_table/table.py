@@ -60,9 +60,21 @@ def _in_float32(results: Sequence[dict[str, Any]]) -> int:
 
 
 def _more(own: Mapping[int, dict[str, Any]], uniform: Mapping[int, dict[str, Any]]) -> str:
-    """Return how much more accurate trainings are than those of the uniform network with the same seeds."""
-    seeds = sorted(own.keys() & uniform.keys())
-    return interval([own[seed]["accuracy"] - uniform[seed]["accuracy"] for seed in seeds], "+.2f") if seeds else ""
+    """Return how much more accurate trainings are than those of the uniform network with the same seeds.
+
+    A dagger marks where some of both were computed in unlike precisions.
+    """
+    pairs = [(own[seed], uniform[seed]) for seed in sorted(own.keys() & uniform.keys())]
+    if not pairs:
+        return ""
+    unlike = any(_in_float32([one]) != _in_float32([other]) for one, other in pairs)
+    return interval([one["accuracy"] - other["accuracy"] for one, other in pairs], "+.2f") + " †" * unlike
+
+
+def _seconds(searches: Sequence[dict[str, Any]]) -> str:
+    """Return how long searches took; an asterisk marks those in float32, and how many of all where these are some."""
+    seconds, slow = f"{np.mean([each['seconds'] for each in searches]):,.0f}", _in_float32(searches)
+    return seconds + (" *" if slow == len(searches) else f" ({slow} of {len(searches)} *)") * bool(slow)
 
 
 def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | None:
@@ -92,7 +104,7 @@ def _row(found: Results, scenario: str, strategy: str) -> tuple[float, str] | No
         f"{mean([each['lut'] for each in trained]):,.0f}",
         f"{CLOCK / mean([each['cycles_per_frame'] for each in trained]):,.0f}",
         f"{mean([each['evaluations'] for each in searches]):.0f}",
-        f"{mean([each['seconds'] for each in searches]):,.0f}{' *' * bool(_in_float32(searches))}",
+        _seconds(searches),
     )
     return mean(accuracies), "| " + " | ".join(map(str, cells)) + " |"
 
