@@ -184,7 +184,8 @@ def test_what_was_published_comes_with_the_next_command(given: dict[str, Any], o
     # Where no synthesis was measured, nothing is known of speed.
     trained, _, there = search_words.published(best, same, work, Path("new.toml"), asked)  # type: ignore[arg-type]
     assert "estimate" not in trained
-    assert "--cycles" not in there + trained
+    parts = "".join(f" --{key} {asked[key]}" for key in ("dsp", "lut") if asked[key] is not None)
+    assert there == f"The model is new.toml. Next: {command}{parts}"
 
 
 def test_the_distance_of_candidates_is_told_in_bits():
