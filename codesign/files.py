@@ -55,6 +55,24 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
+def require_writable(folder: str | os.PathLike[str]) -> None:
+    """Make a folder unless it is there, before hours are spent on what is to lie in it.
+
+    Raises
+    ------
+    UserError
+        When the system refuses, or refuses files in it.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", dir=target)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise _refused(target, error) from error
+
+
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty sibling folder of `path` that replaces `path` when the block succeeds.

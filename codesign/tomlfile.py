@@ -40,6 +40,9 @@ def read(path: Path, kind: type[T]) -> T:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_sentence(str(error))}") from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, thousands of brackets within one another.
+        raise UserError(f"{path} has numbers or lists that no file of ours has; correct it.") from error
 
 
 def _sentence(message: str) -> str:

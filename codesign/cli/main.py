@@ -27,6 +27,7 @@ _REFUSALS = {
     errno.EDQUOT,
     errno.EFBIG,
     errno.EISDIR,
+    errno.ENAMETOOLONG,
     errno.ENOSPC,
     errno.ENOTDIR,
     errno.EPERM,

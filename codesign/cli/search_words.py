@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from codesign.search.problem import Evaluation
     from codesign.search.run import Result
     from codesign.verify.compare import VerifyResult
+    from codesign.zoo import Model
 
 _UNITS = {"lut": "LUT", "dsp": "DSP", "bram36": "BRAM36", "cycles_per_frame": "cycles"}
 
@@ -121,7 +122,9 @@ def what_differs(best: Trained, found: VerifyResult) -> str:
     )
 
 
-def published(best: Trained, found: VerifyResult, work: Work, path: Path, given: dict[str, Any]) -> list[str]:
+def published(
+    best: Trained, found: VerifyResult, work: Work, path: Path, given: dict[str, Any], earlier: Model | None = None
+) -> list[str]:
     """Say what was trained, that its hardware is the same, and what comes next.
 
     Parameters
@@ -134,6 +137,8 @@ def published(best: Trained, found: VerifyResult, work: Work, path: Path, given:
         Where the model was written.
     given : dict
         Options of the command: `cycles`, `frames_per_second`, `dsp` and `lut` are those of the next one, too.
+    earlier : codesign.zoo.Model, optional
+        What was there by that name.
     """
     measured = best.model.result
     speed = f" --cycles {given['cycles']}" if given["cycles"] else ""
@@ -144,9 +149,16 @@ def published(best: Trained, found: VerifyResult, work: Work, path: Path, given:
     else:
         low, high = (round(end) for end in best.estimate.lut)
         sizes = f" by estimate ({low:,} to {high:,} LUT)"
+    replaced = []
+    if earlier is not None and earlier.measured.checkpoint_sha256 != best.model.measured.checkpoint_sha256:
+        replaced.append(
+            f"It replaces what an earlier search had found, which has {earlier.result.validation_accuracy:.2f} % on "
+            f"held-out examples and is still in {Path(best.model.path).parents[1]}."
+        )
     return [
         f"Trained: {measured.validation_accuracy:.2f} % on held-out examples, {measured.accuracy:.2f} % in integers on "
         f"the test set; {candidate(best.evaluation)}{sizes}.",
+        *replaced,
         f"{found.integers:,} integers on {found.tensors} edges equal the golden executor ({found.vectors} vectors).",
         f"The model is {path}. Next: codesign synth {best.model.name} --backend rtl --board {work.board.name}{speed}"
         f"{parts}",

@@ -37,6 +37,8 @@ LEAST_NODES = 5
 """From so many on, the errors that are left after the correction tell how wide intervals must be."""
 FARTHEST = 10.0
 """A ratio beyond it, or below one through it, is taken for a report of something else."""
+LEAST = {"lut": 1.0, "ff": 1.0, "bram36": 10.0, "dsp": 10.0}
+"""Of fewer estimated cells a ratio says nothing: a block more or less, or none, is no factor for other networks."""
 
 _Count = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -75,6 +77,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def __post_init__(self) -> None:
         for values in (self.measured, self.estimated):
+            if not all(math.isfinite(one) for each in values.values() for one in each):
+                raise ValueError("the field 'measured' and 'estimated' must have finite numbers")
             if values.keys() != self.measured.keys() or not values.keys() <= set(RESOURCES):
                 raise ValueError("the field 'measured' and 'estimated' must have the same resources")
             if any(len(each) != max(1, len(self.nodes)) for each in values.values()):
@@ -109,7 +113,7 @@ class Correction:
     releases : sequence of str
         Of the tool.
     factors : mapping of str to float
-        By resource; 1 where no report has it.
+        By resource; 1 where no report has it, or too few cells of it are estimated, see `LEAST`.
     wider : mapping of str to float
         For "lut" and "ff": intervals are this many times as wide, at least once.
     reports, nodes : int
@@ -151,19 +155,21 @@ def read(file: Path) -> Calibration:
     return tomlfile.read(file, Calibration)
 
 
-def add(tool: Tool, family: str, new: Sequence[Report]) -> Path:
-    """Add reports to the file of a tool; one that is there already, by its content, is replaced.
+def joined(tool: Tool, family: str, new: Sequence[Report], fit: Fit) -> Calibration:
+    """Return what the file of a tool says with more reports; one that is there already, by its content, is replaced.
+
+    Nothing is written, see `write`.
 
     Raises
     ------
     UserError
-        When the file that is there cannot be read, or is of something else.
+        When the file that is there cannot be read, is of something else, or was made with another fit.
     """
     file = path(tool, family)
-    kept = read(file).report if file.exists() else []
-    fresh = {each.sha256 for each in new}
-    write(file, Calibration(tool=tool, family=family, report=[*(r for r in kept if r.sha256 not in fresh), *new]))
-    return file
+    kept = _checked(file, tool, family, fit).report if file.exists() else []
+    fresh = {each.sha256: each for each in new}
+    reports = [*(each for each in kept if each.sha256 not in fresh), *fresh.values()]
+    return Calibration(tool=tool, family=family, report=reports)
 
 
 def write(file: Path, calibration: Calibration) -> None:
@@ -205,17 +211,23 @@ def load(tool: Tool, family: str, fit: Fit) -> Correction:
         raise UserError(
             f"there are no reports of {tool} for {family} in {folder()}; see codesign calibrate --from-report."
         )
+    calibration = _checked(file, tool, family, fit)
+    if not calibration.report:
+        raise UserError(f"{file} has no reports; add one by codesign calibrate --from-report, or delete the file.")
+    return correction(file, calibration, fit)
+
+
+def _checked(file: Path, tool: Tool, family: str, fit: Fit) -> Calibration:
+    """Return what a file says; raise `UserError` when it is of something else."""
     calibration = read(file)
     if (calibration.tool, calibration.family) != (tool, family):
         raise UserError(f"{file} is of {calibration.tool} for {calibration.family}; give it the name of these.")
-    if not calibration.report:
-        raise UserError(f"{file} has no reports; add one by codesign calibrate --from-report, or delete the file.")
     if any(report.fit != digest(fit) for report in calibration.report):
         raise UserError(
             f"{file} was made with another fit of the estimates; delete it and give the reports to codesign calibrate "
             "--from-report again, or estimate with --sizes-of yosys."
         )
-    return correction(file, calibration, fit)
+    return calibration
 
 
 def of_same_design(family: str, fit: Fit) -> Correction | None:
@@ -236,8 +248,7 @@ def correction(file: Path, calibration: Calibration, fit: Fit) -> Correction:
     for name in RESOURCES:
         measured = math.fsum(sum(r.measured.get(name, ())) for r in reports)
         estimated = math.fsum(sum(r.estimated.get(name, ())) for r in reports)
-        # What is estimated as none cannot be multiplied.
-        factors[name] = measured / estimated if estimated > 0 else 1.0
+        factors[name] = measured / estimated if estimated >= LEAST[name] else 1.0
     return Correction(
         path=file,
         tool=calibration.tool,

@@ -81,6 +81,11 @@ def require_same(asked: str, path: Path, folder: Path) -> None:
         )
 
 
+def earlier(path: Path) -> Model | None:
+    """Return the model that an earlier search wrote and `publish` would replace, or None."""
+    return zoo.read(path) if path.is_file() else None
+
+
 def publish(trained: Model, asked: str, document: dict[str, Any], path: Path, folder: Path) -> Model:
     """Write a trained model as one among the others; the TOML file, which makes it known, comes last.
 

@@ -61,13 +61,18 @@ def require(workers: str) -> None:
     """Raise `UserError` unless `workers` is what `start` takes; whether a cluster is reached is not asked."""
     if workers.startswith(_RAY):
         host, _, port = workers.removeprefix(_RAY).rpartition(":")
-        fits = bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16
+        fits = bool(host) and _is_number(port) and int(port) < 1 << 16
     else:
-        fits = workers.isascii() and workers.isdecimal() and int(workers) > 0
+        fits = _is_number(workers)
     if not fits:
         raise UserError(f"workers are a number of processes or ray://HOST:PORT, found '{workers}'.")
     if workers.startswith(_RAY) and importlib.util.find_spec("ray") is None:
         raise no_ray()
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether it is a positive number that a machine may have as many processes of."""
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) > 0
 
 
 def no_ray() -> UserError:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from codesign import data
 from codesign.errors import DivergedError, UserError
+from codesign.files import require_writable
 from codesign.quant.mixed import POST_BITS
 from codesign.quant.switchable import SwitchableLayers, activation_layers, weight_layers
 from codesign.train import checkpoint, distillation, evaluate, precision
@@ -143,9 +144,12 @@ def load(model: Any, folder: str | Path) -> tuple[nn.Module, SupernetRecipe]:
     path = Path(folder) / FINAL
     if not path.is_file():
         raise UserError(f"{folder} holds no supernet of {model.name}; train it first.")
-    tensors, about = checkpoint.read(path)
+    tensors, about = _read(path)
     told = about.get("recipe", {})
-    recipe = msgspec.convert(told, FocusedRecipe if "least" in told else SupernetRecipe)
+    try:
+        recipe = msgspec.convert(told, FocusedRecipe if "least" in told else SupernetRecipe)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise _damaged(path) from error
     if about.get("fingerprint") != fingerprint(model, recipe):
         raise UserError(f"{path} is the supernet of another model or of other weights than those of {model.name}.")
     found = network(model, recipe)
@@ -197,9 +201,10 @@ def train(
     if isinstance(recipe, FocusedRecipe) and bit_operations is None:
         raise ValueError("a focused supernet needs the bit operations of choices")
     if resume and (folder / FINAL).is_file():
-        if checkpoint.read(folder / FINAL)[1].get("fingerprint") != fingerprint(model, recipe):
+        if _read(folder / FINAL)[1].get("fingerprint") != fingerprint(model, recipe):
             raise _other(folder)
         return folder / FINAL
+    require_writable(folder)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -209,6 +214,20 @@ def train(
         raise UserError(f"training of the supernet of {model.name} stopped; the same command continues it.") from None
     finally:
         torch.set_num_threads(before)
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        tensors, about = checkpoint.read(path)
+    except (UserError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not isinstance(about, dict):
+        raise _damaged(path)
+    return tensors, about
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} is damaged; remove {path.parent}, and the same command trains the supernet again.")
 
 
 def _other(folder: Path) -> UserError:
@@ -363,7 +382,7 @@ class _Training:
         checkpoint.write(self.folder / STATE, tensors, about)
 
     def _restore(self) -> None:
-        tensors, about = checkpoint.read(self.folder / STATE)
+        tensors, about = _read(self.folder / STATE)
         if about.get("fingerprint") != self.fingerprint:
             raise _other(self.folder)
 

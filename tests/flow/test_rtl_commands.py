@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,11 @@ def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):
     assert found.code == 0
     assert (found.json["designs"], found.json["blocks"]) == (2, 0)
     assert (codesign.folder / "fit.json").is_file()
+    # A fit may be made anew; measurements are never overwritten by one.
+    assert codesign("calibrate", "--data", str(data), "--out", str(codesign.folder / "fit.json"), "--json").code == 0
+    before = data.read_bytes()
+    assert codesign("calibrate", "--data", str(data), "--out", str(data), "--json").code == 2
+    assert data.read_bytes() == before
 
 
 @pytest.fixture
@@ -281,6 +287,24 @@ def test_a_report_corrects_estimates_and_they_say_so(reported: CommandLine):
     assert reported("estimate", "toy_w3", "--sizes-of", "finn").code == 2
 
 
+def test_a_file_of_corrections_that_does_not_fit_is_kept_as_it_is(reported: CommandLine):
+    from tests.unit.vendor_samples import flat
+
+    assert reported(*ASKED, "--cycles", "2000").code == 0
+    path = reported.folder / "calibration" / "vivado-zynq-7000.toml"
+    other = re.sub('fit = "[0-9a-f]*"', 'fit = "0000"', path.read_text())
+    (reported.folder / "more.rpt").write_text(flat(2000, 2000, 1, 0))
+    for changed, sentence in (
+        (other, "another fit"),
+        (path.read_text().replace('tool = "vivado"', 'tool = "finn"'), "is of finn"),
+        ("tool = " + "[" * 20_000, "correct it"),
+    ):
+        path.write_text(changed)
+        told = reported("calibrate", "--from-report", "more.rpt", *ASKED[3:], "--cycles", "2000", "--json")
+        assert (told.code, path.read_text()) == (2, changed)
+        assert sentence in told.json["error"]
+
+
 def test_of_several_tools_one_is_chosen(reported: CommandLine):
     assert reported(*ASKED, "--cycles", "2000").code == 0
     place = reported.folder / "calibration"
@@ -300,8 +324,15 @@ def test_of_several_tools_one_is_chosen(reported: CommandLine):
         (("calibrate", "--cycles", "5"), "go with --from-report"),
         ((*ASKED, "--designs", "3"), "--designs is for measuring"),
         ((*ASKED, "--nodes"), "--nodes is for measuring"),
+        ((*ASKED, "--seed", "0"), "--seed is for measuring"),
+        (("calibrate", "--board", "pynq-z2"), "go with --from-report"),
+        (("calibrate", "--seed", "5"), "--seed is for measuring; give --designs"),
+        (("calibrate", "--seed", "0"), "--seed is for measuring; give --designs"),
+        (("calibrate", "--large"), "--large is for measuring; give --designs"),
+        (("calibrate", "--data", "damaged.rpt", "--out", "damaged.rpt"), "damaged.rpt is there and holds no fit"),
         ((*ASKED, "--from-report", "missing.rpt"), "cannot read the report missing.rpt"),
         ((*ASKED, "--from-report", "damaged.rpt"), "no number of cells"),
+        (("estimate", f"{'a' * 300}.toml"), "File name too long"),
         (("estimate", "toy_w3", "--board", "ulx3s-12f", "--sizes-of", "vivado"), "ulx3s-12f has another one"),
         ((*ASKED, "--board", "ulx3s-12f"), "reports are of tools for AMD parts, and ulx3s-12f has another one"),
     ],

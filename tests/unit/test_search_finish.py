@@ -181,6 +181,16 @@ def test_what_was_published_comes_with_the_next_command(given: dict[str, Any], o
     assert equal == "5,000 integers on 9 edges equal the golden executor (16 vectors)."
     command = "codesign synth digits_cnn_w3 --backend rtl --board pynq-z2"
     assert there == f"The model is new.toml. Next: {command}{options}"
+    # An earlier one by that name is told, and where it still is.
+    earlier = SimpleNamespace(
+        measured=SimpleNamespace(checkpoint_sha256="0"), result=SimpleNamespace(validation_accuracy=97.125)
+    )
+    told = search_words.published(best, same, work, Path("new.toml"), asked, earlier)  # type: ignore[arg-type]
+    assert told[1].startswith(
+        "It replaces what an earlier search had found, which has 97.12 % on held-out examples and is"
+    )
+    assert str(Path(best.model.path).parents[1]) in told[1]
+    assert len(search_words.published(best, same, work, Path("new.toml"), asked, best.model)) == 3  # type: ignore[arg-type]
     # Where no synthesis was measured, nothing is known of speed.
     trained, _, there = search_words.published(best, same, work, Path("new.toml"), asked)  # type: ignore[arg-type]
     assert "estimate" not in trained

@@ -1,5 +1,8 @@
 """A journal survives what a kill leaves of it, and belongs to one search."""
 
+import os
+from unittest.mock import Mock
+
 import pytest
 
 from codesign.errors import UserError
@@ -84,7 +87,7 @@ def test_a_full_disk_is_told(tmp_path):
         journal._file = own
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\n", b"{}\n", b"not json\n", b'{"problem":"x"}\n'])
+@pytest.mark.parametrize("content", [b"\n", b"\xff\xfe\n", b"{}\n", b"not json\n", b'{"problem":"x"}\n'])
 def test_what_is_no_journal_is_refused_and_kept(tmp_path, content):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)
@@ -98,6 +101,37 @@ def test_two_processes_do_not_write_one_journal(tmp_path):
     with Journal(path, HEADER), pytest.raises(UserError, match="another search is writing"):
         Journal(path, HEADER)
     write(path, 1)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_of_two_that_begin_at_once_one_has_the_journal(tmp_path, monkeypatch, late):
+    path = tmp_path / "journal.jsonl"
+    opened, other = os.open, []
+
+    def opening(*arguments):
+        monkeypatch.undo()
+        before = opened(*arguments) if late else None
+        other.append(Journal(path, HEADER))
+        return before or opened(*arguments)
+
+    monkeypatch.setattr("codesign.search.journal.os.open", opening)
+    with pytest.raises(UserError, match="another search is writing"):
+        Journal(path, HEADER)
+    (one,) = other
+    one.add("asked", evaluation(0))
+    one.close()
+    assert read(path) == (HEADER, [evaluation(0)])
+
+
+def test_a_header_that_finds_no_space_leaves_an_empty_journal(tmp_path, monkeypatch):
+    path = tmp_path / "journal.jsonl"
+    monkeypatch.setattr("codesign.search.journal.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(UserError, match="No space left on device; the same command begins anew"):
+        Journal(path, HEADER)
+    assert path.read_bytes() == b""
+    monkeypatch.undo()
+    write(path, 2)
+    assert len(read(path)[1]) == 2
 
 
 def test_a_journal_of_a_later_format_is_refused(tmp_path):

@@ -91,7 +91,22 @@ def test_what_goes_wrong_in_a_worker_is_told_here(user, error, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-1", "two", "", "1.5", "²", "ray://", "ray://here", "ray://:1", "ray://here:port", "ray://here:0"]
+    "text",
+    [
+        "0",
+        "-1",
+        "two",
+        "",
+        "1.5",
+        "²",
+        "ray://",
+        "ray://here",
+        "ray://:1",
+        "ray://here:port",
+        "ray://here:0",
+        "9" * 5000,
+        "ray://h:" + "9" * 5000,
+    ],
 )
 def test_what_are_no_workers_is_refused(text):
     with pytest.raises(UserError, match=r"a number of processes or ray://HOST:PORT, found"):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import nn
 
 from codesign import data, zoo
@@ -30,7 +31,7 @@ from codesign.search.run import search
 from codesign.search.space import Assignment
 from codesign.search.supernet import ModelEvaluator
 from codesign.search.width_noise import WidthGradients, errors_of, sigma, width_gradients
-from codesign.train import precision, supernet
+from codesign.train import checkpoint, precision, supernet
 from codesign.train.batches import Augmentation
 from codesign.train.optimizer import make_optimizer
 from codesign.train.progress import Progress
@@ -169,6 +170,32 @@ def test_an_interrupted_training_ends_with_the_same_weights(
             supernet.train(model, tmp_path, RECIPE, progress=False)
     path = supernet.train(model, tmp_path, RECIPE, progress=False)
     assert path.read_bytes() == (trained / supernet.FINAL).read_bytes()
+
+
+@pytest.mark.parametrize("name", [supernet.FINAL, supernet.STATE])
+@pytest.mark.parametrize("content", ["cut", "list", "nested", "recipe"])
+def test_a_damaged_supernet_is_told(trained: Path, tmp_path: Path, name: str, content: str) -> None:
+    model = zoo.load("digits_cnn_w3")
+    whole = (trained / supernet.FINAL).read_bytes()
+    about = {"list": "[1]", "nested": "[" * 100_000, "recipe": '{"recipe": {"epochs": -1}}'}
+    if content == "cut":
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    else:
+        save_file({"a": torch.zeros(1)}, tmp_path / name, {checkpoint.KEY: about[content]})
+    sentence = f"{name} is damaged; remove {tmp_path}, and the same command trains"
+    if name == supernet.FINAL:
+        with pytest.raises(UserError, match=sentence):
+            supernet.load(model, tmp_path)
+    if content != "recipe":
+        with pytest.raises(UserError, match=sentence):
+            supernet.train(model, tmp_path, RECIPE, progress=False)
+
+
+def test_a_folder_that_cannot_be_is_told_before_anything_is_trained(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "build").write_text("")
+    monkeypatch.setattr(supernet, "_Training", None)
+    with pytest.raises(UserError, match="Not a directory"):
+        supernet.train(zoo.load("digits_cnn_w3"), tmp_path / "build" / "supernet", RECIPE, progress=False)
 
 
 def test_the_supernet_of_another_model_is_refused(trained: Path, tmp_path: Path) -> None:

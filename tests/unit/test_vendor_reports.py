@@ -178,7 +178,7 @@ def test_nodes_are_found_in_the_hierarchy(
     tool, report = matched(path, asked, known)
     assert tool == "vivado"
     assert report.nodes == [each.node for each in found.operators if each.operator]
-    file = corrections.add(tool, BOARD.family, [report])
+    file = add(tool, [report], known)
     correction = corrections.load(tool, BOARD.family, known.fit)
     assert correction.path == file
     assert correction.factors["lut"] == pytest.approx(0.8, rel=0.01)
@@ -199,7 +199,7 @@ def test_errors_that_are_left_make_intervals_wider(
     for number, own in enumerate(units.values()):
         own["lut"] = round(own["lut"] * (0.4 if number % 2 else 1.9))
     tool, report = matched(written(tmp_path, samples.hierarchy(units)), asked, known)
-    corrections.add(tool, BOARD.family, [report])
+    add(tool, [report], known)
     correction = corrections.load(tool, BOARD.family, known.fit)
     assert correction.wider["lut"] > 3
     changed = estimation.corrected(found, correction)
@@ -214,7 +214,7 @@ def test_totals_are_compared_where_no_name_is_that_of_a_node(
     text = samples.flat(round(2 * found.amount.lut), round(found.amount.ff), found.amount.bram36, found.amount.dsp)
     _, report = matched(written(tmp_path, text), asked, known)
     assert (report.nodes, report.measured["lut"]) == ([], [round(2 * found.amount.lut)])
-    corrections.add("vivado", BOARD.family, [report])
+    add("vivado", [report], known)
     assert corrections.load("vivado", BOARD.family, known.fit).factors["lut"] == pytest.approx(2, rel=0.01)
 
 
@@ -260,8 +260,35 @@ def test_a_report_of_another_network_is_refused(
     with pytest.raises(UserError, match="has n99, which drawn has not"):
         matched(written(tmp_path, samples.hierarchy(units)), asked, known)
     text = samples.flat(round(50 * found.amount.lut), 1, 0, 0)
-    with pytest.raises(UserError, match="50 times the LUTs"):
+    with pytest.raises(UserError, match=r"LUT where .* are estimated"):
         matched(written(tmp_path, text), asked, known)
+    own = {key: round(getattr(found.amount, key)) for key in ("lut", "ff", "bram36", "dsp")}
+    for name, count in (
+        ("ff", 50 * own["ff"]),
+        ("ff", 1),
+        ("dsp", 300 + 20 * own["dsp"]),
+        ("bram36", 300 + 20 * own["bram36"]),
+    ):
+        text = samples.flat(**{**own, name: count})
+        with pytest.raises(UserError, match=rf"{name.upper()} where .* are estimated"):
+            matched(written(tmp_path, text), asked, known)
+
+
+def test_a_few_blocks_more_or_less_correct_nothing(known: estimate.Model) -> None:
+    few = example(
+        known, measured={"bram36": [0.0, 0.0], "dsp": [3.0, 0.0]}, estimated={"bram36": [2.0, 1.5], "dsp": [9.0, 0.9]}
+    )
+    many = example(known, measured={"bram36": [8.0, 3.0]}, estimated={"bram36": [8.0, 2.0]})
+    said = [corrections.Calibration(tool="vivado", family=BOARD.family, report=[each]) for each in (few, many)]
+    first, second = (corrections.correction(Path("x"), each, known.fit) for each in said)
+    assert (first.factors["bram36"], first.factors["dsp"]) == (1.0, 1.0)
+    assert second.factors["bram36"] == pytest.approx(1.1)
+
+
+def add(tool: corrections.Tool, reports: list[corrections.Report], known: estimate.Model) -> Path:
+    file = corrections.path(tool, BOARD.family)
+    corrections.write(file, corrections.joined(tool, BOARD.family, reports, known.fit))
+    return file
 
 
 def example(known: estimate.Model, **changes: object) -> corrections.Report:
@@ -278,13 +305,13 @@ def test_a_file_of_corrections_is_read_as_it_was_written(known: estimate.Model) 
         example(known),
         example(known, sha256="1" * 64, nodes=[], measured={"lut": [5.0]}, estimated={"lut": [9.0]}),
     )
-    file = corrections.add("vivado", BOARD.family, [first, second])
+    file = add("vivado", [first, second, first], known)
     read = corrections.read(file)
     assert read.report[0] == msgspec.structs.replace(first, file='a "quoted" \\name.rpt')
     assert read.report[1] == msgspec.structs.replace(second, file='a "quoted" \\name.rpt')
     # The same report once more takes the place of itself.
     before = file.read_bytes()
-    corrections.add("vivado", BOARD.family, [second])
+    add("vivado", [second], known)
     assert file.read_bytes() == before
     correction = corrections.load("vivado", BOARD.family, known.fit)
     assert correction.factors["lut"] == pytest.approx(35 / 40)
@@ -293,14 +320,20 @@ def test_a_file_of_corrections_is_read_as_it_was_written(known: estimate.Model) 
 
 
 def test_corrections_of_another_fit_or_place_are_refused(known: estimate.Model) -> None:
-    file = corrections.add("vivado", BOARD.family, [example(known, fit="f" * 16)])
+    file = add("vivado", [example(known, fit="f" * 16)], known)
     with pytest.raises(UserError, match="another fit"):
         corrections.load("vivado", BOARD.family, known.fit)
+    before = file.read_bytes()
+    with pytest.raises(UserError, match="another fit"):
+        add("vivado", [example(known, sha256="1" * 64)], known)
+    assert file.read_bytes() == before
     with pytest.raises(UserError, match="no reports of finn"):
         corrections.load("finn", BOARD.family, known.fit)
     file.write_text(file.read_text().replace('tool = "vivado"', 'tool = "finn"'))
     with pytest.raises(UserError, match="is of finn"):
         corrections.load("vivado", BOARD.family, known.fit)
+    with pytest.raises(UserError, match="is of finn"):
+        add("vivado", [example(known)], known)
     file.write_text('tool = "vivado"\nfamily = "zynq-7000"\n')
     with pytest.raises(UserError, match="has no reports"):
         corrections.load("vivado", BOARD.family, known.fit)
@@ -317,9 +350,12 @@ def test_every_tool_can_be_chosen_on_the_command_line() -> None:
 
 
 def test_lists_of_different_lengths_are_refused(known: estimate.Model) -> None:
-    file = corrections.add("vivado", BOARD.family, [example(known)])
+    file = add("vivado", [example(known)], known)
     file.write_text(file.read_text().replace("[10.0, 20.0]", "[10.0]"))
     with pytest.raises(UserError, match="as many entries"):
+        corrections.load("vivado", BOARD.family, known.fit)
+    file.write_text(file.read_text().replace("[10.0]", "[10.0, inf]"))
+    with pytest.raises(UserError, match="finite"):
         corrections.load("vivado", BOARD.family, known.fit)
 
 

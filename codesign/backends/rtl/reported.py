@@ -72,12 +72,15 @@ def matched(path: Path, report: VendorReport, asked: Asked, model: Model) -> tup
         beside = {name: [round(float(getattr(asked.estimate.amount, name)), 2)] for name in told}
     if "lut" not in told:
         raise UserError(f"{path} tells no LUTs of the design or of its nodes; give another report of the same run.")
-    ratio = sum(measured["lut"]) / max(1.0, sum(beside["lut"]))
-    if not 1 / corrections.FARTHEST <= ratio <= corrections.FARTHEST:
-        raise UserError(
-            f"{path} has {ratio:.2g} times the LUTs that are estimated; check that it is of {asked.model} for "
-            f"{asked.board} with the same options."
-        )
+    for name in told:
+        took, least = sum(measured[name]), corrections.LEAST[name]
+        ratio = took / max(least, sum(beside[name]))
+        few = sum(beside[name]) >= least and ratio < 1 / corrections.FARTHEST
+        if few or ratio > corrections.FARTHEST:
+            raise UserError(
+                f"{path} has {took:,.0f} {name.upper()} where {sum(beside[name]):,.0f} are estimated; check that it is "
+                f"of {asked.model} for {asked.board} with the same options."
+            )
     return tool, Report(
         file=path.name,
         sha256=report.sha256,

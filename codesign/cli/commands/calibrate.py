@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     help="A report of Vivado, Vitis HLS or FINN, of the model that --model names; may be given several times.",
 )
 @click.option("--model", help="What the reports are of; with --from-report.")
-@click.option("--board", default="pynq-z2", show_default=True, help="For which board; with --from-report.")
+@click.option("--board", help="For which board; with --from-report. [default: pynq-z2]")
 @options.folding
-def command(console: Console, reports: tuple[Path, ...], model: str | None, board: str, **chosen: Any) -> None:
+def command(console: Console, reports: tuple[Path, ...], model: str | None, board: str | None, **chosen: Any) -> None:
     """Measure random designs, and fit the coefficients of `codesign estimate` to all that was measured.
 
     Every design is added to the file of measurements when it is done; those that are there already are not measured
@@ -55,15 +55,26 @@ def command(console: Console, reports: tuple[Path, ...], model: str | None, boar
     """
     folding = {name: chosen.pop(name) for name in ("cycles", "frames_per_second", "fastest", "dsp", "lut")}
     if reports:
-        if given := [f"--{name}" for name, value in chosen.items() if value]:
+        if given := _given(chosen):
             raise UserError(f"{given[0]} is for measuring; leave it out with --from-report.")
         if model is None:
             raise UserError("--from-report needs --model, the name of the model that the reports are of.")
+        board = board or "pynq-z2"
         _correct(console, reports, model, board, options.given("rtl", folding, board))
         return
-    if model is not None or any(value is not None for value in folding.values()):
-        raise UserError("--model and the options of a design go with --from-report; leave them out, or give a report.")
+    if model is not None or board is not None or any(value is not None for value in folding.values()):
+        raise UserError(
+            "--model, --board and the options of a design go with --from-report; leave them out, or give a report."
+        )
+    measuring = {name: chosen[name] for name in ("seed", "nodes", "large", "jobs")}
+    if not chosen["designs"] and (given := _given(measuring)):
+        raise UserError(f"{given[0]} is for measuring; give --designs, or leave it out.")
     _measure(console, **chosen)
+
+
+def _given(chosen: dict[str, Any]) -> list[str]:
+    """Return the options that were given; a number of 0 was."""
+    return [f"--{name}" for name, value in chosen.items() if value is not None and value is not False]
 
 
 def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, folding: dict[str, Any]) -> None:
@@ -97,9 +108,13 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
     for path in read:
         tool, report = reported.matched(path, read[path], asked, known)
         matched.setdefault(tool, []).append(report)
-    # All of them are read before anything is written.
-    kept = [corrections.add(tool, work.board.family, new) for tool, new in matched.items()]
-    loaded = [corrections.load(tool, work.board.family, known.fit) for tool in matched]
+    # All of them, and the files that are there, are read before anything is written.
+    family = work.board.family
+    kept = {tool: corrections.path(tool, family) for tool in matched}
+    together = {tool: corrections.joined(tool, family, new, known.fit) for tool, new in matched.items()}
+    loaded = [corrections.correction(kept[tool], each, known.fit) for tool, each in together.items()]
+    for tool, each in together.items():
+        corrections.write(kept[tool], each)
     rows = [
         (tool, report.file, report.release, len(report.nodes) or "totals", *(_ratio(report, key) for key in _SHOWN))
         for tool, new in matched.items()
@@ -110,16 +125,22 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
             "model": work.model.name,
             "board": work.board.name,
             "corrections": [
-                {"tool": each.tool, "path": path, "factors": each.factors, "reports": each.reports, "nodes": each.nodes}
-                for each, path in zip(loaded, kept, strict=True)
+                {
+                    "tool": one.tool,
+                    "path": one.path,
+                    "factors": one.factors,
+                    "reports": one.reports,
+                    "nodes": one.nodes,
+                }
+                for one in loaded
             ],
         },
         table(("tool", "report", "release", "nodes", *(f"{key.upper()}, ratio" for key in _SHOWN)), rows),
         *(
-            f"{each.path}: {each.reports} of {each.tool}; codesign estimate --sizes-of {each.tool} is corrected by "
-            + ", ".join(f"{key.upper()} × {each.factors[key]:.3f}" for key in _SHOWN)
+            f"{one.path}: {one.reports} of {one.tool}; codesign estimate --sizes-of {one.tool} is corrected by "
+            + ", ".join(f"{key.upper()} × {one.factors[key]:.3f}" for key in _SHOWN)
             + "."
-            for each in loaded
+            for one in loaded
         ),
     )
 
@@ -150,6 +171,7 @@ def _measure(
     family = family or "xc7"
     run.mapper(family)
     data, out = data or run.data_file(family), out or run.fit_file(family)
+    run.require_fit(out)
     if designs:
         tool = yosys.locate()
         if tool is None:

@@ -156,11 +156,12 @@ def command(console: Console, model: str | None, board: str, seed: int, **given:
     if not found:
         console.result(data, *shown, search_words.what_differs(best, found))
         return 1
+    earlier = publish.earlier(path)
     _publish(work, asked, best, path, folder)
     run.write(folder, result, best.evaluation, str(path), results, trained=data["trained"], cells_of=cells)
     _report(problem, known, folder, work, best.evaluation, cells, data["trained"])
     data |= {**run.summary(result, best.evaluation, str(path)), "path": path}
-    console.result(data, *shown, *search_words.published(best, found, work, path, given))
+    console.result(data, *shown, *search_words.published(best, found, work, path, given, earlier))
     return 0
 
 

@@ -55,7 +55,7 @@ def number(path: Path, text: object, what: str) -> float:
     """
     try:
         value = float(text) if not isinstance(text, bool) else math.nan  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not 0 <= value <= MOST_CELLS:
         raise UserError(f"{path}: {what} is {str(text)[:40]!r}, which is no number of cells; the report is damaged.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,6 +23,9 @@ from codesign.estimate.technology import KNOWN, Technology
 DATA = Path(known.__path__[0]).parent / "data"
 _UNTOLD = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS", "DIGEST"}
 """Parameters that say nothing: names of memory files, and by what a network is told from others."""
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,17 +51,17 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Of the cells, by the name of a fit.
     """
 
-    design: int
+    design: _Count
     name: str
     node: bool
     dsp: bool
     tool: str
     blocks: list[tuple[str, dict[str, Any]]]
-    lut: int
-    ff: int
-    bram36: float
-    dsp48: int
-    carry: int
+    lut: _Count
+    ff: _Count
+    bram36: Annotated[float, msgspec.Meta(ge=0)]
+    dsp48: _Count
+    carry: _Count
     large: bool = False
     family: str = "xc7"
 
@@ -91,7 +95,7 @@ def records(
 
 
 def append(path: Path, lines: Iterable[Record]) -> None:
-    """Add the lines of a design to a file, all of them or, if the write is cut off, a part that `read` drops."""
+    """Add the lines of a design to a file; of a write that is cut off `whole` drops what there is."""
     encoder = msgspec.json.Encoder()
     text = b"".join(encoder.encode(line) + b"\n" for line in lines)
     with path.open("ab") as file:
@@ -114,9 +118,34 @@ def read(path: Path) -> list[Record]:
     for number, line in enumerate(lines[:-1], 1):
         try:
             found.append(decoder.decode(line))
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: {error}; delete the line.") from error
     return found
+
+
+def whole(path: Path, family: str) -> list[Record]:
+    """Return the lines of a file after what a write that was cut off left of the last design is cut off.
+
+    Raises
+    ------
+    UserError
+        When another line is no record, or one was measured for another family.
+    """
+    found = read(path)
+    require(found, family)
+    if not path.is_file():
+        return found
+    kept = found
+    if found:
+        key = found[-1].design, found[-1].node, found[-1].large
+        last = [each for each in found if (each.design, each.node, each.large) == key]
+        if len(last) < len(_parts(*key, KNOWN[family])):
+            kept = found[: -len(last)]
+    lines = path.read_bytes().split(b"\n")
+    size = sum(len(line) + 1 for line in lines[: len(kept)])
+    if size < path.stat().st_size:
+        os.truncate(path, size)
+    return kept
 
 
 def require(lines: Iterable[Record], family: str) -> None:

@@ -106,8 +106,7 @@ def measure_all(
     """
     # Unknown families are told before anything is measured.
     mapper(name)
-    known = records.read(data)
-    records.require(known, name)
+    known = records.whole(data, name)
     done = {(record.design, record.large) for record in known}
     waiting = [seed for seed in seeds if (seed, large) not in done]
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +141,16 @@ def fit(name: str, data: Path) -> Fit:
         raise UserError(f"{data} has no measurements; give --designs.")
     tools = sorted({line.tool for line in lines})
     return fitting.fit(list(records.measured(lines, name)), name, "; ".join(tools))
+
+
+def require_fit(path: Path) -> None:
+    """Raise `UserError` when there is a file that is no fit, such as one of measurements."""
+    if not path.exists():
+        return
+    try:
+        msgspec.json.decode(path.read_bytes(), type=Fit)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is there and holds no fit; choose another --out, or remove it.") from error
 
 
 def write(found: Fit, path: Path) -> None:
