@@ -55,7 +55,7 @@ def test_what_a_seed_does_not_change_is_searched_once_and_trained_with_each(modu
     ]
     assert {task.search.seed for task in trainings if task.search.strategy == "hawq"} == {1}
     every = modules["tasks"].plan([1, 2, 3], [], [])
-    assert (len(every[0]), len(every[1])) == (58, 96)
+    assert (len(every[0]), len(every[1])) == (56, 96)
 
 
 def test_a_task_is_done_by_one_process_and_its_result_is_kept(modules: dict[str, ModuleType], tmp_path: Path) -> None:

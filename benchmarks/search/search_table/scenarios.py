@@ -28,7 +28,7 @@ ON_BOARD = ("uniform", "greedy", "evolution", "haq", "autoqb", "ompq", "hawq", "
 """Those that are compared where tables are limited and each candidate over the limit is estimated some more times."""
 FRONT = ("uniform", "haq", "autoqb", "ompq", "profiled")
 """Those that are compared over several budgets: at equal accuracy, who takes fewer bit operations."""
-ONCE = ("uniform", "greedy", "qbitopt", "ompq", "hawq", "ohq", "profiled")
+ONCE = ("uniform", "greedy", "nipq", "qbitopt", "ompq", "hawq", "ohq", "profiled")
 """Strategies that the seed does not change; each is searched once and trained with every seed."""
 
 
