@@ -38,7 +38,7 @@ LEAST_NODES = 5
 FARTHEST = 10.0
 """A ratio beyond it, or below one through it, is taken for a report of something else."""
 LEAST = {"lut": 1.0, "ff": 1.0, "bram36": 10.0, "dsp": 10.0}
-"""Of fewer estimated cells a ratio says nothing: a block more or less, or none, is no factor for other networks."""
+"""Of fewer estimated cells of a report its ratio says nothing: a block more or less is no factor for other networks."""
 
 _Count = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -246,9 +246,10 @@ def correction(file: Path, calibration: Calibration, fit: Fit) -> Correction:
     reports = calibration.report
     factors = {}
     for name in RESOURCES:
-        measured = math.fsum(sum(r.measured.get(name, ())) for r in reports)
-        estimated = math.fsum(sum(r.estimated.get(name, ())) for r in reports)
-        factors[name] = measured / estimated if estimated >= LEAST[name] else 1.0
+        telling = [each for each in reports if sum(each.estimated.get(name, ())) >= LEAST[name]]
+        measured = math.fsum(sum(each.measured[name]) for each in telling)
+        estimated = math.fsum(sum(each.estimated[name]) for each in telling)
+        factors[name] = measured / estimated if telling else 1.0
     return Correction(
         path=file,
         tool=calibration.tool,

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from codesign.errors import UserError
+from codesign.files import atomic_write
 from codesign.search.problem import Evaluation
 
 FORMAT = 1
@@ -84,16 +85,14 @@ class Journal:
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
+        if not path.exists():
+            _begin(path, header)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Never by renaming: of two that begin at once the second would replace what the first has locked.
-            self._file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")  # noqa: SIM115 - open as long as
+            self._file = open(path, "r+b")  # noqa: SIM115 - open as long as the journal is
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}.") from error
         try:
             self._lock()
-            if not os.fstat(self._file.fileno()).st_size:
-                self._begin(header)
             self.known = self._read(header)
         except BaseException:
             self._file.close()
@@ -119,25 +118,15 @@ class Journal:
         UserError
             When the system refuses the write.
         """
-        self._append(msgspec.json.encode(Line(asked, evaluation)), "the same command goes on from there")
-        self.known[asked] = evaluation
-
-    def _begin(self, header: Header) -> None:
         try:
-            self._append(msgspec.json.encode(header), "the same command begins anew")
-        except UserError:
-            # Half a header would be no journal to the next one.
-            os.truncate(self.path, 0)
-            raise
-        self._file.seek(0)
-
-    def _append(self, line: bytes, then: str) -> None:
-        try:
-            self._file.write(line + b"\n")
+            self._file.write(msgspec.json.encode(Line(asked, evaluation)) + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror or error}; {then}.") from error
+            raise UserError(
+                f"cannot write {self.path}: {error.strerror or error}; the same command goes on from there."
+            ) from error
+        self.known[asked] = evaluation
 
     def _lock(self) -> None:
         try:
@@ -153,6 +142,23 @@ class Journal:
         self._file.seek(good)
         self._file.truncate()
         return {line.asked: line.evaluation for line in lines}
+
+
+def _begin(path: Path, header: Header) -> None:
+    """Write a journal of a header, unless another process has just done so."""
+    draft = path.with_name(f".{os.getpid()}-{path.name}")
+    atomic_write(draft, msgspec.json.encode(header) + b"\n")
+    try:
+        # Never by renaming: of two that begin at once the second would replace what the first has locked.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError:
+        # A file system without links.
+        if not path.exists():
+            os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[Header, list[Evaluation]]:

@@ -227,7 +227,7 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def _damaged(path: Path) -> UserError:
-    return UserError(f"{path} is damaged; remove {path.parent}, and the same command trains the supernet again.")
+    return UserError(f"{path} is damaged; remove it, and the same command goes on with what else there is.")
 
 
 def _other(folder: Path) -> UserError:

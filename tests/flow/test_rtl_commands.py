@@ -236,6 +236,9 @@ def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):
     before = data.read_bytes()
     assert codesign("calibrate", "--data", str(data), "--out", str(data), "--json").code == 2
     assert data.read_bytes() == before
+    told = codesign("calibrate", "--designs", "1", "--data", "new.jsonl", "--out", "new.jsonl", "--json")
+    assert (told.code, "are the same file" in told.json["error"]) == (2, True)
+    assert not (codesign.folder / "new.jsonl").exists()
 
 
 @pytest.fixture

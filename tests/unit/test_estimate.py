@@ -278,32 +278,6 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     assert records.read(path) == lines
 
 
-@pytest.mark.parametrize("left", ["a torn line", "whole lines", "both"])
-def test_a_design_that_was_cut_off_is_measured_again(tmp_path: Path, left: str, monkeypatch) -> None:
-    path = tmp_path / "some.jsonl"
-    known = records.read(run.data_file("xc7"))
-    first, second = ([line for line in known if line.design == seed and not line.large] for seed in (1000, 1001))
-    records.append(path, first)
-    kept = path.read_bytes()
-    records.append(path, second)
-    both = path.read_bytes()
-    assert records.whole(path, "xc7") == [*first, *second]
-    assert path.read_bytes() == both
-    lines = both[len(kept) :].splitlines(keepends=True)
-    cut = {"a torn line": lines[0][:50], "whole lines": b"".join(lines[:-1]), "both": b"".join(lines)[:-1]}
-    path.write_bytes(kept + cut[left])
-    asked = []
-
-    def measured(yosys, name, seed, *rest):
-        asked.append(seed)
-        return second
-
-    monkeypatch.setattr(run, "measure_design", measured)
-    run.measure_all(None, "xc7", [1000, 1001], path, lambda line: None)
-    assert asked == [1001]
-    assert path.read_bytes() == both
-
-
 def test_counts_below_zero_are_no_measurement(tmp_path: Path) -> None:
     path = tmp_path / "some.jsonl"
     records.append(path, records.read(run.data_file("xc7"))[:1])

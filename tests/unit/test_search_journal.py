@@ -1,7 +1,6 @@
 """A journal survives what a kill leaves of it, and belongs to one search."""
 
 import os
-from unittest.mock import Mock
 
 import pytest
 
@@ -87,7 +86,7 @@ def test_a_full_disk_is_told(tmp_path):
         journal._file = own
 
 
-@pytest.mark.parametrize("content", [b"\n", b"\xff\xfe\n", b"{}\n", b"not json\n", b'{"problem":"x"}\n'])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\n", b"{}\n", b"not json\n", b'{"problem":"x"}\n'])
 def test_what_is_no_journal_is_refused_and_kept(tmp_path, content):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(content)
@@ -103,35 +102,33 @@ def test_two_processes_do_not_write_one_journal(tmp_path):
     write(path, 1)
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_of_two_that_begin_at_once_one_has_the_journal(tmp_path, monkeypatch, late):
+def test_of_two_that_begin_at_once_one_has_the_journal(tmp_path, monkeypatch):
     path = tmp_path / "journal.jsonl"
-    opened, other = os.open, []
+    other = []
 
-    def opening(*arguments):
+    def linking(draft, target):
         monkeypatch.undo()
-        before = opened(*arguments) if late else None
         other.append(Journal(path, HEADER))
-        return before or opened(*arguments)
+        os.link(draft, target)
 
-    monkeypatch.setattr("codesign.search.journal.os.open", opening)
+    monkeypatch.setattr("codesign.search.journal.os.link", linking)
     with pytest.raises(UserError, match="another search is writing"):
         Journal(path, HEADER)
     (one,) = other
     one.add("asked", evaluation(0))
     one.close()
     assert read(path) == (HEADER, [evaluation(0)])
+    assert [each.name for each in tmp_path.iterdir()] == ["journal.jsonl"]
 
 
-def test_a_header_that_finds_no_space_leaves_an_empty_journal(tmp_path, monkeypatch):
-    path = tmp_path / "journal.jsonl"
-    monkeypatch.setattr("codesign.search.journal.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
-    with pytest.raises(UserError, match="No space left on device; the same command begins anew"):
-        Journal(path, HEADER)
-    assert path.read_bytes() == b""
-    monkeypatch.undo()
-    write(path, 2)
-    assert len(read(path)[1]) == 2
+def test_a_journal_begins_where_files_have_one_name_only(tmp_path, monkeypatch):
+    def linking(draft, target):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("codesign.search.journal.os.link", linking)
+    write(tmp_path / "journal.jsonl", 2)
+    assert len(read(tmp_path / "journal.jsonl")[1]) == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["journal.jsonl"]
 
 
 def test_a_journal_of_a_later_format_is_refused(tmp_path):

@@ -228,6 +228,10 @@ def test_functions_of_hls_are_found_by_their_configuration(
     tool, report = matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
     assert tool == "vitis-hls"
     assert sum(report.measured["lut"]) == pytest.approx(3 * sum(report.estimated["lut"]), rel=0.01)
+    # It is other hardware: what is far off is left out, and the rest counts.
+    modules = {name: {**own, "dsp": 500.0} for name, own in modules.items()}
+    _, report = matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
+    assert set(report.measured) == {"lut", "ff", "bram36"}
 
 
 def test_layers_of_finn_are_summed_by_node(tmp_path: Path, residual: object, known: estimate.Model) -> None:
@@ -281,6 +285,10 @@ def test_a_few_blocks_more_or_less_correct_nothing(known: estimate.Model) -> Non
     many = example(known, measured={"bram36": [8.0, 3.0]}, estimated={"bram36": [8.0, 2.0]})
     said = [corrections.Calibration(tool="vivado", family=BOARD.family, report=[each]) for each in (few, many)]
     first, second = (corrections.correction(Path("x"), each, known.fit) for each in said)
+    # Nor do several reports of a few.
+    six = example(known, nodes=[], measured={"bram36": [0.0]}, estimated={"bram36": [6.0]})
+    both = corrections.Calibration(tool="vivado", family=BOARD.family, report=[six, six])
+    assert corrections.correction(Path("x"), both, known.fit).factors["bram36"] == 1.0
     assert (first.factors["bram36"], first.factors["dsp"]) == (1.0, 1.0)
     assert second.factors["bram36"] == pytest.approx(1.1)
 

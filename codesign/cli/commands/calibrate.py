@@ -170,8 +170,11 @@ def _measure(
 
     family = family or "xc7"
     run.mapper(family)
+    if out is not None:
+        run.require_fit(out)
     data, out = data or run.data_file(family), out or run.fit_file(family)
-    run.require_fit(out)
+    if data.resolve() == out.resolve():
+        raise UserError("--data and --out are the same file, and the fit would replace the measurements; name two.")
     if designs:
         tool = yosys.locate()
         if tool is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -95,7 +94,7 @@ def records(
 
 
 def append(path: Path, lines: Iterable[Record]) -> None:
-    """Add the lines of a design to a file; of a write that is cut off `whole` drops what there is."""
+    """Add the lines of a design to a file, all of them or, if the write is cut off, a part that `read` drops."""
     encoder = msgspec.json.Encoder()
     text = b"".join(encoder.encode(line) + b"\n" for line in lines)
     with path.open("ab") as file:
@@ -121,31 +120,6 @@ def read(path: Path) -> list[Record]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: {error}; delete the line.") from error
     return found
-
-
-def whole(path: Path, family: str) -> list[Record]:
-    """Return the lines of a file after what a write that was cut off left of the last design is cut off.
-
-    Raises
-    ------
-    UserError
-        When another line is no record, or one was measured for another family.
-    """
-    found = read(path)
-    require(found, family)
-    if not path.is_file():
-        return found
-    kept = found
-    if found:
-        key = found[-1].design, found[-1].node, found[-1].large
-        last = [each for each in found if (each.design, each.node, each.large) == key]
-        if len(last) < len(_parts(*key, KNOWN[family])):
-            kept = found[: -len(last)]
-    lines = path.read_bytes().split(b"\n")
-    size = sum(len(line) + 1 for line in lines[: len(kept)])
-    if size < path.stat().st_size:
-        os.truncate(path, size)
-    return kept
 
 
 def require(lines: Iterable[Record], family: str) -> None:

@@ -106,7 +106,8 @@ def measure_all(
     """
     # Unknown families are told before anything is measured.
     mapper(name)
-    known = records.whole(data, name)
+    known = records.read(data)
+    records.require(known, name)
     done = {(record.design, record.large) for record in known}
     waiting = [seed for seed in seeds if (seed, large) not in done]
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -145,11 +146,11 @@ def fit(name: str, data: Path) -> Fit:
 
 def require_fit(path: Path) -> None:
     """Raise `UserError` when there is a file that is no fit, such as one of measurements."""
-    if not path.exists():
-        return
+    content = path.read_bytes() if path.is_file() else b""
     try:
-        msgspec.json.decode(path.read_bytes(), type=Fit)
-    except (OSError, ValueError, RecursionError) as error:
+        if content:
+            msgspec.json.decode(content, type=Fit)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is there and holds no fit; choose another --out, or remove it.") from error
 
 
