@@ -55,6 +55,32 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
+def create(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write `data` to `path`, whole or not at all, unless there is something by that name already.
+
+    Of two processes that create one file at once the second leaves what the first has written, and may have locked.
+    Where a file system has no links, a moment is left in which it does not.
+
+    Raises
+    ------
+    UserError
+        When the system refuses the write.
+    """
+    target = Path(path)
+    # No suffix of the target's: what a kill leaves is not taken for one of its kind.
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    atomic_write(draft, data)
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        pass
+    except OSError:
+        if not target.exists():
+            os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def require_writable(folder: str | os.PathLike[str]) -> None:
     """Make a folder unless it is there, before hours are spent on what is to lie in it.
 

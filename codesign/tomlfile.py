@@ -41,8 +41,9 @@ def read(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_sentence(str(error))}") from error
     except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, thousands of brackets within one another.
-        raise UserError(f"{path} has numbers or lists that no file of ours has; correct it.") from error
+        raise UserError(
+            f"{path} has a number with thousands of digits, or thousands of lists within one another; correct it."
+        ) from error
 
 
 def _sentence(message: str) -> str:

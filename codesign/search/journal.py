@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from codesign.errors import UserError
-from codesign.files import atomic_write
+from codesign.files import create
 from codesign.search.problem import Evaluation
 
 FORMAT = 1
@@ -86,7 +86,7 @@ class Journal:
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         if not path.exists():
-            _begin(path, header)
+            create(path, msgspec.json.encode(header) + b"\n")
         try:
             self._file = open(path, "r+b")  # noqa: SIM115 - open as long as the journal is
         except OSError as error:
@@ -142,23 +142,6 @@ class Journal:
         self._file.seek(good)
         self._file.truncate()
         return {line.asked: line.evaluation for line in lines}
-
-
-def _begin(path: Path, header: Header) -> None:
-    """Write a journal of a header, unless another process has just done so."""
-    draft = path.with_name(f".{os.getpid()}-{path.name}")
-    atomic_write(draft, msgspec.json.encode(header) + b"\n")
-    try:
-        # Never by renaming: of two that begin at once the second would replace what the first has locked.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    except OSError:
-        # A file system without links.
-        if not path.exists():
-            os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[Header, list[Evaluation]]:

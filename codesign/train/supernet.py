@@ -227,7 +227,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def _damaged(path: Path) -> UserError:
-    return UserError(f"{path} is damaged; remove it, and the same command goes on with what else there is.")
+    return UserError(
+        f"{path} is damaged or cannot be read; remove it, and the same command goes on with what else there is."
+    )
 
 
 def _other(folder: Path) -> UserError:

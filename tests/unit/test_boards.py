@@ -110,8 +110,8 @@ def test_a_zynq_may_tell_its_memory(own: Path):
         (("dsp = 4", f"dsp = 4\n{PROCESSOR.replace('0.223, ', '')}"), "ddr_board_delay_ns"),
         (('part = "xc1"', 'part = "xc1; exec rm"'), "part"),
         (("lut = 100", "lut = = 100"), "is not valid TOML"),
-        (("lut = 100", "lut = 1" + "0" * 5000), "that no file of ours has; correct it"),
-        (("lut = 100", "lut = " + "[" * 20_000), "that no file of ours has; correct it"),
+        (("lut = 100", "lut = 1" + "0" * 5000), "thousands of"),
+        (("lut = 100", "lut = " + "[" * 20_000), "thousands of"),
         (('title = "A board"', 'title = "A board"\nname = "yours"'), "the field 'name'"),
     ],
 )

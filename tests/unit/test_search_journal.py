@@ -111,7 +111,7 @@ def test_of_two_that_begin_at_once_one_has_the_journal(tmp_path, monkeypatch):
         other.append(Journal(path, HEADER))
         os.link(draft, target)
 
-    monkeypatch.setattr("codesign.search.journal.os.link", linking)
+    monkeypatch.setattr("codesign.files.os.link", linking)
     with pytest.raises(UserError, match="another search is writing"):
         Journal(path, HEADER)
     (one,) = other
@@ -125,7 +125,7 @@ def test_a_journal_begins_where_files_have_one_name_only(tmp_path, monkeypatch):
     def linking(draft, target):
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("codesign.search.journal.os.link", linking)
+    monkeypatch.setattr("codesign.files.os.link", linking)
     write(tmp_path / "journal.jsonl", 2)
     assert len(read(tmp_path / "journal.jsonl")[1]) == 2
     assert [each.name for each in tmp_path.iterdir()] == ["journal.jsonl"]

@@ -182,7 +182,7 @@ def test_a_damaged_supernet_is_told(trained: Path, tmp_path: Path, name: str, co
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     else:
         save_file({"a": torch.zeros(1)}, tmp_path / name, {checkpoint.KEY: about[content]})
-    sentence = f"{name} is damaged; remove it, and the same command goes on"
+    sentence = f"{name} is damaged or cannot be read; remove it, and the same command goes on"
     if name == supernet.FINAL:
         with pytest.raises(UserError, match=sentence):
             supernet.load(model, tmp_path)

@@ -72,7 +72,7 @@ def matched(path: Path, report: VendorReport, asked: Asked, model: Model) -> tup
         beside = {name: [round(float(getattr(asked.estimate.amount, name)), 2)] for name in told}
     if "lut" not in told:
         raise UserError(f"{path} tells no LUTs of the design or of its nodes; give another report of the same run.")
-    for name in list(told):
+    for name in told:
         took, least = sum(measured[name]), corrections.LEAST[name]
         ratio = took / max(least, sum(beside[name]))
         few = sum(beside[name]) >= least and ratio < 1 / corrections.FARTHEST
