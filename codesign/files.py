@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from codesign.errors import UserError
@@ -25,17 +25,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         When the system refuses the write (disk full, no permission).
     """
     target = Path(path)
+    with _draft(target, target.suffix, os.replace) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def _draft(target: Path, suffix: str, place: Callable[[Path, Path], None]) -> Iterator[Path]:
+    """Yield a temporary sibling of `target`, which `place` gives its name when the block succeeds."""
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=suffix, dir=target.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
+        place(temporary, target)
     except OSError as error:
         raise _refused(target, error) from error
     finally:
@@ -66,19 +73,20 @@ def create(path: str | os.PathLike[str], data: bytes | str) -> None:
     UserError
         When the system refuses the write.
     """
-    target = Path(path)
     # No suffix of the target's: what a kill leaves is not taken for one of its kind.
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    atomic_write(draft, data)
+    with _draft(Path(path), "", _unless_there) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def _unless_there(temporary: Path, target: Path) -> None:
+    """Give a file its name unless another one has it."""
     try:
-        os.link(draft, target)
+        os.link(temporary, target)
     except FileExistsError:
         pass
     except OSError:
-        if not target.exists():
-            os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+        if not os.path.lexists(target):
+            os.replace(temporary, target)
 
 
 def require_writable(folder: str | os.PathLike[str]) -> None:

@@ -40,7 +40,7 @@ FARTHEST = 10.0
 LEAST = {"lut": 1.0, "ff": 1.0, "bram36": 10.0, "dsp": 10.0}
 """Of fewer estimated cells of a report its ratio says nothing: a block more or less is no factor for other networks."""
 
-_Count = Annotated[float, msgspec.Meta(ge=0)]
+_Count = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,8 +77,6 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def __post_init__(self) -> None:
         for values in (self.measured, self.estimated):
-            if not all(math.isfinite(one) for each in values.values() for one in each):
-                raise ValueError("the field 'measured' and 'estimated' must have finite numbers")
             if values.keys() != self.measured.keys() or not values.keys() <= set(RESOURCES):
                 raise ValueError("the field 'measured' and 'estimated' must have the same resources")
             if any(len(each) != max(1, len(self.nodes)) for each in values.values()):
@@ -113,7 +111,10 @@ class Correction:
     releases : sequence of str
         Of the tool.
     factors : mapping of str to float
-        By resource; 1 where no report has it, or too few cells of it are estimated, see `LEAST`.
+        By resource; 1 where no report tells one, see `tells`.
+    uncorrected : mapping of str to (float, float), or None
+        Resources whose factor no report tells: what all reports have of it, and what was estimated beside it; None
+        where no report has any number.
     wider : mapping of str to float
         For "lut" and "ff": intervals are this many times as wide, at least once.
     reports, nodes : int
@@ -123,9 +124,21 @@ class Correction:
     tool: Tool
     releases: Sequence[str]
     factors: dict[str, float]
+    uncorrected: dict[str, tuple[float, float] | None]
     wider: dict[str, float]
     reports: int
     nodes: int
+
+    @property
+    def words(self) -> str:
+        """The factors, and what there is none for."""
+        told = [
+            f"{name.upper()} × {factor:.3f}" for name, factor in self.factors.items() if name not in self.uncorrected
+        ]
+        for name, sums in self.uncorrected.items():
+            why = "no report has it" if sums is None else f"reports have {sums[0]:,.10g}, estimates {sums[1]:,.10g}"
+            told.append(f"{name.upper()} not ({why})")
+        return ", ".join(told)
 
 
 def folder() -> Path:
@@ -244,20 +257,41 @@ def of_same_design(family: str, fit: Fit) -> Correction | None:
 def correction(file: Path, calibration: Calibration, fit: Fit) -> Correction:
     """Return what reports amount to."""
     reports = calibration.report
-    factors = {}
+    factors: dict[str, float] = {}
+    uncorrected: dict[str, tuple[float, float] | None] = {}
     for name in RESOURCES:
-        telling = [each for each in reports if sum(each.estimated.get(name, ())) >= LEAST[name]]
-        measured = math.fsum(sum(each.measured[name]) for each in telling)
-        estimated = math.fsum(sum(each.estimated[name]) for each in telling)
+        telling = [each for each in reports if tells(each, name)]
+        measured, estimated = _sums(telling or reports, name)
         factors[name] = measured / estimated if telling else 1.0
+        if not telling:
+            uncorrected[name] = (measured, estimated) if any(name in each.measured for each in reports) else None
     return Correction(
         path=file,
         tool=calibration.tool,
         releases=sorted({report.release for report in reports}),
         factors=factors,
+        uncorrected=uncorrected,
         wider={name: _wider(name, reports, factors[name], fit) for name in ("lut", "ff")},
         reports=len(reports),
         nodes=sum(len(report.nodes) for report in reports),
+    )
+
+
+def tells(report: Report, name: str) -> bool:
+    """Return whether a report tells by how much estimates of a resource are off.
+
+    It does not when it says nothing of it, too few cells are estimated, see `LEAST`, or those of other hardware are too
+    far off, see `FARTHEST`.
+    """
+    measured, estimated = _sums([report], name)
+    return estimated >= LEAST[name] and 1 / FARTHEST <= measured / estimated <= FARTHEST
+
+
+def _sums(reports: Sequence[Report], name: str) -> tuple[float, float]:
+    """Return how much of a resource reports have, and how much is estimated beside it."""
+    return (
+        math.fsum(one for each in reports for one in each.measured.get(name, ())),
+        math.fsum(one for each in reports for one in each.estimated.get(name, ())),
     )
 
 
@@ -267,7 +301,7 @@ def _wider(name: str, reports: Sequence[Report], factor: float, fit: Fit) -> flo
     shares = [
         (measured - factor * estimated) / (factor * estimated + spread.floor)
         for report in reports
-        if report.nodes and name in report.measured
+        if report.nodes and tells(report, name)
         for measured, estimated in zip(report.measured[name], report.estimated[name], strict=True)
     ]
     if len(shares) < LEAST_NODES or not spread.deviation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,12 @@ def test_calibrate_fits_anew_to_a_file(codesign: CommandLine):
     told = codesign("calibrate", "--designs", "1", "--data", "new.jsonl", "--out", "new.jsonl", "--json")
     assert (told.code, "are the same file" in told.json["error"]) == (2, True)
     assert not (codesign.folder / "new.jsonl").exists()
+    # Neither a device or pipe nor links that go in circles.
+    os.mkfifo(codesign.folder / "pipe")
+    (codesign.folder / "circle").symlink_to("circle")
+    for place, sentence in (("pipe", "holds no fit"), ("circle", "are the same file")):
+        told = codesign("calibrate", "--data", "circle", "--out", place, "--json")
+        assert (told.code, sentence in told.json["error"]) == (2, True)
 
 
 @pytest.fixture
@@ -281,10 +288,12 @@ def test_a_report_corrects_estimates_and_they_say_so(reported: CommandLine):
     found = reported("estimate", "toy_w3", "--cycles", "2000", "--json").json
     assert found["lut"] == pytest.approx(plain["lut"] * 2 / 3, rel=0.01)
     assert (found["correction"]["tool"], found["correction"]["reports"]) == ("vivado", 1)
+    assert found["correction"]["uncorrected"] == ["bram36", "dsp"]
     assert found["cycles_per_frame"] == plain["cycles_per_frame"]
     shown = reported("estimate", "toy_w3", "--cycles", "2000").out
     assert "corrected to those of Vivado 2023.2" in shown
     assert "vivado-zynq-7000.toml" in shown
+    assert re.search(r"^BRAM36 .*as it is", shown, re.MULTILINE)
     assert reported("estimate", "toy_w3", "--cycles", "2000", "--sizes-of", "yosys", "--json").json == plain
     # There is no report of FINN.
     assert reported("estimate", "toy_w3", "--sizes-of", "finn").code == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import resource
+import signal
 from pathlib import Path
 
 import msgspec
@@ -276,6 +278,33 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     assert b"large" not in whole
     path.write_bytes(whole + whole[:40])
     assert records.read(path) == lines
+
+
+def test_the_rest_of_a_write_that_was_killed_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    first, *more = records.read(run.data_file("xc7"))[:6]
+    records.append(path, [first])
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:50])
+    records.append(path, more)
+    assert records.read(path) == [first, *more]
+
+
+def test_of_a_write_that_fails_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    lines = records.read(run.data_file("xc7"))[:40]
+    records.append(path, lines[:1])
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Room for some of the lines; the signal would end the process.
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 2_000, hard))
+    try:
+        with pytest.raises(UserError, match="cannot write"):
+            records.append(path, lines[1:])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
 
 
 def test_counts_below_zero_are_no_measurement(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codesign.errors import UserError
-from codesign.files import atomic_folder, atomic_path, atomic_write
+from codesign.files import atomic_folder, atomic_path, atomic_write, create
 
 
 def entries(folder: Path) -> list[str]:
@@ -83,3 +83,35 @@ def test_an_interrupted_folder_keeps_its_old_content(tmp_path: Path, error: type
         raise error
     assert entries(target) == ["old"]
     assert entries(tmp_path) == ["build"]
+
+
+def test_a_file_that_is_created_takes_the_place_of_no_other(tmp_path: Path):
+    target = tmp_path / "deep" / "file.txt"
+    create(target, "é")
+    create(target, "two")
+    assert target.read_text() == "é"
+    assert entries(target.parent) == ["file.txt"]
+    # Nor of a link that leads nowhere.
+    (tmp_path / "link").symlink_to("nowhere")
+    create(tmp_path / "link", "three")
+    assert entries(tmp_path) == ["deep", "link"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_is_created_where_there_are_no_links(tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    target = tmp_path / "file.txt"
+    if there:
+        target.write_text("one")
+    monkeypatch.setattr("codesign.files.os.link", refused)
+    create(target, "two")
+    assert target.read_text() == ("one" if there else "two")
+    assert entries(tmp_path) == ["file.txt"]
+
+
+def test_a_file_that_cannot_be_created_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"cannot write .*/file/one\.jsonl: "):
+        create(tmp_path / "file" / "one.jsonl", "y")

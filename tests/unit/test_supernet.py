@@ -276,13 +276,16 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
 
 
 def test_fine_tuning_in_the_loop_of_bomp_moves_its_front_at_few_bits(trained: Path) -> None:
-    """As BOMP-NAS claims: what is found within so many bit operations is better with fine-tuning."""
+    """As BOMP-NAS claims: what is found within so many bit operations is better with fine-tuning.
+
+    From 3 bits on this network is as good without, by less than processors differ.
+    """
 
     def losses(batches: int) -> list[float]:
         evaluator = AccuracyEvaluator(ModelEvaluator("digits_cnn_w3", trained, fine_tuning=batches))
         space = evaluator.space
         found = []
-        for bits in ((1, 2), (2, 2), (3, 3)):
+        for bits in ((1, 1), (1, 2), (2, 2)):
             problem = Problem(space, Constraint(space.bit_operations(space.uniform(*bits))), evaluator)
             best = search(problem, "bomp", evaluations=12, seed=1).best
             assert best is not None
@@ -291,8 +294,7 @@ def test_fine_tuning_in_the_loop_of_bomp_moves_its_front_at_few_bits(trained: Pa
         return found
 
     without, tuned = losses(0), losses(40)
-    assert all(after < before for after, before in zip(tuned, without, strict=True)), (without, tuned)
-    assert sum(tuned) < 0.9 * sum(without)
+    assert all(after < 0.9 * before for after, before in zip(tuned, without, strict=True)), (without, tuned)
 
 
 def test_one_batch_of_fine_tuning_does_no_harm(evaluator: ModelEvaluator, trained: Path) -> None:

@@ -228,10 +228,16 @@ def test_functions_of_hls_are_found_by_their_configuration(
     tool, report = matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
     assert tool == "vitis-hls"
     assert sum(report.measured["lut"]) == pytest.approx(3 * sum(report.estimated["lut"]), rel=0.01)
-    # It is other hardware: what is far off is left out, and the rest counts.
+    # It is other hardware: what is far off is kept and told, but corrects nothing, and the rest counts.
     modules = {name: {**own, "dsp": 500.0} for name, own in modules.items()}
     _, report = matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
-    assert set(report.measured) == {"lut", "ff", "bram36"}
+    add("vitis-hls", [report], known)
+    correction = corrections.load("vitis-hls", BOARD.family, known.fit)
+    assert correction.factors["lut"] == pytest.approx(3, rel=0.01)
+    assert correction.factors["dsp"] == 1.0
+    (measured, estimated) = correction.uncorrected["dsp"]
+    assert (measured, estimated) == (500 * len(report.nodes), sum(report.estimated["dsp"]))
+    assert f"DSP not (reports have {measured:,.0f}, estimates {estimated:g})" in correction.words
 
 
 def test_layers_of_finn_are_summed_by_node(tmp_path: Path, residual: object, known: estimate.Model) -> None:
@@ -325,6 +331,10 @@ def test_a_file_of_corrections_is_read_as_it_was_written(known: estimate.Model) 
     assert correction.factors["lut"] == pytest.approx(35 / 40)
     # Nothing was estimated that a ratio could be of.
     assert correction.factors["dsp"] == 1.0
+    assert correction.uncorrected == {"ff": None, "bram36": None, "dsp": (1.0, 0.0)}
+    assert correction.words == (
+        "LUT × 0.875, FF not (no report has it), BRAM36 not (no report has it), DSP not (reports have 1, estimates 0)"
+    )
 
 
 def test_corrections_of_another_fit_or_place_are_refused(known: estimate.Model) -> None:
@@ -362,15 +372,19 @@ def test_lists_of_different_lengths_are_refused(known: estimate.Model) -> None:
     file.write_text(file.read_text().replace("[10.0, 20.0]", "[10.0]"))
     with pytest.raises(UserError, match="as many entries"):
         corrections.load("vivado", BOARD.family, known.fit)
-    file.write_text(file.read_text().replace("[10.0]", "[10.0, inf]"))
-    with pytest.raises(UserError, match="finite"):
-        corrections.load("vivado", BOARD.family, known.fit)
+    # The sum of the last ones would be infinite.
+    for wrong in ("[10.0, inf]", "[10.0, nan]", "[10.0, -1.0]", "[1e308, 1e308]"):
+        other = file.read_text().replace("[10.0]", wrong)
+        file.write_text(other)
+        with pytest.raises(UserError, match="must be float"):
+            corrections.load("vivado", BOARD.family, known.fit)
+        file.write_text(other.replace(wrong, "[10.0]"))
 
 
 def test_a_correction_leaves_the_estimate_that_it_was_given(found: estimation.Estimate) -> None:
     before = dataclasses.replace(found)
     one = corrections.Correction(Path("x"), "vivado", ["Vivado"], dict.fromkeys(("lut", "ff", "bram36", "dsp"), 1.0),
-                                 {"lut": 1.0, "ff": 1.0}, 1, 0)  # fmt: skip
+                                 {}, {"lut": 1.0, "ff": 1.0}, 1, 0)  # fmt: skip
     same = estimation.corrected(found, one)
     assert found == before
     assert math.isclose(same.amount.lut, found.amount.lut)

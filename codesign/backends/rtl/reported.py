@@ -76,12 +76,8 @@ def matched(path: Path, report: VendorReport, asked: Asked, model: Model) -> tup
         took, least = sum(measured[name]), corrections.LEAST[name]
         ratio = took / max(least, sum(beside[name]))
         few = sum(beside[name]) >= least and ratio < 1 / corrections.FARTHEST
-        if not few and ratio <= corrections.FARTHEST:
-            continue
-        if name != "lut" and tool != corrections.SAME_DESIGN:
-            # Other hardware, which may have no multiplier blocks or many.
-            del measured[name], beside[name]
-        else:
+        # Other hardware may have no multiplier blocks or many, which then correct nothing.
+        if (few or ratio > corrections.FARTHEST) and (name == "lut" or tool == corrections.SAME_DESIGN):
             raise UserError(
                 f"{path} has {took:,.0f} {name.upper()} where {sum(beside[name]):,.0f} are estimated; check that it is "
                 f"of {asked.model} for {asked.board} with the same options."

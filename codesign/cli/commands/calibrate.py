@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,7 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
                     "tool": one.tool,
                     "path": one.path,
                     "factors": one.factors,
+                    "uncorrected": list(one.uncorrected),
                     "reports": one.reports,
                     "nodes": one.nodes,
                 }
@@ -138,8 +140,7 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
         table(("tool", "report", "release", "nodes", *(f"{key.upper()}, ratio" for key in _SHOWN)), rows),
         *(
             f"{one.path}: {one.reports} of {one.tool}; codesign estimate --sizes-of {one.tool} is corrected by "
-            + ", ".join(f"{key.upper()} × {one.factors[key]:.3f}" for key in _SHOWN)
-            + "."
+            f"{one.words}."
             for one in loaded
         ),
     )
@@ -173,7 +174,7 @@ def _measure(
     if out is not None:
         run.require_fit(out)
     data, out = data or run.data_file(family), out or run.fit_file(family)
-    if data.resolve() == out.resolve():
+    if os.path.realpath(data) == os.path.realpath(out):
         raise UserError("--data and --out are the same file, and the fit would replace the measurements; name two.")
     if designs:
         tool = yosys.locate()

@@ -72,6 +72,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
             "releases": correction.releases,
             "file": correction.path,
             "factors": correction.factors,
+            "uncorrected": list(correction.uncorrected),
             "reports": correction.reports,
             "nodes": correction.nodes,
         },
@@ -106,7 +107,7 @@ def command(console: Console, model: str, board: str, backend: str, sizes_of: st
     told = [*(_named(correction) or options.other_cells(work.board))]
     if found.without_shell:
         told.append(f"The serial shell of the board is not counted, as it cannot be built: {found.without_shell}")
-    console.result(data, *_shown(found, work.board, correction is None), *told)
+    console.result(data, *_shown(found, work.board, correction), *told)
     return 0 if found.fits else 1
 
 
@@ -133,12 +134,11 @@ def _named(correction: Correction | None) -> list[str]:
 
     if correction is None:
         return []
-    factors = ", ".join(f"{name.upper()} × {factor:.3f}" for name, factor in correction.factors.items())
     compared = f"{correction.nodes} nodes" if correction.nodes else "totals"
     lines = [
         f"Sizes are corrected to those of {', '.join(correction.releases)} by the {compared} of {correction.reports} "
         f"report{'s' * (correction.reports > 1)}: "
-        f"{factors} ({correction.path}). Intervals are those of Yosys, at least as wide."
+        f"{correction.words} ({correction.path}). Intervals are those of Yosys, at least as wide."
     ]
     if correction.tool != corrections.SAME_DESIGN:
         lines.append(
@@ -152,7 +152,7 @@ def _whole(interval: Interval) -> list[int]:
     return [round(end) for end in interval]
 
 
-def _shown(found: Estimate, board: Board, exact: bool) -> Sequence[Any]:
+def _shown(found: Estimate, board: Board, correction: Correction | None) -> Sequence[Any]:
     limiting = max((each for each in found.operators), key=lambda each: each.cycles)
     rows = [
         (
@@ -171,11 +171,12 @@ def _shown(found: Estimate, board: Board, exact: bool) -> Sequence[Any]:
     ]
     columns = ("node", "operator", "fold", "cycles", "LUT", "from, to", "FF", "BRAM36", "DSP", "layer")
     between: dict[str, Interval] = {"lut": found.lut, "ff": found.ff}
+    as_it_is = found.limits if correction is None else correction.uncorrected
     sums = [
         (
             name.upper(),
             getattr(found.amount, name) if name in ("bram36", "dsp") else round(getattr(found.amount, name)),
-            _range(between[name]) if name in between else "as it is" if exact else "by the ratio",
+            _range(between[name]) if name in between else "as it is" if name in as_it_is else "by the ratio",
             limit,
             f"{100 * found.shares[name]:.0f} %" if name in found.shares else "",
             "too many" if name in found.exceeds else "limits it" if name == found.limited_by else "",

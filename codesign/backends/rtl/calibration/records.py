@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,11 +95,34 @@ def records(
 
 
 def append(path: Path, lines: Iterable[Record]) -> None:
-    """Add the lines of a design to a file, all of them or, if the write is cut off, a part that `read` drops."""
+    """Add the lines of a design to a file, all of them or none; other processes may be adding theirs.
+
+    What lies behind the last whole line, the rest of a write that was killed, is cut off.
+
+    Raises
+    ------
+    UserError
+        When the system refuses the write.
+    """
     encoder = msgspec.json.Encoder()
     text = b"".join(encoder.encode(line) + b"\n" for line in lines)
-    with path.open("ab") as file:
-        file.write(text)
+    try:
+        with path.open("a+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            try:
+                written = 0
+                while written < len(text):
+                    written += file.write(text[written:])
+            except BaseException:
+                file.truncate(whole)
+                raise
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; the same command goes on from there."
+        ) from error
 
 
 def read(path: Path) -> list[Record]:

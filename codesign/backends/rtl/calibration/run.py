@@ -146,11 +146,14 @@ def fit(name: str, data: Path) -> Fit:
 
 def require_fit(path: Path) -> None:
     """Raise `UserError` when there is a file that is no fit, such as one of measurements."""
-    content = path.read_bytes() if path.is_file() else b""
+    if not path.exists():
+        return
     try:
+        # Nothing is read from a device or pipe.
+        content = path.read_bytes() if path.is_file() else b"no fit"
         if content:
             msgspec.json.decode(content, type=Fit)
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is there and holds no fit; choose another --out, or remove it.") from error
 
 
