@@ -289,7 +289,7 @@ def of_design(seed: int) -> list[records.Record]:
 
 
 @pytest.mark.parametrize(
-    "left", ["a torn line", "nothing but a brace", "whole lines and a torn one", "all but the end"]
+    "left", ["a torn line", "a brace", "whole lines and a torn one", "whole lines", "no line end", "all but the end"]
 )
 def test_the_rest_of_a_write_that_was_killed_is_measured_again(tmp_path: Path, left: str, monkeypatch) -> None:
     path = tmp_path / "some.jsonl"
@@ -299,8 +299,9 @@ def test_the_rest_of_a_write_that_was_killed_is_measured_again(tmp_path: Path, l
     records.append(path, second)
     both = path.read_bytes()
     lines = both[len(kept) :].splitlines(keepends=True)
-    cut = {"a torn line": lines[0][:50], "nothing but a brace": b"{", "all but the end": b"".join(lines)[:-2],
-           "whole lines and a torn one": b"".join(lines[:3]) + lines[3][:9]}  # fmt: skip
+    some = b"".join(lines[:3])
+    cut = {"a torn line": lines[0][:50], "a brace": b"{", "whole lines and a torn one": some + lines[3][:9],
+           "whole lines": some, "no line end": some[:-1], "all but the end": b"".join(lines)[:-2]}  # fmt: skip
     path.write_bytes(kept + cut[left])
     assert records.read(path) == first
     asked = []
@@ -327,12 +328,31 @@ def test_a_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
 
 def test_what_is_no_measurement_is_never_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "some.jsonl"
-    for content in (b'{"mine": 1}', b"text", b'{"design": 1, "my'):
+    for content in (
+        b'{"mine": 1}',
+        b"text",
+        b'{"design": 1, "my',
+        b'{"design":1,"my',
+        b'{"design":1,"name":"x"}',
+        b"1",
+    ):
         path.write_bytes(content)
         for act in (lambda: records.read(path), lambda: records.append(path, of_design(1000))):
             with pytest.raises(UserError, match="line 1"):
                 act()
         assert path.read_bytes() == content
+
+
+def test_lines_that_were_deleted_by_hand_take_no_others_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    first, second = of_design(1000), of_design(1001)
+    for left in (first[1:], first[:2] + first[3:], first[:-1]):
+        path.unlink(missing_ok=True)
+        records.append(path, left)
+        path.write_bytes(path.read_bytes() + b'{"design":1001,"na')
+        assert records.read(path) == left
+        records.append(path, second)
+        assert records.read(path) == [*left, *second]
 
 
 def test_a_design_is_added_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

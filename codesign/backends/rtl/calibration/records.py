@@ -28,10 +28,9 @@ from codesign.estimate.technology import KNOWN, Technology
 DATA = Path(known.__path__[0]).parent / "data"
 _UNTOLD = {"WEIGHTS", "BIASES", "STARTS", "CONSTANTS", "THRESHOLDS", "DIGEST"}
 """Parameters that say nothing: names of memory files, and by what a network is told from others."""
-_START = b'{"design":'
-_TORN = re.compile(rb'\{"design":\d*(,.*)?')
-"""What a line that was cut off begins by."""
-
+_NUMBER = re.compile(rb'\{"design":(\d*)')
+_NAME = b',"name":"'
+"""What a line begins by."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -149,8 +148,8 @@ def _lock(file: RawIOBase) -> None:
 def read(path: Path) -> list[Record]:
     """Return the lines of a file, none where there is no file.
 
-    What a write that was killed has left is left out: a last line that was cut off, and those of the same design before
-    it.
+    What a write that was killed has left is left out: a last line that was cut off, and the first lines of the last
+    design where others of it are not there.
 
     Raises
     ------
@@ -173,35 +172,55 @@ def read(path: Path) -> list[Record]:
 def _parsed(path: Path, content: bytes) -> tuple[list[Record], int]:
     """Return the lines of a file, and behind how many bytes there is only what a write that was killed has left."""
     found: list[Record] = []
-    ends = []
+    ends = [0]
     decoder = msgspec.json.Decoder(Record)
-    end = 0
     lines = content.split(b"\n")
+    torn: bytes | None = None
     for number, line in enumerate(lines, 1):
         last = number == len(lines)
         if last and not line:
             break
-        end = min(end + len(line) + 1, len(content))
         try:
             found.append(decoder.decode(line))
-            ends.append(end)
         except (ValueError, RecursionError) as error:
-            if last and (_TORN.fullmatch(line) or _START.startswith(line)):
-                whole = len(found) - _unfinished(found)
-                return found[:whole], ends[whole - 1] if whole else 0
-            raise UserError(f"{path}, line {number}: {error}; delete the line.") from error
-    return found, len(content)
+            if not (last and _is_torn(line)):
+                raise UserError(f"{path}, line {number}: {error}; delete the lines of its design.") from error
+            torn = line
+        else:
+            ends.append(min(ends[-1] + len(line) + 1, len(content)))
+    whole = len(found) - _unfinished(found, torn)
+    return found[:whole], ends[whole]
 
 
-def _unfinished(lines: Sequence[Record]) -> int:
-    """Return how many of the last lines are of a design that lacks some, behind which a line was cut off."""
+def _is_torn(line: bytes) -> bool:
+    """Return whether a line that is no record is the beginning of one."""
+    try:
+        msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        number = _NUMBER.match(line)
+        if number is None:
+            return b'{"design":'.startswith(line)
+        rest = line[number.end() :]
+        return rest.startswith(_NAME) or _NAME.startswith(rest)
+    return False
+
+
+def _unfinished(lines: Sequence[Record], torn: bytes | None) -> int:
+    """Return how many of the last lines are the first of a design that lacks the others.
+
+    None are where the line that was cut off is of another design, behind which nothing is missing but by hand.
+    """
     if not lines or lines[-1].family not in KNOWN:
         return 0
     last = lines[-1]
+    number = _NUMBER.match(torn or b"")
+    if torn and number and number.end() < len(torn) and int(number[1]) != last.design:
+        return 0
     key = last.design, last.node, last.large, last.family
     own = list(itertools.takewhile(lambda each: (each.design, each.node, each.large, each.family) == key, lines[::-1]))
-    names = _parts(last.design, last.node, last.large, KNOWN[last.family]).keys()
-    return len(own) if names - {each.name for each in own} else 0
+    names = list(_parts(last.design, last.node, last.large, KNOWN[last.family]))
+    there = [each.name for each in reversed(own)]
+    return len(own) if len(own) < len(names) and there == names[: len(own)] else 0
 
 
 def require(lines: Iterable[Record], family: str) -> None:
