@@ -278,14 +278,14 @@ def test_fine_tuning_helps_a_choice_and_leaves_the_supernet_as_it_was(evaluator:
 def test_fine_tuning_in_the_loop_of_bomp_moves_its_front_at_few_bits(trained: Path) -> None:
     """As BOMP-NAS claims: what is found within so many bit operations is better with fine-tuning.
 
-    From 3 bits on this network is as good without, by less than processors differ.
+    At 3 bits this network is as good without, by less than processors differ; the front as a whole is better.
     """
 
     def losses(batches: int) -> list[float]:
         evaluator = AccuracyEvaluator(ModelEvaluator("digits_cnn_w3", trained, fine_tuning=batches))
         space = evaluator.space
         found = []
-        for bits in ((1, 1), (1, 2), (2, 2)):
+        for bits in ((1, 1), (1, 2), (2, 2), (3, 3)):
             problem = Problem(space, Constraint(space.bit_operations(space.uniform(*bits))), evaluator)
             best = search(problem, "bomp", evaluations=12, seed=1).best
             assert best is not None
@@ -294,7 +294,10 @@ def test_fine_tuning_in_the_loop_of_bomp_moves_its_front_at_few_bits(trained: Pa
         return found
 
     without, tuned = losses(0), losses(40)
-    assert all(after < 0.9 * before for after, before in zip(tuned, without, strict=True)), (without, tuned)
+    few = [after < 0.9 * before for after, before in zip(tuned, without, strict=True)][:3]
+    assert all(few), (without, tuned)
+    # Without the first one, whose loss is most of the sum.
+    assert sum(tuned[1:]) < 0.9 * sum(without[1:]), (without, tuned)
 
 
 def test_one_batch_of_fine_tuning_does_no_harm(evaluator: ModelEvaluator, trained: Path) -> None:
